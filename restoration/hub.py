@@ -1,0 +1,141 @@
+"""Where do weights come from and go to?
+
+A set of weights is a folder:
+
+    model.safetensors    float16 tensors, nothing else
+    config.json          the network's configuration
+    golden.safetensors   an input and the output that the network gave for it when it was saved
+    training.json        how it was made: ranges of the degradations, recipe, hardware, licence
+
+The loader is strict: every file must be there, every key and shape must fit, and the network must still give
+its golden output. Pickles are never opened.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from restoration.images import InputError
+from restoration.model import UNet, UNetConfig
+
+EMBEDDED = Path(__file__).parent / "weights"
+DEFAULT = "default"
+WEIGHTS, CONFIG, GOLDEN, TRAINING = "model.safetensors", "config.json", "golden.safetensors", "training.json"
+# float16 weights, float32 arithmetic: processors differ in the last bits only; 1/255 is one grey level.
+GOLDEN_TOLERANCE = 0.5 / 255
+
+
+class WeightsError(InputError):
+    """A set of weights that cannot be trusted to be what it says. The message says what is wrong."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A network that passed every check of the loader, and what is known about it."""
+
+    model: UNet
+    training: dict[str, Any]
+    source: str
+
+
+def golden_input(size: int = 64) -> Tensor:
+    """(1, 3, size, size) float32 in [0, 1]: a fixed picture of waves, edges and noise that tests a network."""
+    y, x = torch.meshgrid(*(torch.linspace(0, 1, size),) * 2, indexing="ij")
+    waves = torch.stack((torch.sin(9 * x + 4 * y), torch.cos(7 * x * y * 4), torch.sin(25 * y)))
+    noise = torch.rand(3, size, size, generator=torch.Generator().manual_seed(0))
+    return (0.5 + 0.3 * waves + 0.2 * (x > y) * (noise - 0.5)).clamp(0, 1)[None]
+
+
+def save_weights(folder: Path, model: UNet, training: dict[str, Any]) -> None:
+    """Write a set of weights.
+
+    Args:
+        folder: made when it does not exist; files of the same names are replaced.
+        model: stored as float16; its golden output is that of the rounded weights.
+        training: JSON-ready facts; ``ranges`` (name -> [low, high]), ``name`` and ``license`` are needed.
+    """
+    if missing := {"name", "license", "ranges"} - set(training):
+        raise ValueError(f"training facts lack {sorted(missing)}")
+    folder.mkdir(parents=True, exist_ok=True)
+    halves = {key: value.detach().cpu().to(torch.float16).contiguous() for key, value in model.state_dict().items()}
+    rounded = UNet(model.config).eval()
+    rounded.load_state_dict({key: value.float() for key, value in halves.items()})
+    with torch.inference_mode():
+        output = rounded(golden_input())
+    save_file(halves, folder / WEIGHTS)
+    save_file({"input": golden_input(), "output": output.contiguous()}, folder / GOLDEN)
+    (folder / CONFIG).write_text(json.dumps(model.config.to_dict(), indent=2) + "\n")
+    (folder / TRAINING).write_text(json.dumps(training, indent=2) + "\n")
+
+
+def load_weights(source: str | Path | None = None) -> Weights:
+    """Load a set of weights and check it.
+
+    Args:
+        source: a folder, or the name of an embedded set; None is the embedded default. No network is used.
+
+    Returns:
+        The network in evaluation mode, float32, on the CPU.
+
+    Raises:
+        WeightsError: not there, incomplete, damaged, of another shape, or its golden output differs.
+    """
+    name = str(source if source is not None else DEFAULT)
+    folder = EMBEDDED / name if (EMBEDDED / name).is_dir() and "/" not in name else Path(name)
+    if not folder.is_dir():
+        known = ", ".join(sorted(path.name for path in EMBEDDED.iterdir() if path.is_dir())) if EMBEDDED.is_dir() else "none"
+        raise WeightsError(f"There are no weights at {name!r}. Give a folder, or one of the embedded sets: {known}.")
+    config = UNetConfig.from_dict(_read_json(folder / CONFIG))
+    training = _read_json(folder / TRAINING)
+    if missing := {"name", "license", "ranges"} - set(training):
+        raise WeightsError(f"{folder / TRAINING} lacks {', '.join(sorted(missing))}.")
+    tensors, golden = _read_tensors(folder / WEIGHTS), _read_tensors(folder / GOLDEN)
+    model = UNet(config).eval()
+    _check_shapes(folder / WEIGHTS, tensors, {key: value.shape for key, value in model.state_dict().items()})
+    model.load_state_dict({key: value.float() for key, value in tensors.items()})
+    shape = golden_input().shape
+    _check_shapes(folder / GOLDEN, golden, {"input": shape, "output": shape})
+    with torch.inference_mode():
+        error = float((model(golden["input"]) - golden["output"]).abs().max())
+    if not error <= GOLDEN_TOLERANCE:  # also catches NaN
+        raise WeightsError(f"The weights in {folder} do not give their golden output (off by {error:.3g}): they are damaged.")
+    return Weights(model.requires_grad_(False), training, str(folder) if folder.parent != EMBEDDED else f"embedded: {name}")
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        fields = json.loads(path.read_text())
+    except OSError as error:
+        raise WeightsError(f"Weights are incomplete: {path} cannot be read ({error.strerror}).") from error
+    except ValueError as error:
+        raise WeightsError(f"{path} is not valid JSON: {error}.") from error
+    if not isinstance(fields, dict):
+        raise WeightsError(f"{path} must hold one JSON object.")
+    return fields
+
+
+def _read_tensors(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except OSError as error:
+        raise WeightsError(f"Weights are incomplete: {path} cannot be read.") from error
+    except SafetensorError as error:
+        raise WeightsError(f"{path} is damaged or is not a safetensors file: {error}.") from error
+
+
+def _check_shapes(path: Path, tensors: dict[str, Tensor], expected: dict[str, torch.Size]) -> None:
+    if odd := sorted(set(tensors) ^ set(expected)):
+        raise WeightsError(f"{path} does not fit its configuration: unknown or missing {', '.join(odd[:5])}.")
+    for key, shape in expected.items():
+        if tensors[key].shape != shape:
+            raise WeightsError(f"{path}: {key} has shape {tuple(tensors[key].shape)}, not {tuple(shape)}.")
+        if not tensors[key].is_floating_point():
+            raise WeightsError(f"{path}: {key} holds {tensors[key].dtype}, not floating-point numbers.")

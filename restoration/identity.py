@@ -1,0 +1,107 @@
+"""Is it still the same person?  Angle between face embeddings of two aligned faces."""
+
+from __future__ import annotations
+
+import math
+import os
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from restoration.alignment import FACE_SIZE, FACE_TEMPLATE, IDENTITY_TEMPLATE, similarity_transform
+from restoration.images import Image, InputError, to_tensor
+
+IDENTITY_SIZE = 112
+ENVIRONMENT_VARIABLE = "RESTORATION_IDENTITY"
+
+
+def _sampling_matrix() -> Tensor:
+    """``affine_grid`` matrix (2, 3) that reads the ArcFace-112 crop out of an aligned 512 face."""
+    to_face = similarity_transform(np.asarray(IDENTITY_TEMPLATE), np.asarray(FACE_TEMPLATE))  # 112 px -> 512 px
+    scale_in, scale_out = IDENTITY_SIZE / 2, FACE_SIZE / 2
+    # Pixel coordinates (centres at whole numbers) to affine_grid's, where -1 and 1 are the outer borders.
+    linear = to_face[:, :2] * scale_in / scale_out
+    shift = (to_face[:, :2] @ np.full(2, scale_in - 0.5) + to_face[:, 2] + 0.5) / scale_out - 1
+    return torch.tensor(np.column_stack((linear, shift)), dtype=torch.float32)
+
+
+def identity_crop(faces: Tensor) -> Tensor:
+    """Cut the ArcFace-112 crop out of aligned faces, differentiably.
+
+    Args:
+        faces: (B, 3, 512, 512) float, aligned to ``alignment.FACE_TEMPLATE``, range [0, 1].
+
+    Returns:
+        (B, 3, 112, 112), same dtype: means over 2x2 pixels, then bilinear (the crop reduces by 3.6).
+
+    Raises:
+        InputError: faces of another size.
+    """
+    if faces.shape[1:] != (3, FACE_SIZE, FACE_SIZE):
+        raise InputError(f"Identity needs aligned faces (B, 3, {FACE_SIZE}, {FACE_SIZE}), not {tuple(faces.shape)}.")
+    matrix = _sampling_matrix().to(faces)[None].expand(len(faces), -1, -1)
+    grid = F.affine_grid(matrix, [len(faces), 3, IDENTITY_SIZE, IDENTITY_SIZE], align_corners=False)
+    return F.grid_sample(F.avg_pool2d(faces, 2), grid, mode="bilinear", align_corners=False)
+
+
+class IdentityNetwork(nn.Module):
+    """A face recogniser behind the crop that it expects. Its weights are frozen.
+
+    Args:
+        network: maps (B, 3, 112, 112) RGB in [0, 1], ArcFace-112 crops, to (B, D) embeddings.
+        name: shown beside every number; angles of two networks must never be compared.
+    """
+
+    def __init__(self, network: nn.Module, name: str) -> None:
+        super().__init__()
+        self.network = network.eval().requires_grad_(False)
+        self.name = name
+
+    def forward(self, faces: Tensor) -> Tensor:
+        """(B, 3, 512, 512) aligned faces in [0, 1] to (B, D) float32 embeddings of unit length; differentiable."""
+        return F.normalize(self.network(identity_crop(faces.clamp(0, 1))).float(), dim=1)
+
+    def angles(self, faces: Tensor, others: Tensor) -> Tensor:
+        """Angle between embeddings of two (B, 3, 512, 512) batches, (B,) degrees, [0, 180]; 0 is the same."""
+        cosine = (self(faces) * self(others)).sum(dim=1).clamp(-1, 1)
+        return torch.rad2deg(torch.acos(cosine))
+
+    @torch.inference_mode()
+    def angle(self, image: Image, other: Image) -> float:
+        """Angle between two aligned (512, 512, 3) uint8 faces in degrees, [0, 180]."""
+        angle = float(self.angles(to_tensor(image), to_tensor(other)))
+        if math.isnan(angle):
+            raise RuntimeError(f"identity network {self.name} returned a value that is not a number")
+        return angle
+
+
+def load_identity(path: str | Path | None = None) -> IdentityNetwork | None:
+    """Load a TorchScript recogniser.
+
+    TorchScript is code: load only files that you trust.
+
+    Args:
+        path: the file; None takes the environment variable ``RESTORATION_IDENTITY``.
+
+    Returns:
+        The network, or None when neither names a file: identity is then not measured.
+
+    Raises:
+        InputError: the file is missing or is not TorchScript.
+    """
+    source = Path(path or os.environ.get(ENVIRONMENT_VARIABLE, ""))
+    if source == Path():
+        return None
+    if not source.is_file():
+        raise InputError(f"Identity network {source} does not exist. Correct the path, or unset {ENVIRONMENT_VARIABLE}.")
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*torch.jit.load.*", category=DeprecationWarning)
+            network = torch.jit.load(str(source), map_location="cpu")  # type: ignore[no-untyped-call]
+    except RuntimeError as error:
+        raise InputError(f"{source} is not a TorchScript file that this version of torch can read.") from error
+    return IdentityNetwork(network, source.name.split(".")[0])

@@ -1,0 +1,1 @@
+"""Training and evaluation of the restoration network. Imports ``restoration``, never the app."""

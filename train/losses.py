@@ -1,0 +1,78 @@
+"""What is minimised?  L = lambda_rec * reconstruction + lambda_id * identity, every term by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from restoration.alignment import FACE_SIZE
+from restoration.identity import IdentityNetwork
+from restoration.images import InputError
+
+Reconstruction = Literal["l1", "l2", "charbonnier"]
+
+
+def charbonnier(restored: Tensor, clean: Tensor, epsilon: float = 1e-3) -> Tensor:
+    """Mean of sqrt(d^2 + epsilon^2) - epsilon: L1 that is smooth at 0. Source: Charbonnier et al., 1994."""
+    return ((restored - clean).square() + epsilon**2).sqrt().mean() - epsilon
+
+
+RECONSTRUCTIONS: dict[Reconstruction, Callable[[Tensor, Tensor], Tensor]] = {
+    "l1": F.l1_loss,
+    "l2": F.mse_loss,
+    "charbonnier": charbonnier,
+}
+
+
+class CompositeLoss:
+    """Named, weighted terms.
+
+    Args:
+        reconstruction: which distance between pixels in [0, 1].
+        lambda_rec, lambda_id: weights of the terms, >= 0. A term of weight 0 is not computed.
+        identity: the recogniser; needed when lambda_id > 0. Identity is 1 - cosine of its embeddings, [0, 2].
+
+    Raises:
+        InputError: a negative weight, an unknown name, or an identity weight without a network.
+    """
+
+    def __init__(
+        self,
+        *,
+        reconstruction: Reconstruction = "l1",
+        lambda_rec: float = 1.0,
+        lambda_id: float = 0.0,
+        identity: IdentityNetwork | None = None,
+    ) -> None:
+        if reconstruction not in get_args(Reconstruction):
+            raise InputError(f"The reconstruction loss must be one of {', '.join(get_args(Reconstruction))}.")
+        if min(lambda_rec, lambda_id) < 0 or lambda_rec + lambda_id == 0:
+            raise InputError("Loss weights must not be negative, and one of them must be above 0.")
+        if lambda_id > 0 and identity is None:
+            raise InputError("An identity loss needs a network: give --identity FILE, or set --lambda-id 0.")
+        self.distance, self.lambda_rec, self.lambda_id = RECONSTRUCTIONS[reconstruction], lambda_rec, lambda_id
+        self.identity = identity
+
+    def __call__(self, restored: Tensor, clean: Tensor) -> dict[str, Tensor]:
+        """Unweighted terms and their weighted sum ``total``, each a scalar tensor.
+
+        Args:
+            restored, clean: (B, 3, H, W) float32; H = W = 512 and aligned where identity is measured.
+        """
+        terms: dict[str, Tensor] = {}
+        total = restored.new_zeros(())
+        if self.lambda_rec > 0:
+            terms["reconstruction"] = self.distance(restored, clean)
+            total = total + self.lambda_rec * terms["reconstruction"]
+        if self.lambda_id > 0 and self.identity is not None:
+            if restored.shape[-2:] != (FACE_SIZE, FACE_SIZE):
+                raise InputError(f"An identity loss needs whole faces: train with --crop {FACE_SIZE}.")
+            with torch.no_grad():
+                target = self.identity(clean)
+            terms["identity"] = 1 - (self.identity(restored) * target).sum(dim=1).mean()
+            total = total + self.lambda_id * terms["identity"]
+        return {**terms, "total": total}

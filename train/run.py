@@ -1,0 +1,97 @@
+"""The command: train the network, or go on with a run that was stopped.
+
+    python train/run.py --data FOLDER --validation FOLDER --out runs/mine
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import sys
+from pathlib import Path
+
+import torch
+
+if __package__ in (None, ""):  # started as a file: make the repository importable
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from restoration.images import InputError
+from restoration.model import UNet, UNetConfig
+from train.curves import plot_curves
+from train.data import load_faces
+from train.loop import RESULT, TrainConfig, Trainer
+
+
+def parser() -> argparse.ArgumentParser:
+    """Options; defaults are those of ``TrainConfig``."""
+    default = TrainConfig()
+    result = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = result.add_argument
+    add("--data", nargs="+", required=True, metavar="FOLDER", help="aligned square faces to learn from")
+    add("--validation", nargs="+", required=True, metavar="FOLDER", help="faces of other people to watch")
+    add("--out", type=Path, required=True, help="folder of the run; resumed when it holds a checkpoint")
+    add("--name", default=default.name, help="name of the weights (%(default)s)")
+    add("--license", default=default.license, help="licence of the weights (%(default)s)")
+    add("--init", help="weights to start from: a folder or an embedded name")
+    add("--limit", type=int, help="use at most so many training faces")
+    add("--steps", type=int, default=default.steps, help="optimiser steps (%(default)s)")
+    add("--batch", type=int, default=default.batch, help="images a step (%(default)s)")
+    add("--crop", type=int, default=default.crop, help="side of the trained square, pixels, 64 to 512 (%(default)s)")
+    add("--learning-rate", type=float, default=default.learning_rate, help="peak (%(default)s)")
+    add("--final-rate", type=float, default=default.final_rate, help="share of the peak at the end (%(default)s)")
+    add("--warmup", type=int, default=default.warmup, help="steps to the peak (%(default)s)")
+    add("--weight-decay", type=float, default=default.weight_decay, help="AdamW's (%(default)s)")
+    add("--ema", type=float, default=default.ema, help="decay of the averaged weights a step (%(default)s)")
+    add("--reconstruction", choices=("l1", "l2", "charbonnier"), default=default.reconstruction, help="(%(default)s)")
+    add("--lambda-rec", type=float, default=default.lambda_rec, help="weight of reconstruction (%(default)s)")
+    add("--lambda-id", type=float, default=default.lambda_id, help="weight of identity; needs --identity (%(default)s)")
+    add("--identity", metavar="FILE", help="TorchScript face recogniser, (B,3,112,112) to embeddings")
+    add("--precision", choices=("bf16", "fp32"), default=default.precision, help="of the network (%(default)s)")
+    add("--seed", type=int, default=default.seed, help="of every draw (%(default)s)")
+    add("--log-every", type=int, default=default.log_every, help="steps (%(default)s)")
+    add("--save-every", type=int, default=default.save_every, help="steps between checkpoints (%(default)s)")
+    add("--validation-faces", type=int, default=default.validation_faces, help="how many to watch (%(default)s)")
+    add("--widths", type=int, nargs="+", default=default.model.widths, help="channels a level (%(default)s)")
+    add("--encoder", type=int, nargs="+", default=default.model.encoder, help="blocks a level down (%(default)s)")
+    add("--decoder", type=int, nargs="+", default=default.model.decoder, help="blocks a level up (%(default)s)")
+    add("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="(%(default)s here)")
+    add("--compile", action="store_true", help="torch.compile the network")
+    add("--stop-after", type=int, metavar="STEP", help="stop there; the same command without it goes on")
+    add("--dry-run", action="store_true", help="print the resolved configuration and stop")
+    return result
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; returns the exit status: 0 done, 2 unusable input."""
+    options = vars(parser().parse_args(arguments))
+    try:
+        model = UNetConfig(**{key: tuple(options.pop(key)) for key in ("widths", "encoder", "decoder")})
+        names = {field for field in TrainConfig.__dataclass_fields__ if field != "model"}
+        config = TrainConfig(model=model, **{key: value for key, value in options.items() if key in names})
+        if options["dry_run"]:
+            parameters = UNet(model).parameter_count()
+            print(json.dumps({**config.to_dict(), "parameters": parameters, "device": options["device"]}, indent=2))
+            return 0
+        device = options["device"]
+        faces = load_faces(options["data"], limit=options["limit"], device=device)
+        validation = load_faces(options["validation"], limit=config.validation_faces, device=device)
+        facts = {
+            "data": [Path(folder).name for folder in options["data"]],
+            "training_faces": len(faces),
+            "hardware": torch.cuda.get_device_name() if device.startswith("cuda") else f"{torch.get_num_threads()} CPU threads",
+            "torch": torch.__version__,
+            "python": platform.python_version(),
+        }
+        trainer = Trainer(config, faces, validation, options["out"], facts, compile=options["compile"])
+        trainer.run(options["stop_after"])
+    except InputError as error:
+        print(f"run.py: {error}", file=sys.stderr)
+        return 2
+    plot_curves(options["out"])
+    print(f"{options['out'] / RESULT}: averaged weights of step {trainer.step}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
