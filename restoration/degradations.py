@@ -101,7 +101,8 @@ class Degradation:
                 raise InputError(f"{limit.label} ({name}) must be a number, not {value!r}.")
             if not limit.low <= value <= limit.high:
                 raise InputError(
-                    f"{limit.label} ({name}) is {value:g}; choose a value from {limit.low:g} to {limit.high:g} {limit.unit}."
+                    f"{limit.label} ({name}) is {value:g}; "
+                    f"choose a value from {limit.low:g} to {limit.high:g} {limit.unit}."
                 )
             if name == "jpeg" and value != int(value):
                 raise InputError(f"JPEG quality (jpeg) must be a whole number, not {value!r}.")
@@ -136,7 +137,7 @@ class Degradation:
         except json.JSONDecodeError as error:
             raise InputError(f"These settings are not valid JSON: {error}.") from error
         if not isinstance(fields, dict):
-            raise InputError("Settings must be one JSON object such as {\"noise\": 10}.")
+            raise InputError('Settings must be one JSON object such as {"noise": 10}.')
         known = {field.name for field in dataclasses.fields(cls)}
         if unknown := sorted(set(fields) - known):
             raise InputError(f"Unknown setting {', '.join(unknown)}; known are {', '.join(sorted(known))}.")
@@ -222,7 +223,8 @@ def _blur(images: Tensor, kernels: Sequence[Tensor]) -> Tensor:
         frame = F.pad(kernel, (0, size[1] - kernel.shape[-1], 0, size[0] - kernel.shape[-1]))
         frame = frame.roll((-radius, -radius), dims=(-2, -1))  # centre at the origin
         spectrum = spectrum * torch.fft.rfft2(frame)[:, None]
-    return torch.fft.irfft2(spectrum, s=size)[:, :, _MARGIN : _MARGIN + height, _MARGIN : _MARGIN + width]
+    blurred: Tensor = torch.fft.irfft2(spectrum, s=size)
+    return blurred[:, :, _MARGIN : _MARGIN + height, _MARGIN : _MARGIN + width]
 
 
 def _mirror(size: int, device: torch.device) -> Tensor:
@@ -262,14 +264,13 @@ def _resize_matrices(source: Tensor, target: Tensor, columns: int, rows: int, ke
     base = position.floor()
     fraction = position - base
     if kernel == "bicubic":
-        offsets, a = (-1, 0, 1, 2), -0.75  # OpenCV's coefficient
-        weights = [_cubic(fraction - offset, a) for offset in offsets]
+        taps = [(offset, _cubic(fraction - offset, -0.75)) for offset in (-1, 0, 1, 2)]  # OpenCV's coefficient
     else:
-        offsets, weights = (0, 1), [1 - fraction, fraction]
+        taps = [(0, 1 - fraction), (1, fraction)]
     matrix = torch.zeros(len(source), rows, columns, device=device, dtype=torch.float64)
-    for offset, weight in zip(offsets, weights, strict=True):
-        tap = torch.minimum((base.long() + offset).clamp(min=0), last)
-        matrix.scatter_add_(2, tap[..., None], weight[..., None])
+    for offset, weight in taps:
+        column = torch.minimum((base.long() + offset).clamp(min=0), last)
+        matrix.scatter_add_(2, column[..., None], weight[..., None])
     return matrix.float()
 
 
@@ -326,7 +327,9 @@ def degrade(images: Tensor, settings: Sequence[Degradation], generators: Sequenc
     if images.ndim != 4 or images.shape[1] != 3 or images.dtype != torch.float32:
         raise InputError(f"degrade needs (B, 3, H, W) float32 images, not {tuple(images.shape)} {images.dtype}.")
     if not len(images) == len(settings) == len(generators):
-        raise InputError(f"{len(images)} images need as many settings and generators, not {len(settings)} and {len(generators)}.")
+        raise InputError(
+            f"{len(images)} images need as many settings and generators, not {len(settings)} and {len(generators)}."
+        )
     device = images.device
     with torch.autocast(device.type, enabled=False):
         y = _blur_batch(images, settings)
@@ -367,7 +370,9 @@ def _blur_batch(images: Tensor, settings: Sequence[Degradation]) -> Tensor:
     picked = [settings[i] for i in chosen]
     kernels = []
     if any(s.motion_length > 1 for s in picked):
-        kernels.append(motion_kernels(column([s.motion_length for s in picked]), column([s.motion_angle for s in picked])))
+        kernels.append(
+            motion_kernels(column([s.motion_length for s in picked]), column([s.motion_angle for s in picked]))
+        )
     if any(s.blur_sigma > 0 or (s.blur_sigma_y or 0) > 0 for s in picked):
         across = [s.blur_sigma if s.blur_sigma_y is None else s.blur_sigma_y for s in picked]
         angles = column([s.blur_angle for s in picked])
@@ -378,7 +383,10 @@ def _blur_batch(images: Tensor, settings: Sequence[Degradation]) -> Tensor:
 
 
 def _add_noise(
-    images: Tensor, settings: Sequence[Degradation], generators: Sequence[torch.Generator], sizes: Sequence[tuple[int, ...]]
+    images: Tensor,
+    settings: Sequence[Degradation],
+    generators: Sequence[torch.Generator],
+    sizes: Sequence[tuple[int, ...]],
 ) -> Tensor:
     """White noise on the valid part of each frame; what lies outside repeats its border again."""
     if not any(s.noise > 0 for s in settings):

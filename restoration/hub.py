@@ -91,9 +91,17 @@ def load_weights(source: str | Path | None = None) -> Weights:
     name = str(source if source is not None else DEFAULT)
     folder = EMBEDDED / name if (EMBEDDED / name).is_dir() and "/" not in name else Path(name)
     if not folder.is_dir():
-        known = ", ".join(sorted(path.name for path in EMBEDDED.iterdir() if path.is_dir())) if EMBEDDED.is_dir() else "none"
+        known = (
+            ", ".join(sorted(path.name for path in EMBEDDED.iterdir() if path.is_dir()))
+            if EMBEDDED.is_dir()
+            else "none"
+        )
         raise WeightsError(f"There are no weights at {name!r}. Give a folder, or one of the embedded sets: {known}.")
-    config = UNetConfig.from_dict(_read_json(folder / CONFIG))
+    fields = _read_json(folder / CONFIG)
+    try:
+        config = UNetConfig.from_dict(fields)
+    except InputError as error:
+        raise WeightsError(f"{folder / CONFIG}: {error}") from error
     training = _read_json(folder / TRAINING)
     if missing := {"name", "license", "ranges"} - set(training):
         raise WeightsError(f"{folder / TRAINING} lacks {', '.join(sorted(missing))}.")
@@ -104,10 +112,12 @@ def load_weights(source: str | Path | None = None) -> Weights:
     shape = golden_input().shape
     _check_shapes(folder / GOLDEN, golden, {"input": shape, "output": shape})
     with torch.inference_mode():
-        error = float((model(golden["input"]) - golden["output"]).abs().max())
-    if not error <= GOLDEN_TOLERANCE:  # also catches NaN
-        raise WeightsError(f"The weights in {folder} do not give their golden output (off by {error:.3g}): they are damaged.")
-    return Weights(model.requires_grad_(False), training, str(folder) if folder.parent != EMBEDDED else f"embedded: {name}")
+        deviation = float((model(golden["input"]) - golden["output"]).abs().max())
+    if not deviation <= GOLDEN_TOLERANCE:  # also catches NaN
+        raise WeightsError(f"The weights in {folder} are damaged: their golden output is off by {deviation:.3g}.")
+    return Weights(
+        model.requires_grad_(False), training, str(folder) if folder.parent != EMBEDDED else f"embedded: {name}"
+    )
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -21,7 +21,8 @@ ENVIRONMENT_VARIABLE = "RESTORATION_IDENTITY"
 
 def _sampling_matrix() -> Tensor:
     """``affine_grid`` matrix (2, 3) that reads the ArcFace-112 crop out of an aligned 512 face."""
-    to_face = similarity_transform(np.asarray(IDENTITY_TEMPLATE), np.asarray(FACE_TEMPLATE))  # 112 px -> 512 px
+    to_crop = np.vstack((similarity_transform(FACE_TEMPLATE, IDENTITY_TEMPLATE), (0, 0, 1)))  # 512 px -> 112 px
+    to_face = np.linalg.inv(to_crop)[:2]
     scale_in, scale_out = IDENTITY_SIZE / 2, FACE_SIZE / 2
     # Pixel coordinates (centres at whole numbers) to affine_grid's, where -1 and 1 are the outer borders.
     linear = to_face[:, :2] * scale_in / scale_out
@@ -58,7 +59,9 @@ class IdentityNetwork(nn.Module):
 
     def __init__(self, network: nn.Module, name: str) -> None:
         super().__init__()
-        self.network = network.eval().requires_grad_(False)
+        self.network = network.eval()
+        for parameter in network.parameters():  # ScriptModule has no requires_grad_
+            parameter.requires_grad_(False)
         self.name = name
 
     def forward(self, faces: Tensor) -> Tensor:
@@ -97,10 +100,12 @@ def load_identity(path: str | Path | None = None) -> IdentityNetwork | None:
     if source == Path():
         return None
     if not source.is_file():
-        raise InputError(f"Identity network {source} does not exist. Correct the path, or unset {ENVIRONMENT_VARIABLE}.")
+        raise InputError(
+            f"Identity network {source} does not exist. Correct the path, or unset {ENVIRONMENT_VARIABLE}."
+        )
     try:
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=".*torch.jit.load.*", category=DeprecationWarning)
+            warnings.filterwarnings("ignore", message=".*torch.jit.load.*")
             network = torch.jit.load(str(source), map_location="cpu")  # type: ignore[no-untyped-call]
     except RuntimeError as error:
         raise InputError(f"{source} is not a TorchScript file that this version of torch can read.") from error

@@ -72,7 +72,9 @@ def jpeg_roundtrip(images: Tensor, sizes: Tensor, quality: Tensor) -> Tensor:
     luma = _code(luma[:, None], tables[:, 0])[:, 0]
     chroma = _code(_halve(torch.stack((blue, red), dim=1)), tables[:, 1])  # (B, 2, H/2, W/2)
     blue, red = (_double(chroma, (sizes + 1) // 2) - 128).unbind(1)
-    decoded = torch.stack((luma + 1.402 * red, luma - 0.344136286 * blue - 0.714136286 * red, luma + 1.772 * blue), dim=1)
+    decoded = torch.stack(
+        (luma + 1.402 * red, luma - 0.344136286 * blue - 0.714136286 * red, luma + 1.772 * blue), dim=1
+    )
     return decoded.round().clamp(0, 255)[:, :, :height, :width] / 255
 
 

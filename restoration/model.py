@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from itertools import pairwise
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +15,7 @@ from torch.nn import functional as F
 from restoration.images import InputError
 
 MIN_SIZE, MAX_SIZE = 64, 2048
+Block = Literal["residual", "gated"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +24,7 @@ class UNetConfig:
 
     Args:
         unshuffle: pixel-unshuffle factor in front, [1, 8]: level 0 works at 1/unshuffle of the image's size.
+        block: "gated" (cheap products) or "residual" (dense 3x3 convolutions).
         widths: channels of each level, fine to coarse; every level halves the resolution of the one before.
         encoder, decoder: residual blocks a level on the way down and up, fine to coarse. The coarsest
             level has ``encoder[-1]`` blocks and no decoder: ``len(decoder) == len(widths) - 1``.
@@ -31,6 +34,7 @@ class UNetConfig:
     """
 
     unshuffle: int = 4
+    block: Block = "residual"
     widths: tuple[int, ...] = (64, 128, 256, 256)
     encoder: tuple[int, ...] = (2, 2, 2, 2)
     decoder: tuple[int, ...] = (2, 2, 2)
@@ -41,6 +45,8 @@ class UNetConfig:
             if not value or any(isinstance(v, bool) or not isinstance(v, int) or v < 1 for v in value):
                 raise InputError(f"UNetConfig.{name} must be whole numbers of at least 1, not {value}.")
             object.__setattr__(self, name, value)
+        if self.block not in get_args(Block):
+            raise InputError(f"UNetConfig.block must be one of {', '.join(get_args(Block))}, not {self.block!r}.")
         if isinstance(self.unshuffle, bool) or not isinstance(self.unshuffle, int) or not 1 <= self.unshuffle <= 8:
             raise InputError(f"UNetConfig.unshuffle must be a whole number from 1 to 8, not {self.unshuffle!r}.")
         if not len(self.widths) == len(self.encoder) == len(self.decoder) + 1:
@@ -49,11 +55,13 @@ class UNetConfig:
     @property
     def multiple(self) -> int:
         """Image sides are padded to a multiple of this many pixels."""
-        return self.unshuffle * 2 ** (len(self.widths) - 1)
+        return self.unshuffle << (len(self.widths) - 1)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form; ``from_dict`` gives an equal configuration back."""
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in dataclasses.asdict(self).items()}
+        return {
+            key: list(value) if isinstance(value, tuple) else value for key, value in dataclasses.asdict(self).items()
+        }
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> UNetConfig:
@@ -65,26 +73,69 @@ class UNetConfig:
         known = {field.name for field in dataclasses.fields(cls)}
         if set(fields) != known:
             raise InputError(f"A U-Net configuration has exactly the keys {sorted(known)}, not {sorted(fields)}.")
-        values = {key: tuple(value) if isinstance(value, (list, tuple)) else value for key, value in fields.items()}
+        values: dict[str, Any] = {k: tuple(v) if isinstance(v, (list, tuple)) else v for k, v in fields.items()}
         return cls(**values)
 
 
-class ResidualBlock(nn.Module):
-    """x + conv(silu(conv(x))): two 3x3 convolutions, no normalisation, size and width kept."""
+class ChannelNorm(nn.Module):
+    """Layer normalisation over the channels of each pixel. Source: LayerNorm2d of NAFNet (Chen et al., 2022)."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.first = nn.Conv2d(width, width, 3, padding=1)
-        self.second = nn.Conv2d(width, width, 3, padding=1)
-        nn.init.kaiming_normal_(self.first.weight, nonlinearity="relu")
-        nn.init.kaiming_normal_(self.second.weight, nonlinearity="linear")
-        with torch.no_grad():  # near the identity at the start, so that depth does not amplify
-            self.second.weight.mul_(0.1)
-        for conv in (self.first, self.second):
-            nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
+        self.weight = nn.Parameter(torch.ones(width))
+        self.bias = nn.Parameter(torch.zeros(width))
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.second(F.silu(self.first(x)))
+        # With channels last in memory the permutations cost nothing.
+        normal = F.layer_norm(x.permute(0, 2, 3, 1), self.weight.shape, self.weight, self.bias, 1e-6)
+        return normal.permute(0, 3, 1, 2).to(x.dtype)
+
+
+class ResidualBlock(nn.Module):
+    """x + scale * conv(silu(conv(norm(x)))): two dense 3x3 convolutions, size and width kept."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm = ChannelNorm(width)
+        self.first = nn.Conv2d(width, width, 3, padding=1)
+        self.second = nn.Conv2d(width, width, 3, padding=1)
+        self.scale = nn.Parameter(torch.full((width, 1, 1), 0.2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        correction: Tensor = self.second(F.silu(self.first(self.norm(x))))
+        return x + self.scale * correction
+
+
+class GatedBlock(nn.Module):
+    """Two residual steps of products instead of activations, size and width kept.
+
+    Source: the block of NAFNet (Chen et al., "Simple Baselines for Image Restoration", 2022): a depthwise 3x3
+    step with channel attention, then a pointwise step.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.spatial_norm = ChannelNorm(width)
+        self.expand = nn.Conv2d(width, 2 * width, 1)
+        self.depthwise = nn.Conv2d(2 * width, 2 * width, 3, padding=1, groups=2 * width)
+        self.attention = nn.Conv2d(width, width, 1)
+        self.project = nn.Conv2d(width, width, 1)
+        self.pointwise_norm = ChannelNorm(width)
+        self.widen = nn.Conv2d(width, 2 * width, 1)
+        self.narrow = nn.Conv2d(width, width, 1)
+        self.spatial_scale = nn.Parameter(torch.full((width, 1, 1), 0.2))
+        self.pointwise_scale = nn.Parameter(torch.full((width, 1, 1), 0.2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        left, right = self.depthwise(self.expand(self.spatial_norm(x))).chunk(2, dim=1)
+        gated = left * right
+        gated = gated * self.attention(gated.mean(dim=(2, 3), keepdim=True))
+        x = x + self.spatial_scale * self.project(gated)
+        left, right = self.widen(self.pointwise_norm(x)).chunk(2, dim=1)
+        return x + self.pointwise_scale * self.narrow(left * right)
+
+
+BLOCKS: dict[Block, type[nn.Module]] = {"residual": ResidualBlock, "gated": GatedBlock}
 
 
 class UNet(nn.Module):
@@ -98,11 +149,13 @@ class UNet(nn.Module):
         self.config = config
         widths, pixels = config.widths, 3 * config.unshuffle**2
         self.head = nn.Conv2d(pixels, widths[0], 3, padding=1)
-        self.encoder = nn.ModuleList(_stack(width, count) for width, count in zip(widths, config.encoder, strict=True))
-        steps = list(zip(widths, widths[1:], strict=False))
+        stages = zip(widths, config.encoder, strict=True)
+        self.encoder = nn.ModuleList(_stack(config.block, width, count) for width, count in stages)
+        steps = list(pairwise(widths))
         self.down = nn.ModuleList(nn.Conv2d(fine, coarse, 2, stride=2) for fine, coarse in steps)
         self.up = nn.ModuleList(nn.Conv2d(coarse, 4 * fine, 1) for fine, coarse in steps)
-        self.decoder = nn.ModuleList(_stack(width, count) for width, count in zip(widths, config.decoder, strict=False))
+        stages = zip(widths, config.decoder, strict=False)
+        self.decoder = nn.ModuleList(_stack(config.block, width, count) for width, count in stages)
         self.tail = nn.Conv2d(widths[0], pixels, 3, padding=1)
         with torch.no_grad():  # the untrained network returns nearly its input
             self.tail.weight.mul_(0.1)
@@ -125,7 +178,7 @@ class UNet(nn.Module):
         height, width = images.shape[-2:]
         if not (MIN_SIZE <= height <= MAX_SIZE and MIN_SIZE <= width <= MAX_SIZE):
             raise InputError(
-                f"The network takes sides from {MIN_SIZE} to {MAX_SIZE} pixels, not {width}×{height}. Resize the picture."
+                f"The network takes sides from {MIN_SIZE} to {MAX_SIZE} pixels, not {width}×{height}: resize it."
             )
         multiple = self.config.multiple
         padded = F.pad(images, (0, -width % multiple, 0, -height % multiple), mode="reflect")
@@ -146,5 +199,5 @@ class UNet(nn.Module):
         return sum(parameter.numel() for parameter in self.parameters())
 
 
-def _stack(width: int, count: int) -> nn.Sequential:
-    return nn.Sequential(*(ResidualBlock(width) for _ in range(count)))
+def _stack(block: Block, width: int, count: int) -> nn.Sequential:
+    return nn.Sequential(*(BLOCKS[block](width) for _ in range(count)))

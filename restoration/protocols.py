@@ -41,7 +41,9 @@ class Protocol:
     def __post_init__(self) -> None:
         for name, (low, high) in self.ranges().items():
             if not LIMITS[name].low <= low <= high <= LIMITS[name].high:
-                raise InputError(f"{name} range ({low}, {high}) must lie within {LIMITS[name].low}–{LIMITS[name].high}.")
+                raise InputError(
+                    f"{name} range ({low}, {high}) must lie within {LIMITS[name].low}–{LIMITS[name].high}."
+                )
         for name in ("anisotropic", "grayscale", "skip"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"{name} is a share and must lie in [0, 1], not {getattr(self, name)!r}.")

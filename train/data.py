@@ -82,7 +82,9 @@ def load_faces(folders: Iterable[str | Path], *, limit: int | None = None, devic
     return Faces(images.to(device), tuple(name for name, _ in found))
 
 
-def draw(seed: str, count: int, source: Protocol | Mixture, device: torch.device) -> tuple[list[Degradation], list[torch.Generator]]:
+def draw(
+    seed: str, count: int, source: Protocol | Mixture, device: torch.device
+) -> tuple[list[Degradation], list[torch.Generator]]:
     """Settings and noise sources for one batch, decided by ``seed`` alone.
 
     Training and evaluation both name their batches, so nothing has to be stored to draw the same ones again.

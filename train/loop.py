@@ -59,13 +59,13 @@ class TrainConfig:
     steps: int = 20_000
     batch: int = 16
     crop: int = 256
-    learning_rate: float = 5e-4
+    learning_rate: float = 1e-3
     final_rate: float = 0.01
     warmup: int = 200
     weight_decay: float = 1e-4
     gradient_clip: float = 0.5
     ema: float = 0.999
-    reconstruction: Reconstruction = "l1"
+    reconstruction: Reconstruction = "psnr"
     lambda_rec: float = 1.0
     lambda_id: float = 0.0
     identity: str | None = None
@@ -110,7 +110,14 @@ class Trainer:
     """
 
     def __init__(
-        self, config: TrainConfig, faces: Faces, validation: Faces, out: Path, facts: dict[str, Any], *, compile: bool = False
+        self,
+        config: TrainConfig,
+        faces: Faces,
+        validation: Faces,
+        out: Path,
+        facts: dict[str, Any],
+        *,
+        compile: bool = False,
     ) -> None:
         self.config, self.faces, self.validation, self.out, self.facts = config, faces, validation, out, facts
         self.device = faces.images.device
@@ -118,8 +125,9 @@ class Trainer:
         self.model = load_weights(config.init).model.requires_grad_(True) if config.init else UNet(config.model)
         if self.model.config != config.model:
             raise InputError(f"The weights {config.init} have another configuration: {self.model.config}.")
-        self.model = self.model.to(self.device, memory_format=torch.channels_last).train()
-        self.average = UNet(config.model).to(self.device, memory_format=torch.channels_last).eval().requires_grad_(False)
+        self.model = self.model.to(self.device).to(memory_format=torch.channels_last).train()
+        self.average = UNet(config.model).to(self.device).to(memory_format=torch.channels_last).eval()
+        self.average.requires_grad_(False)
         self.average.load_state_dict(self.model.state_dict())
         self.forward: Callable[[Tensor], Tensor] = torch.compile(self.model) if compile else self.model
         self.optimizer = torch.optim.AdamW(
@@ -136,7 +144,9 @@ class Trainer:
             lambda_id=config.lambda_id,
             identity=identity.to(self.device) if identity else None,
         )
-        self.batches = TrainingBatches(faces, batch=config.batch, crop=config.crop, degradations=TRAINING, seed=config.seed)
+        self.batches = TrainingBatches(
+            faces, batch=config.batch, crop=config.crop, degradations=TRAINING, seed=config.seed
+        )
         self.step, self.seconds = 0, 0.0
         out.mkdir(parents=True, exist_ok=True)
         if (out / CHECKPOINT).exists():
@@ -162,7 +172,9 @@ class Trainer:
                 begun, logged = time.perf_counter(), self.step
                 sums.clear()
                 rate = learning_rate(self.config, self.step - 1)
-                self._log(TRAIN_LOG, {"step": self.step, "seconds": round(self.seconds, 1), "learning_rate": rate, **means})
+                self._log(
+                    TRAIN_LOG, {"step": self.step, "seconds": round(self.seconds, 1), "learning_rate": rate, **means}
+                )
                 bar.set_postfix({name: f"{value:.4f}" for name, value in means.items()})
             if self.step % self.config.save_every == 0 or self.step == last:
                 self.save()
@@ -178,7 +190,7 @@ class Trainer:
             restored = self.forward(degraded)
         terms = self.loss(restored.float(), clean)
         self.optimizer.zero_grad(set_to_none=True)
-        terms["total"].backward()
+        torch.autograd.backward(terms["total"])
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.gradient_clip)
         self.optimizer.step()
         decay = min(self.config.ema, (1 + self.step) / (10 + self.step))

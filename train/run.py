@@ -1,6 +1,6 @@
 """The command: train the network, or go on with a run that was stopped.
 
-    python train/run.py --data FOLDER --validation FOLDER --out runs/mine
+python train/run.py --data FOLDER --validation FOLDER --out runs/mine
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ if __package__ in (None, ""):  # started as a file: make the repository importab
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from restoration.images import InputError
-from restoration.model import UNet, UNetConfig
+from restoration.model import BLOCKS, UNet, UNetConfig
 from train.curves import plot_curves
 from train.data import load_faces
 from train.loop import RESULT, TrainConfig, Trainer
+from train.losses import RECONSTRUCTIONS
 
 
 def parser() -> argparse.ArgumentParser:
@@ -43,7 +44,7 @@ def parser() -> argparse.ArgumentParser:
     add("--warmup", type=int, default=default.warmup, help="steps to the peak (%(default)s)")
     add("--weight-decay", type=float, default=default.weight_decay, help="AdamW's (%(default)s)")
     add("--ema", type=float, default=default.ema, help="decay of the averaged weights a step (%(default)s)")
-    add("--reconstruction", choices=("l1", "l2", "charbonnier"), default=default.reconstruction, help="(%(default)s)")
+    add("--reconstruction", choices=RECONSTRUCTIONS, default=default.reconstruction, help="(%(default)s)")
     add("--lambda-rec", type=float, default=default.lambda_rec, help="weight of reconstruction (%(default)s)")
     add("--lambda-id", type=float, default=default.lambda_id, help="weight of identity; needs --identity (%(default)s)")
     add("--identity", metavar="FILE", help="TorchScript face recogniser, (B,3,112,112) to embeddings")
@@ -52,6 +53,7 @@ def parser() -> argparse.ArgumentParser:
     add("--log-every", type=int, default=default.log_every, help="steps (%(default)s)")
     add("--save-every", type=int, default=default.save_every, help="steps between checkpoints (%(default)s)")
     add("--validation-faces", type=int, default=default.validation_faces, help="how many to watch (%(default)s)")
+    add("--block", choices=BLOCKS, default=default.model.block, help="(%(default)s)")
     add("--widths", type=int, nargs="+", default=default.model.widths, help="channels a level (%(default)s)")
     add("--encoder", type=int, nargs="+", default=default.model.encoder, help="blocks a level down (%(default)s)")
     add("--decoder", type=int, nargs="+", default=default.model.decoder, help="blocks a level up (%(default)s)")
@@ -66,7 +68,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns the exit status: 0 done, 2 unusable input."""
     options = vars(parser().parse_args(arguments))
     try:
-        model = UNetConfig(**{key: tuple(options.pop(key)) for key in ("widths", "encoder", "decoder")})
+        widths, encoder, decoder = (tuple(options.pop(key)) for key in ("widths", "encoder", "decoder"))
+        model = UNetConfig(block=options.pop("block"), widths=widths, encoder=encoder, decoder=decoder)
         names = {field for field in TrainConfig.__dataclass_fields__ if field != "model"}
         config = TrainConfig(model=model, **{key: value for key, value in options.items() if key in names})
         if options["dry_run"]:
@@ -79,7 +82,9 @@ def main(arguments: list[str] | None = None) -> int:
         facts = {
             "data": [Path(folder).name for folder in options["data"]],
             "training_faces": len(faces),
-            "hardware": torch.cuda.get_device_name() if device.startswith("cuda") else f"{torch.get_num_threads()} CPU threads",
+            "hardware": torch.cuda.get_device_name()
+            if device.startswith("cuda")
+            else f"{torch.get_num_threads()} CPU threads",
             "torch": torch.__version__,
             "python": platform.python_version(),
         }

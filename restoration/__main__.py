@@ -1,0 +1,59 @@
+"""The command line: ``python -m restoration info`` and ``benchmark``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import sys
+
+import torch
+
+from restoration import InputError, Restorer, __version__
+from restoration.benchmark import benchmark
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command; returns the exit status: 0 done, 2 unusable input."""
+    parser = argparse.ArgumentParser(prog="python -m restoration", description="Face restoration.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    info = commands.add_parser("info", help="print version, weights, configuration and devices")
+    speed = commands.add_parser("benchmark", help="time the network beside Lanczos and non-local means")
+    speed.add_argument("--size", type=int, default=512, help="side of the picture, pixels (%(default)s)")
+    speed.add_argument("--rounds", type=int, default=7, help="timed rounds (%(default)s)")
+    speed.add_argument("--threads", type=int, default=2, help="of the network (%(default)s)")
+    speed.add_argument("--device", default="cpu", help="of the network (%(default)s)")
+    for command in (info, speed):
+        command.add_argument("--weights", help="a folder of weights or the name of an embedded set")
+    options = parser.parse_args(arguments)
+    try:
+        if options.command == "benchmark":
+            _print_benchmark(options)
+        else:
+            _print_info(options)
+    except InputError as error:
+        print(f"restoration: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _print_benchmark(options: argparse.Namespace) -> None:
+    restorer = Restorer.from_pretrained(options.weights, device=options.device)
+    results = benchmark(restorer, size=options.size, rounds=options.rounds, threads=options.threads)
+    print(f"{options.size}x{options.size}, {options.threads} threads, {options.device}, median of {options.rounds}\n")
+    print("| method | seconds | fastest – slowest | time ÷ restoration's |\n|---|---|---|---|")
+    for name, row in results.items():
+        print(f"| {name} | {row['seconds']:.3f} | {row['fastest']:.3f} – {row['slowest']:.3f} | {row['ratio']:.2f} |")
+
+
+def _print_info(options: argparse.Namespace) -> None:
+    weights = Restorer.from_pretrained(options.weights).info
+    devices = ["cpu", *(f"cuda:{i} ({torch.cuda.get_device_name(i)})" for i in range(torch.cuda.device_count()))]
+    if torch.backends.mps.is_available():
+        devices.append("mps")
+    facts = {"version": __version__, "python": platform.python_version(), "devices": devices, "weights": weights}
+    print(json.dumps(facts, indent=2))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

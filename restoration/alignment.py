@@ -1,0 +1,189 @@
+"""Where are the faces, and how do they come out of a photo?
+
+Convention (everywhere in this file):
+    - points are (x, y): x to the right, y down, in pixels; whole numbers are pixel centres, so a picture of width W
+      covers -0.5 <= x < W - 0.5. Resizing by f therefore maps x to f (x + 0.5) - 0.5, not to f x
+    - the five landmarks are, in this order, the eye on the picture's left, the eye on its right (centres of the
+      eyes), the tip of the nose, the mouth corner on the left, the mouth corner on the right
+    - a transform is a (2, 3) matrix that maps source points forwards: target = M[:, :2] @ source + M[:, 2]
+"""
+
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from skimage.transform import warp
+
+from restoration.images import Image, InputError, check_image
+
+Points = NDArray[np.float64]  # (N, 2), x then y
+Transform = NDArray[np.float64]  # (2, 3)
+
+FACE_SIZE = 512
+# Where the landmarks lie in an aligned face, 512 x 512: the mean face of FFHQ, as published in facexlib's
+# FaceRestoreHelper.face_template. Networks trained on FFHQ know faces in this place and size.
+FACE_TEMPLATE: Points = np.array(
+    [[192.98, 239.95], [318.90, 240.19], [256.63, 314.02], [201.26, 371.41], [313.09, 371.15]]
+)
+# The same for identity networks, 112 x 112: ArcFace's published template (insightface, face_align.arcface_dst).
+IDENTITY_TEMPLATE: Points = np.array(
+    [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]]
+)
+FACE_TEMPLATE.setflags(write=False)
+IDENTITY_TEMPLATE.setflags(write=False)
+
+MAX_ENLARGEMENT = 64.0  # a face whose eyes are 2 pixels apart; beyond that the landmarks are wrong
+
+
+@dataclass(frozen=True)
+class Box:
+    """A rectangle of whole pixels of a photo: ``photo[top:bottom, left:right]``."""
+
+    left: int
+    top: int
+    right: int  # exclusive
+    bottom: int  # exclusive
+
+
+def crop_centre(photo: Image) -> tuple[Image, Box]:
+    """Cut out the largest centred square and resize it to 512 x 512.
+
+    Convention:
+        - where the margin is odd, the extra pixel is cut from the right or the bottom
+        - reduced by area averaging, enlarged by Lanczos (8 x 8), copied when it is 512 already
+
+    Args:
+        photo: (H, W, 3) uint8 RGB, sides >= 16. Not modified.
+
+    Returns:
+        (512, 512, 3) uint8 RGB, never sharing memory with ``photo``, and where the square lies in the photo.
+
+    Raises:
+        InputError: not an ``Image``.
+    """
+    height, width = check_image(photo).shape[:2]
+    side = min(height, width)
+    left, top = (width - side) // 2, (height - side) // 2
+    box = Box(left, top, left + side, top + side)
+    square = photo[box.top : box.bottom, box.left : box.right]
+    if side == FACE_SIZE:
+        return square.copy(), box
+    kernel = cv2.INTER_AREA if side > FACE_SIZE else cv2.INTER_LANCZOS4
+    return cv2.resize(np.ascontiguousarray(square), (FACE_SIZE, FACE_SIZE), interpolation=kernel), box
+
+
+def similarity_transform(source_points: ArrayLike, target_points: ArrayLike) -> Transform:
+    """The rotation, uniform scale and shift that carry one set of points nearest to another.
+
+    Minimises sum |M(source_i) - target_i|^2. Mirroring is not considered.
+
+    Args:
+        source_points, target_points: (N, 2) finite, N >= 2, point i of one belonging to point i of the other; the
+            source points not all in one place.
+
+    Returns:
+        (2, 3) float64, [[s cos t, -s sin t, dx], [s sin t, s cos t, dy]].
+
+    Raises:
+        InputError: other shapes, NaN or infinity, or source points that coincide.
+
+    Source:
+        Umeyama, "Least-squares estimation of transformation parameters between two point patterns", IEEE PAMI 13(4),
+        1991. In the plane, with points as complex numbers, it is the linear regression target = a source + b.
+    """
+    source, target = np.asarray(source_points, np.float64), np.asarray(target_points, np.float64)
+    if source.shape != target.shape or source.ndim != 2 or source.shape[1] != 2 or len(source) < 2:
+        raise InputError(f"Expected two equal sets of points (N, 2), N >= 2; got {source.shape} and {target.shape}.")
+    if not (np.isfinite(source).all() and np.isfinite(target).all()):
+        raise InputError("The points hold NaN or infinity. Check what found them.")
+    z, w = source @ (1, 1j), target @ (1, 1j)  # (N,) complex
+    z_mean, w_mean = z.mean(), w.mean()
+    spread = np.sum(np.abs(z - z_mean) ** 2)
+    if spread <= 1e-12 * (1 + abs(z_mean) ** 2):
+        raise InputError("All points lie in one place: no scale or rotation follows from them.")
+    a = np.sum(np.conj(z - z_mean) * (w - w_mean)) / spread
+    b = w_mean - a * z_mean
+    return np.array([[a.real, -a.imag, b.real], [a.imag, a.real, b.imag]])
+
+
+def align_face(photo: Image, landmarks: ArrayLike) -> Image:
+    """Cut a face out of a photo, turned and scaled so that its landmarks fall on ``FACE_TEMPLATE``.
+
+    Convention:
+        - five landmarks cannot all fall on the template: the sum of squared distances there is least
+        - enlarged by cubic interpolation; reduced by area averaging first, so that a large face does not alias
+        - outside the photo its nearest edge pixel is repeated
+
+    Args:
+        photo: (H, W, 3) uint8 RGB, sides >= 16. Not modified.
+        landmarks: (5, 2) in photo pixels, in the order stated at the top of this file.
+
+    Returns:
+        (512, 512, 3) uint8 RGB. For how much it was enlarged, see ``enlargement``.
+
+    Raises:
+        InputError: not an ``Image``; landmarks of another shape, not finite, in one place, outside the photo, or so
+            close together that the face would have to be enlarged by more than MAX_ENLARGEMENT.
+    """
+    height, width = check_image(photo).shape[:2]
+    to_crop = _square(similarity_transform(landmarks, FACE_TEMPLATE))
+    scale = enlargement(landmarks)
+    if not 1 / max(width, height) < scale <= MAX_ENLARGEMENT:
+        raise InputError(f"The landmarks would scale the face by {scale:.4g}. Check that they lie on one face.")
+
+    # Reduce the part of the photo that is needed by a whole factor k, then draw the crop from that, at twice its size
+    # if it is still being reduced (by less than 2), and average that too.
+    k = max(1, math.floor(1 / scale + 1e-9))
+    edge = FACE_SIZE - 0.5
+    corners = np.linalg.inv(to_crop) @ np.array([[-0.5, edge, edge, -0.5], [-0.5, -0.5, edge, edge], [1, 1, 1, 1]])
+    margin = 3 * k + 3  # the cubic kernel reaches 2 reduced pixels
+    left, top = (max(0, math.floor(value) - margin) for value in corners[:2].min(axis=1))
+    right, bottom = (
+        min(limit, math.ceil(value) + margin)
+        for limit, value in zip((width, height), corners[:2].max(axis=1), strict=True)
+    )
+    if left >= right or top >= bottom:
+        raise InputError("The landmarks lie outside the photo. Check that they belong to it.")
+    part = photo[top:bottom, left:right]
+    if k > 1:
+        to_blocks = (0, -part.shape[0] % k, 0, -part.shape[1] % k)  # top, bottom, left, right: whole blocks of k x k
+        part = cv2.copyMakeBorder(part, *to_blocks, borderType=cv2.BORDER_REPLICATE)
+        part = cv2.resize(part, (part.shape[1] // k, part.shape[0] // k), interpolation=cv2.INTER_AREA)
+    n = 2 if scale * k < 1 - 1e-9 else 1
+    part_to_photo = np.array([[1.0, 0, left], [0, 1, top], [0, 0, 1]]) @ _zoom(k)
+    part_to_drawn = _zoom(n) @ to_crop @ part_to_photo
+    drawn: NDArray[np.float64] = warp(
+        part.astype(np.float64),
+        np.linalg.inv(part_to_drawn),
+        output_shape=(n * FACE_SIZE, n * FACE_SIZE),
+        order=3,
+        mode="edge",
+        clip=False,
+        preserve_range=True,
+    )
+    if n > 1:
+        drawn = cv2.resize(drawn, (FACE_SIZE, FACE_SIZE), interpolation=cv2.INTER_AREA)
+    return np.clip(np.rint(drawn), 0, 255).astype(np.uint8)
+
+
+def enlargement(landmarks: ArrayLike) -> float:
+    """How many pixels of the aligned face one pixel of the photo becomes; below 1 the face is reduced.
+
+    Args:
+        landmarks: (5, 2) as for ``align_face``, which raises the same ``InputError`` for bad ones.
+    """
+    matrix = similarity_transform(landmarks, FACE_TEMPLATE)
+    return math.hypot(matrix[0, 0], matrix[1, 0])
+
+
+def _square(transform: Transform) -> NDArray[np.float64]:
+    """(2, 3) -> (3, 3), so that transforms can be multiplied and inverted."""
+    return np.vstack([transform, [0, 0, 1]])
+
+
+def _zoom(factor: float) -> NDArray[np.float64]:
+    """(3, 3): x -> factor (x + 0.5) - 0.5, what resizing by ``factor`` does to a point."""
+    shift = (factor - 1) / 2
+    return np.array([[factor, 0, shift], [0, factor, shift], [0, 0, 1]], np.float64)

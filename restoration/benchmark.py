@@ -1,0 +1,56 @@
+"""How fast is it here?  The network beside Lanczos and non-local means, interleaved in one run."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from restoration.baselines import lanczos, non_local_means
+from restoration.degradations import Degradation, degrade_image
+from restoration.images import Image
+from restoration.pipeline import Restorer
+
+
+def benchmark(
+    restorer: Restorer, *, size: int = 512, rounds: int = 7, threads: int | None = None
+) -> dict[str, dict[str, float]]:
+    """Time one picture through each method, in turn, so that a drifting machine slows all of them alike.
+
+    Args:
+        size: side of the picture, pixels, [64, 2048].
+        rounds: timed passes over all methods, after one that is not counted.
+        threads: of torch; None leaves its setting. OpenCV uses its own.
+
+    Returns:
+        method -> {"seconds": median, "fastest": …, "slowest": …, "ratio": median over rounds of this method's
+        time divided by the network's in the same round}.
+    """
+    if threads is not None:
+        torch.set_num_threads(threads)
+    picture: Image = np.random.default_rng(0).integers(0, 256, (size, size, 3), np.uint8)
+    picture = degrade_image(picture, Degradation(blur_sigma=4, noise=5), seed=0)
+    methods: dict[str, Callable[[Image], Image]] = {
+        "restoration": restorer.restore_aligned,
+        "Lanczos (÷4, ×4)": lambda image: lanczos(image, 4),
+        "non-local means": non_local_means,
+    }
+    times: dict[str, list[float]] = {name: [] for name in methods}
+    for round_ in range(rounds + 1):
+        for name, method in methods.items():
+            begun = time.perf_counter()
+            method(picture)
+            if round_:
+                times[name].append(time.perf_counter() - begun)
+    return {
+        name: {
+            "seconds": statistics.median(values),
+            "fastest": min(values),
+            "slowest": max(values),
+            "ratio": statistics.median(a / b for a, b in zip(values, times["restoration"], strict=True)),
+        }
+        for name, values in times.items()
+    }

@@ -1,0 +1,137 @@
+"""The whole way: a photo goes in, a restored face and what is known about it come out."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from restoration.alignment import Box, crop_centre
+from restoration.degradations import LIMITS, Degradation
+from restoration.hub import Weights, load_weights
+from restoration.images import Image, InputError, check_image, to_image, to_tensor
+
+
+@dataclass(frozen=True)
+class Restoration:
+    """What ``Restorer.restore`` found and made.
+
+    Args:
+        face: (512, 512, 3) uint8 RGB, restored.
+        input_face: (512, 512, 3) uint8 RGB, the same crop before restoration.
+        box: where the crop lies in the photo, pixels.
+        seconds: wall-clock time of the network, without reading and cropping.
+    """
+
+    face: Image
+    input_face: Image
+    box: Box
+    seconds: float
+
+
+class Restorer:
+    """A loaded network. Safe to share between threads: nothing changes after construction."""
+
+    def __init__(self, weights: Weights, device: torch.device) -> None:
+        self._weights, self._device = weights, device
+        self._model = weights.model.to(device)
+
+    @classmethod
+    def from_pretrained(cls, source: str | Path | None = None, *, device: str = "cpu") -> Restorer:
+        """Load weights.
+
+        Args:
+            source: a folder of weights or the name of an embedded set; None is the embedded default. No
+                network connection is used.
+            device: "cpu", "cuda", "cuda:1", "mps" …, or "auto" for the first GPU, else the CPU.
+
+        Raises:
+            WeightsError: the weights are missing, damaged or do not fit.
+            InputError: a device that this machine does not have.
+        """
+        return cls(load_weights(source), _device(device))
+
+    @torch.inference_mode()
+    def restore_aligned(self, image: Image) -> Image:
+        """Restore a face that already fills the picture.
+
+        Args:
+            image: (H, W, 3) uint8 RGB, sides 64 to 2048; the network knows faces best at 512x512 aligned to
+                ``alignment.FACE_TEMPLATE``. Not modified.
+
+        Returns:
+            (H, W, 3) uint8 RGB.
+
+        Raises:
+            InputError: not such an image.
+        """
+        return to_image(self._model(to_tensor(check_image(image)).to(self._device)).float().cpu())
+
+    def restore(self, photo: Image) -> Restoration:
+        """Restore the face in the middle of a photograph.
+
+        Faces are not searched for: the largest centred square is cut out and brought to 512x512.
+
+        Args:
+            photo: (H, W, 3) uint8 RGB. Not modified.
+
+        Raises:
+            InputError: not such an image.
+        """
+        face, box = crop_centre(check_image(photo))
+        begun = time.perf_counter()
+        restored = self.restore_aligned(face)
+        return Restoration(restored, face, box, time.perf_counter() - begun)
+
+    @property
+    def info(self) -> dict[str, Any]:
+        """What is loaded: name, licence, source, parameters, device, network, trained ranges, training facts."""
+        training = self._weights.training
+        return {
+            "name": training["name"],
+            "license": training["license"],
+            "source": self._weights.source,
+            "parameters": self._weights.model.parameter_count(),
+            "device": str(self._device),
+            "torch": torch.__version__,
+            "network": self._weights.model.config.to_dict(),
+            "ranges": training["ranges"],
+            "training": {key: value for key, value in training.items() if key not in ("name", "license", "ranges")},
+        }
+
+    def out_of_range(self, settings: Degradation) -> list[str]:
+        """Settings that the network never saw in training, one plain sentence each; empty when all were seen."""
+        values: dict[str, tuple[str, float]] = {
+            "motion_length": ("motion_length", settings.motion_length),
+            "blur_sigma": ("blur_sigma", settings.blur_sigma),
+            "blur_sigma_y": ("blur_sigma", settings.blur_sigma_y or 0),
+            "downsample": ("downsample", settings.downsample),
+            "noise": ("noise", settings.noise),
+        }
+        result = []
+        for name, (trained, value) in values.items():
+            low, high = self._weights.training["ranges"].get(trained, (LIMITS[trained].off, LIMITS[trained].off))
+            if value > high or (name == "downsample" and value < min(low, 1)):
+                unit = LIMITS[name].unit
+                result.append(
+                    f"{LIMITS[name].label} {value:g} {unit} is outside the trained range (up to {high:g} {unit})."
+                )
+        if settings.jpeg is not None:
+            low, _ = self._weights.training["ranges"].get("jpeg", (101, 101))
+            if settings.jpeg < low:
+                result.append(f"JPEG quality {settings.jpeg} is outside the trained range (from {low:g}).")
+        return result
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f'Device {name!r} is not available here; use "cpu" or "auto".') from error
+    return device

@@ -1,0 +1,348 @@
+"""Known transforms are recovered exactly, nothing is half a pixel off, large faces do not alias."""
+
+import io
+import itertools
+
+import cv2
+import numpy as np
+import pytest
+import skimage.data
+from matplotlib.cbook import get_sample_data
+from numpy.typing import NDArray
+
+from examples.make_examples import FOLDER, PORTRAITS, make_face
+from restoration.alignment import (
+    FACE_SIZE,
+    FACE_TEMPLATE,
+    IDENTITY_TEMPLATE,
+    Box,
+    align_face,
+    crop_centre,
+    enlargement,
+    similarity_transform,
+)
+from restoration.images import Image, InputError, read_image
+
+
+def known(scale: float, degrees: float, dx: float, dy: float) -> NDArray[np.float64]:
+    c, s = scale * np.cos(np.radians(degrees)), scale * np.sin(np.radians(degrees))
+    return np.array([[c, -s, dx], [s, c, dy]])
+
+
+def apply(matrix: NDArray[np.float64], points: NDArray[np.float64]) -> NDArray[np.float64]:
+    return points @ matrix[:, :2].T + matrix[:, 2]
+
+
+def undo(matrix: NDArray[np.float64], points: NDArray[np.float64]) -> NDArray[np.float64]:
+    return (points - matrix[:, 2]) @ np.linalg.inv(matrix[:, :2]).T
+
+
+def waves(x: NDArray[np.float64], y: NDArray[np.float64], length: float) -> NDArray[np.float64]:
+    """A smooth pattern, defined between pixels too: (..., 3), 28 to 228, of period 2 pi ``length``."""
+    values = [np.sin(x / length) * np.cos(y / length), np.cos(x / length), np.sin(y / length)]
+    return 128 + 100 * np.stack(values, axis=-1)
+
+
+def photo_of_waves(height: int, width: int, length: float) -> Image:
+    y, x = np.mgrid[0:height, 0:width].astype(np.float64)
+    return np.rint(waves(x, y, length)).astype(np.uint8)
+
+
+def compare(face: Image, to_photo: NDArray[np.float64], size: tuple[int, int], length: float) -> tuple[float, float]:
+    """Compare a crop of ``photo_of_waves(*size, length)`` with the pattern's formula at the places it comes from.
+
+    Args:
+        to_photo: (2, 3), crop to photo.
+
+    Returns:
+        the mean absolute error in grey levels, and by how many crop pixels the crop is misplaced: the least-squares
+        shift that explains the error, found from the pattern's slopes. It would be 0.5 to 0.7 for half a pixel.
+    """
+    y, x = np.mgrid[0:512, 0:512].astype(np.float64)
+
+    def pattern(dx: float, dy: float) -> NDArray[np.float64]:
+        place = apply(to_photo, np.stack([x + dx, y + dy], axis=-1).reshape(-1, 2)).reshape(512, 512, 2)
+        return waves(place[..., 0], place[..., 1], length)
+
+    place = apply(to_photo, np.stack([x, y], axis=-1).reshape(-1, 2)).reshape(512, 512, 2)
+    margin = 4 * max(1, np.hypot(*to_photo[:, 0]))  # away from the photo's edge
+    inside = ((place > margin) & (place < np.array(size[::-1]) - 1 - margin)).all(axis=-1)
+    assert inside.mean() > 0.7
+    error = (face - pattern(0, 0))[inside]
+    slopes = np.stack([pattern(0.5, 0) - pattern(-0.5, 0), pattern(0, 0.5) - pattern(0, -0.5)], axis=-1)[inside]
+    shift, *_ = np.linalg.lstsq(slopes.reshape(-1, 2), error.reshape(-1), rcond=None)
+    return float(np.abs(error).mean()), float(np.hypot(*shift))
+
+
+# ------------------------------------------------------------------------------------------- transforms
+
+
+@pytest.mark.parametrize(
+    "matrix",
+    [
+        known(1, 0, 0, 0),
+        known(1, 0, 0.5, -0.25),
+        known(2.9, 0, -300, 17),
+        known(0.1, 37, 5, 5),
+        known(1.6, -170, 800, 600),
+        known(1, 90, 0, 0),
+    ],
+)
+@pytest.mark.parametrize("count", [2, 5, 40])
+def test_a_known_transform_is_recovered(matrix: NDArray[np.float64], count: int) -> None:
+    source = np.random.default_rng(count).uniform(0, 1000, (count, 2))
+    found = similarity_transform(source, apply(matrix, source))
+    assert found.shape == (2, 3)
+    assert found.dtype == np.float64
+    np.testing.assert_allclose(found, matrix, atol=1e-9)
+
+
+def test_the_direction_is_source_to_target() -> None:
+    found = similarity_transform([[0, 0], [1, 0]], [[10, 20], [10, 22]])  # twice as large, a quarter turn to y
+    np.testing.assert_allclose(found, [[0, -2, 10], [2, 0, 20]], atol=1e-12)
+
+
+def test_noisy_points_agree_with_linear_least_squares() -> None:
+    """The same problem written as 2 N equations in (a, b, dx, dy) and left to LAPACK."""
+    random = np.random.default_rng(3)
+    for _ in range(20):
+        source, noise = random.uniform(0, 500, (2, 5, 2))
+        target = apply(known(random.uniform(0.2, 5), random.uniform(-180, 180), 9, -4), source) + noise / 50
+        (x, y), one, zero = source.T, np.ones(5), np.zeros(5)
+        system = np.concatenate([np.stack([x, -y, one, zero], 1), np.stack([y, x, zero, one], 1)])
+        (a, b, dx, dy), *_ = np.linalg.lstsq(system, target.T.reshape(-1), rcond=None)
+        np.testing.assert_allclose(similarity_transform(source, target), [[a, -b, dx], [b, a, dy]], atol=1e-8)
+
+
+def test_it_is_the_least_squares_optimum() -> None:
+    random = np.random.default_rng(5)
+    source, target = random.uniform(0, 100, (2, 5, 2))
+    best = similarity_transform(source, target)
+
+    def cost(a: float, b: float, dx: float, dy: float) -> float:
+        return float(np.sum((apply(np.array([[a, -b, dx], [b, a, dy]]), source) - target) ** 2))
+
+    at = (best[0, 0], best[1, 0], best[0, 2], best[1, 2])
+    for index in range(4):
+        for step in (1e-3, -1e-3):
+            assert cost(*(value + step * (i == index) for i, value in enumerate(at))) > cost(*at)
+
+
+def test_mirrored_points_are_not_mirrored_back() -> None:
+    matrix = similarity_transform(FACE_TEMPLATE * (-1, 1), FACE_TEMPLATE)
+    assert np.linalg.det(matrix[:, :2]) > 0
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "message"),
+    [
+        (np.zeros((5, 2)), np.ones((5, 2)), "in one place"),
+        (np.full((5, 2), 1e6), np.ones((5, 2)), "in one place"),
+        (np.zeros((5, 3)), np.zeros((5, 3)), r"\(N, 2\)"),
+        (np.zeros((5, 2)), np.zeros((4, 2)), r"\(N, 2\)"),
+        (np.zeros((1, 2)), np.zeros((1, 2)), r"N >= 2"),
+        (np.zeros(10), np.zeros(10), r"\(N, 2\)"),
+        ([[0, 0], [1, np.nan]], [[0, 0], [1, 1]], "NaN"),
+        ([[0, 0], [1, 1]], [[0, 0], [1, np.inf]], "NaN"),
+    ],
+)
+def test_bad_points(source, target, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        similarity_transform(source, target)
+
+
+def test_templates_are_the_published_ones_and_cannot_be_changed() -> None:
+    assert FACE_SIZE == 512
+    assert FACE_TEMPLATE.shape == IDENTITY_TEMPLATE.shape == (5, 2)
+    assert FACE_TEMPLATE[0].tolist() == [192.98, 239.95]
+    assert FACE_TEMPLATE[4].tolist() == [313.09, 371.15]
+    matrix = similarity_transform(FACE_TEMPLATE, IDENTITY_TEMPLATE)  # both are faces: they fit to a few of 112 pixels
+    assert np.abs(apply(matrix, FACE_TEMPLATE) - IDENTITY_TEMPLATE).max() < 3
+    for template in (FACE_TEMPLATE, IDENTITY_TEMPLATE):
+        with pytest.raises(ValueError, match="read-only"):
+            template[0, 0] = 0
+
+
+# ------------------------------------------------------------------------------------------------- crops
+
+
+def test_a_face_that_lies_on_the_template_is_copied_exactly() -> None:
+    photo = np.random.default_rng(0).integers(0, 256, (512, 512, 3), dtype=np.uint8)
+    assert np.array_equal(align_face(photo, FACE_TEMPLATE), photo)
+
+
+def test_a_shift_by_whole_pixels_copies_exactly() -> None:
+    photo = np.random.default_rng(0).integers(0, 256, (700, 650, 3), dtype=np.uint8)
+    assert np.array_equal(align_face(photo, FACE_TEMPLATE + np.array([70, 133])), photo[133 : 133 + 512, 70 : 70 + 512])
+
+
+@pytest.mark.parametrize(("quarter", "name"), [(1, "left"), (2, "down"), (3, "right")])
+def test_a_quarter_turn_is_undone_exactly(quarter: int, name: str) -> None:
+    face = np.random.default_rng(0).integers(0, 256, (512, 512, 3), dtype=np.uint8)
+    x, y = FACE_TEMPLATE.T
+    turned = {1: np.stack([y, 511 - x], 1), 2: 511 - FACE_TEMPLATE, 3: np.stack([511 - y, x], 1)}[quarter]
+    assert np.array_equal(align_face(np.rot90(face, quarter), turned), face), name
+
+
+@pytest.mark.parametrize(
+    ("scale", "degrees"),
+    [*itertools.product([2.9, 1.6, 1.0, 0.9, 0.6, 0.45], [0, 25, -120]), (0.5, 0), (1 / 3, 0), (1 / 3, 90), (0.21, 25)],
+)
+def test_the_crop_is_the_pattern_at_the_mapped_place(scale: float, degrees: float) -> None:
+    size = (round(600 / scale) + 40, round(650 / scale) + 40)
+    length = 20 / scale  # 20 crop pixels: averaging over one of them weakens the pattern by a thousandth
+    matrix = known(scale, degrees, 0, 0)
+    matrix[:, 2] = 255.5 + np.array([0.3, -0.4]) - matrix[:, :2] @ np.array([size[1] / 2, size[0] / 2])
+    face = align_face(photo_of_waves(*size, length), undo(matrix, FACE_TEMPLATE))
+    back = np.linalg.inv(np.vstack([matrix, [0, 0, 1]]))[:2]
+    error, misplaced = compare(face, back, size, length)
+    assert error < 0.6  # rounding alone: 0.25 in the photo and 0.25 in the crop
+    assert misplaced < 0.1  # rounding to 8 bits after interpolation at a constant fraction looks like up to 0.06
+
+
+@pytest.mark.parametrize("scale", [0.95, 0.7, 0.5, 0.33, 0.17])
+def test_a_large_face_does_not_alias(scale: float) -> None:
+    """Fine noise averages out when a face is reduced; plain interpolation would keep all of it."""
+    side = int(512 / scale) + 40
+    noise = np.random.default_rng(0).normal(128, 30, (side, side, 1)).repeat(3, axis=2)
+    face = align_face(np.clip(noise, 0, 255).astype(np.uint8), (FACE_TEMPLATE + 8) / scale)
+    assert face.std() < 30 * scale * 1.1 + 0.5
+    assert abs(face.mean() - 128) < 1
+
+
+def test_a_whole_factor_is_the_mean_of_blocks() -> None:
+    photo = np.random.default_rng(0).integers(0, 256, (1536, 1536, 3), dtype=np.uint8)
+    face = align_face(photo, 3 * (FACE_TEMPLATE + 0.5) - 0.5)
+    blocks = photo.reshape(512, 3, 512, 3, 3).mean(axis=(1, 3))
+    assert np.abs(face - blocks).max() <= 1
+
+
+def test_outside_the_photo_the_edge_is_repeated() -> None:
+    photo = np.full((100, 100, 3), (10, 20, 30), np.uint8)
+    assert (align_face(photo, FACE_TEMPLATE / 2.0) == photo[0, 0]).all()
+    half = np.concatenate([photo, 255 - photo], axis=1)  # 200 wide: the left is dark
+    face = align_face(half, FACE_TEMPLATE - np.array([156, 200]))  # crop x is photo x + 156: much lies outside
+    assert (face[:, :150] == half[0, 0]).all()
+    assert (face[:, 400:] == half[0, -1]).all()
+
+
+def test_inputs_are_not_changed_and_memory_not_shared() -> None:
+    photo = photo_of_waves(512, 512, 9)
+    landmarks = FACE_TEMPLATE.copy()
+    align_face(photo, landmarks)[:] = 0
+    crop_centre(photo)[0][:] = 0
+    assert np.array_equal(photo, photo_of_waves(512, 512, 9))
+    assert np.array_equal(landmarks, FACE_TEMPLATE)
+
+
+@pytest.mark.parametrize(
+    ("landmarks", "message"),
+    [
+        (np.full((5, 2), 50.0), "in one place"),
+        (np.full((5, 2), np.nan), "NaN"),
+        (FACE_TEMPLATE[:4], r"\(4, 2\)"),
+        (FACE_TEMPLATE / 100, "scale the face by 100"),
+        (FACE_TEMPLATE * 1e5, "scale the face by 1e-05"),
+        (FACE_TEMPLATE + 5000, "outside the photo"),
+    ],
+)
+def test_bad_landmarks(landmarks: NDArray[np.float64], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        align_face(photo_of_waves(200, 200, 9), landmarks)
+
+
+def test_enlargement() -> None:
+    assert enlargement(FACE_TEMPLATE) == pytest.approx(1)
+    assert enlargement(apply(known(1 / 2.9, 30, 5, 6), FACE_TEMPLATE)) == pytest.approx(2.9)
+
+
+# ----------------------------------------------------------------------------------------------- centre
+
+
+@pytest.mark.parametrize(
+    ("size", "box"),
+    [
+        ((512, 512), Box(0, 0, 512, 512)),
+        ((600, 512), Box(0, 44, 512, 556)),
+        ((512, 1001), Box(244, 0, 756, 512)),
+        ((100, 131), Box(15, 0, 115, 100)),
+        ((3001, 2000), Box(0, 500, 2000, 2500)),
+        ((16, 16), Box(0, 0, 16, 16)),
+    ],
+)
+def test_crop_centre_takes_the_largest_centred_square(size: tuple[int, int], box: Box) -> None:
+    photo = photo_of_waves(*size, 9)
+    face, found = crop_centre(photo)
+    assert found == box
+    assert face.shape == (512, 512, 3)
+    assert face.dtype == np.uint8
+    assert found.right - found.left == found.bottom - found.top == min(size)
+    assert found.left >= 0
+    assert found.top >= 0
+    assert found.right <= size[1]
+    assert found.bottom <= size[0]
+    if min(size) == 512:
+        assert np.array_equal(face, photo[box.top : box.bottom, box.left : box.right])
+
+
+def test_crop_centre_of_a_whole_factor_is_the_mean_of_blocks() -> None:
+    photo = np.random.default_rng(0).integers(0, 256, (1024, 1100, 3), dtype=np.uint8)
+    face, _ = crop_centre(photo)
+    blocks = photo[:, 38:1062].reshape(512, 2, 512, 2, 3).mean(axis=(1, 3))
+    assert np.abs(face - blocks).max() <= 0.5
+
+
+@pytest.mark.parametrize("side", [128, 333, 700, 1500])
+def test_crop_centre_is_not_half_a_pixel_off(side: int) -> None:
+    """Crop pixel x is photo pixel (x + 0.5) side / 512 - 0.5."""
+    f = side / 512
+    face, _ = crop_centre(photo_of_waves(side, side, side / 20))
+    error, misplaced = compare(face, known(f, 0, (f - 1) / 2, (f - 1) / 2), (side, side), side / 20)
+    assert error < 0.6
+    assert misplaced < 0.1
+
+
+def test_the_measure_of_misplacement_sees_half_a_pixel() -> None:
+    face = photo_of_waves(512, 512, 20)
+    assert compare(face, known(1, 0, 0, 0), (512, 512), 20)[1] < 0.01
+    assert compare(face, known(1, 0, 0.5, 0), (512, 512), 20)[1] == pytest.approx(0.5, abs=0.01)
+
+
+def test_crop_centre_refuses_what_is_no_image() -> None:
+    with pytest.raises(InputError, match="15 x 200"):
+        crop_centre(np.zeros((200, 15, 3), np.uint8))
+    with pytest.raises(InputError, match="uint8"):
+        crop_centre(np.zeros((200, 200), np.uint8))
+
+
+# --------------------------------------------------------------------------------------------- examples
+
+
+@pytest.mark.parametrize("portrait", PORTRAITS, ids=lambda portrait: portrait.name)
+def test_the_committed_examples_are_what_the_script_makes(portrait) -> None:
+    committed = read_image(FOLDER / f"{portrait.name}.png")
+    assert committed.shape == (512, 512, 3)
+    assert np.abs(make_face(portrait).astype(int) - committed).mean() < 1  # JPEG decoders differ by a level
+
+
+@pytest.mark.parametrize("portrait", PORTRAITS, ids=lambda portrait: portrait.name)
+def test_the_examples_eyes_are_where_the_template_says(portrait) -> None:
+    """Independent of the landmarks: irises are the darkest large spots near the template's eyes."""
+    grey = cv2.GaussianBlur(cv2.cvtColor(read_image(FOLDER / f"{portrait.name}.png"), cv2.COLOR_RGB2GRAY), (0, 0), 5)
+    for x, y in FACE_TEMPLATE[:2]:
+        left, top = round(x) - 25, round(y) - 15
+        window = grey[top : top + 31, left : left + 51]
+        row, column = np.unravel_index(int(window.argmin()), window.shape)
+        assert abs(left + column - x) < 12
+        assert abs(top + row - y) < 12
+
+
+def test_the_portraits_come_with_the_packages_and_need_no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    def offline(*_: object, **__: object) -> None:
+        raise OSError("no network in this test")
+
+    monkeypatch.setattr("socket.socket.connect", offline)
+    monkeypatch.setattr("socket.getaddrinfo", offline)
+    assert skimage.data.astronaut().shape == (512, 512, 3)
+    with get_sample_data("grace_hopper.jpg") as file:
+        assert read_image(io.BytesIO(file.read())).shape == (600, 512, 3)

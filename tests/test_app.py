@@ -1,0 +1,440 @@
+"""The page from outside: the real process, called by ``gradio_client``; and the pure functions behind it."""
+
+import base64
+import io
+import json
+import math
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+from urllib.request import Request, urlopen
+
+import numpy as np
+import PIL.Image
+import pytest
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+
+import app
+from examples.make_examples import PORTRAITS
+from restoration import Degradation, InputError, Restorer
+from restoration.alignment import crop_centre, enlargement
+from restoration.degradations import LIMITS, degrade_image
+from restoration.images import Image, read_image
+from restoration.metrics import Scores, score
+from restoration.protocols import PRESETS
+
+ROOT = Path(__file__).parents[1]
+EILEEN, GRACE = (ROOT / "examples" / f"{name}.png" for name in ("eileen_collins", "grace_hopper"))
+OLD_PHONE = PRESETS["old_phone"].draw(0)
+
+
+@contextmanager
+def running_app(folder: Path, *command: str | Path) -> Iterator[str]:
+    """``python app.py`` (or another ``command``) on a free port, its cache in ``folder``; yields the address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = {**os.environ, "GRADIO_SERVER_PORT": str(port), "GRADIO_TEMP_DIR": str(folder / "cache")}
+    environment.pop("RESTORATION_IDENTITY", None)
+    log = folder / "app.log"
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [sys.executable, *(command or (ROOT / "app.py",))],
+            cwd=folder,
+            env=environment,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            address, deadline = f"http://127.0.0.1:{port}", time.monotonic() + 180
+            while True:
+                assert process.poll() is None, log.read_text()
+                try:
+                    urlopen(address, timeout=5).close()
+                    break
+                except OSError:
+                    assert time.monotonic() < deadline, log.read_text()
+                    time.sleep(0.3)
+            yield address
+        finally:
+            process.terminate()
+            process.wait(timeout=30)
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with running_app(tmp_path_factory.mktemp("app")) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def client(address: str) -> Client:
+    return Client(address, verbose=False)
+
+
+@pytest.fixture(scope="module")
+def restorer() -> Restorer:
+    return Restorer.from_pretrained()
+
+
+def pixels(path: str) -> Image:
+    """The picture in a file that must be a PNG."""
+    with PIL.Image.open(path) as picture:
+        assert picture.format == "PNG"
+        return np.asarray(picture.convert("RGB"))
+
+
+def photo(seed: int, size: tuple[int, int] = (96, 120)) -> PIL.Image.Image:
+    """A smooth colour picture that depends on the seed."""
+    small = np.random.default_rng(seed).integers(0, 256, (6, 6, 3), dtype=np.uint8)
+    return PIL.Image.fromarray(small).resize(size, PIL.Image.Resampling.BICUBIC)
+
+
+# ------------------------------------------------------------------------------------------------ the endpoints
+
+
+def test_endpoints_are_named_and_documented(client: Client) -> None:
+    named = client.view_api(return_format="dict")["named_endpoints"]
+    assert set(named) == {"/degrade", "/restore", "/degrade_and_restore", "/presets"}
+    for endpoint in named.values():
+        assert len(endpoint["description"]) > 30
+        assert all(parameter["label"] and parameter["parameter_name"] for parameter in endpoint["parameters"])
+    names = [parameter["parameter_name"] for parameter in named["/degrade_and_restore"]["parameters"]]
+    assert set(names) == {"image", "seed"} | {field.name for field in fields(Degradation)}
+
+
+def test_presets_are_those_of_the_package(client: Client) -> None:
+    answer = client.predict(seed=5, api_name="/presets")
+    assert {key: Degradation(**preset["settings"]) for key, preset in answer.items()} == {
+        key: preset.draw(5) for key, preset in PRESETS.items()
+    }
+
+
+@pytest.mark.parametrize("face", [EILEEN, GRACE], ids=lambda path: path.stem)
+def test_an_experiment_is_that_of_the_package_bit_for_bit(client: Client, restorer: Restorer, face: Path) -> None:
+    degraded, restored, report = client.predict(
+        image=handle_file(face), seed=7, **asdict(OLD_PHONE), api_name="/degrade_and_restore"
+    )
+    truth = read_image(face)
+    np.testing.assert_array_equal(pixels(degraded), degrade_image(truth, OLD_PHONE, 7))
+    expected = restorer.restore_aligned(pixels(degraded))
+    # The same weights in another process: at most the last bit of a float may differ, which may round a pixel.
+    assert np.abs(pixels(restored).astype(int) - expected).max() <= 1
+    for row, path in zip(report["metrics"], (degraded, restored), strict=True):
+        scores = score(pixels(path), truth)  # measured on what was sent: the file is lossless
+        assert (row["psnr_db"], row["ssim"]) == (pytest.approx(scores.psnr), pytest.approx(scores.ssim))
+        assert row["identity_angle_deg"] is None
+    assert report["settings"] == asdict(OLD_PHONE)
+    assert report["warnings"] == []
+
+
+@pytest.mark.parametrize("face", [EILEEN, GRACE], ids=lambda path: path.stem)
+def test_restoring_brings_an_example_closer_to_the_truth(client: Client, face: Path) -> None:
+    settings = {"blur_sigma": 1.5, "downsample": 4, "noise": 12, "jpeg": 60}
+    *_, report = client.predict(image=handle_file(face), seed=1, **settings, api_name="/degrade_and_restore")
+    before, after = report["metrics"]
+    assert after["psnr_db"] > before["psnr_db"] + 0.1
+    assert after["ssim"] > before["ssim"]
+
+
+def test_a_photo_without_truth_is_restored_and_not_measured(client: Client, restorer: Restorer, tmp_path: Path) -> None:
+    path = tmp_path / "photo.png"
+    photo(3, (700, 600)).save(path)
+    restored, report = client.predict(image=handle_file(path), api_name="/restore")
+    expected = restorer.restore(read_image(path)).face
+    assert np.abs(pixels(restored).astype(int) - expected).max() <= 1
+    assert report["metrics"] == []
+    assert "600 × 600 square of your 700 × 600 photo" in report["warnings"][0]
+
+
+def test_an_untouched_picture_is_identical_not_infinite(client: Client) -> None:
+    degraded, report = client.predict(image=handle_file(EILEEN), seed=0, api_name="/degrade")
+    np.testing.assert_array_equal(pixels(degraded), read_image(EILEEN))
+    assert report["metrics"][0]["identical"] is True
+    assert report["metrics"][0]["psnr_db"] is None
+
+
+def test_settings_outside_the_trained_range_are_flagged(client: Client) -> None:
+    *_, report = client.predict(image=handle_file(EILEEN), seed=0, noise=100, api_name="/degrade_and_restore")
+    assert any("noise" in text and "trained" in text for text in report["warnings"])
+
+
+def test_the_seed_and_every_setting_have_an_effect(client: Client) -> None:
+    base: dict[str, Any] = {
+        "motion_length": 9, "motion_angle": 20, "blur_sigma": 3, "blur_sigma_y": 1, "blur_angle": 20, "downsample": 3,
+        "kernel": "area", "noise": 10, "jpeg": 50, "grayscale": False, "seed": 0,
+    }  # fmt: skip
+    changed = {
+        "motion_length": 15, "motion_angle": 80, "blur_sigma": 5, "blur_sigma_y": 2, "blur_angle": 70, "downsample": 6,
+        "kernel": "bicubic", "noise": 20, "jpeg": 20, "grayscale": True, "seed": 1,
+    }  # fmt: skip
+    image = handle_file(EILEEN)
+    reference = pixels(client.predict(image=image, **base, api_name="/degrade")[0])
+    for name, value in changed.items():
+        other = pixels(client.predict(image=image, **{**base, name: value}, api_name="/degrade")[0])
+        assert np.abs(reference.astype(int) - other).mean() > 0.1, name
+
+
+# ------------------------------------------------------------------------------------------------ pictures come in
+
+
+def encoded(picture: PIL.Image.Image, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, **options)
+    return buffer.getvalue()
+
+
+def sixteen_bit() -> bytes:
+    ramp = np.linspace(0, 65535, 96 * 120).reshape(120, 96).astype(np.uint16)
+    return encoded(PIL.Image.fromarray(ramp), format="PNG")
+
+
+def rotated() -> bytes:
+    exif = PIL.Image.Exif()
+    exif[0x0112] = 6
+    return encoded(photo(1), format="JPEG", quality=95, exif=exif)
+
+
+def transparent() -> bytes:
+    picture = photo(2).convert("RGBA")
+    picture.putalpha(PIL.Image.linear_gradient("L").resize(picture.size))
+    return encoded(picture, format="PNG")
+
+
+PICTURES = {
+    "sixteen_bit.png": sixteen_bit(),
+    "rotated.jpg": rotated(),
+    "transparent.png": transparent(),
+    "grey.png": encoded(photo(3).convert("L"), format="PNG"),
+    "palette.png": encoded(photo(4).quantize(16), format="PNG"),
+    "cmyk.jpg": encoded(photo(5).convert("CMYK"), format="JPEG"),
+    "animated.gif": encoded(photo(6), format="GIF", save_all=True, append_images=[photo(7)]),
+    "photo.webp": encoded(photo(8), format="WEBP", quality=80),
+    "photo.tif": encoded(photo(9), format="TIFF"),
+    "wrong_name.png": encoded(photo(10), format="JPEG"),
+}
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_every_kind_of_picture_arrives_as_the_package_reads_it(client: Client, tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(PICTURES[name])
+    arrived, _ = client.predict(image=handle_file(path), seed=0, api_name="/degrade")  # everything is off
+    np.testing.assert_array_equal(pixels(arrived), crop_centre(read_image(PICTURES[name]))[0])
+
+
+GOOD = encoded(photo(0), format="JPEG")
+BAD_PICTURES = {
+    "truncated.jpg": (GOOD[: len(GOOD) // 2], "damaged or cut short"),
+    "text.png": (b"this is not a picture\n" * 50, "not a picture|Supported formats"),
+    "empty.png": (b"", "empty"),
+    "dot.png": (encoded(photo(0, (1, 1)), format="PNG"), "16"),
+    "drawing.svg": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "Supported formats"),
+}
+
+
+@pytest.mark.parametrize("endpoint", ["/degrade", "/restore", "/degrade_and_restore"])
+@pytest.mark.parametrize("name", BAD_PICTURES)
+def test_a_bad_picture_gets_a_clear_message(client: Client, tmp_path: Path, name: str, endpoint: str) -> None:
+    data, message = BAD_PICTURES[name]
+    path = tmp_path / name
+    path.write_bytes(data)
+    rest = {} if endpoint == "/restore" else {"seed": 0}
+    with pytest.raises(AppError, match=message):
+        client.predict(image=handle_file(path), **rest, api_name=endpoint)
+
+
+def test_no_picture_gets_a_clear_message(client: Client) -> None:
+    with pytest.raises(AppError, match="There is no picture yet"):
+        client.predict(image=None, api_name="/restore")
+
+
+def test_a_hundred_megapixels_are_refused(client: Client, tmp_path: Path) -> None:
+    path = tmp_path / "large.png"
+    PIL.Image.new("1", (10_000, 10_000)).save(path)
+    with pytest.raises(AppError, match="megapixels"):
+        client.predict(image=handle_file(path), api_name="/restore")
+
+
+def test_a_file_over_the_limit_is_refused(client: Client, tmp_path: Path) -> None:
+    path = tmp_path / "heavy.bmp"
+    path.write_bytes(bytes(31 * 2**20))
+    with pytest.raises(Exception, match=r"(?i)413|too large|size") as caught:
+        client.predict(image=handle_file(path), api_name="/restore")
+    assert not isinstance(caught.value, AssertionError)
+
+
+PIXEL = "data:image/png;base64," + base64.b64encode(encoded(photo(0), format="PNG")).decode()
+BAD_SETTINGS = {
+    "none": ({"blur_sigma": None}, "blur_sigma.*must be a number"),
+    "too much": ({"motion_length": 65}, "motion_length.*from 0 to 64"),
+    "fraction": ({"jpeg": 50.5}, "whole number"),
+    "kernel": ({"kernel": "<b>cubic</b>"}, "&lt;b&gt;cubic"),  # escaped: the page shows messages as HTML
+    "seed": ({"seed": -1}, "seed must be a whole number"),
+    "no seed": ({"seed": None}, "seed must be a whole number"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_SETTINGS)
+def test_bad_settings_get_a_clear_message(client: Client, name: str) -> None:
+    settings, message = BAD_SETTINGS[name]
+    with pytest.raises(AppError, match=message):
+        client.predict(image=handle_file(EILEEN), **{"seed": 0, **settings}, api_name="/degrade_and_restore")
+
+
+@pytest.mark.parametrize(("name", "value"), [("noise", "NaN"), ("downsample", "Infinity"), ("seed", "NaN")])
+def test_numbers_that_are_none_get_a_clear_message(address: str, client: Client, name: str, value: str) -> None:
+    """NaN is not JSON: ``gradio_client`` cannot send it, but any program can."""
+    called = "/presets" if name == "seed" else "/degrade"
+    data = []
+    for parameter in client.view_api(return_format="dict")["named_endpoints"][called]["parameters"]:
+        default = (
+            {"path": None, "url": PIXEL} if parameter["parameter_name"] == "image" else parameter["parameter_default"]
+        )
+        data.append(value if parameter["parameter_name"] == name else json.dumps(default))
+    endpoint = f"{address}/gradio_api/call{called}"
+    headers = {"Content-Type": "application/json"}
+    with urlopen(Request(endpoint, f'{{"data": [{", ".join(data)}]}}'.encode(), headers), timeout=30) as answer:
+        event = json.load(answer)["event_id"]
+    with urlopen(f"{endpoint}/{event}", timeout=30) as stream:
+        text = stream.read().decode()
+    assert "event: error" in text
+    assert re.search("must be a (whole )?number", text), text
+
+
+# ------------------------------------------------------------------------------------------------ visitors
+
+
+def test_two_visitors_at_once_get_their_own_results(address: str, restorer: Restorer, tmp_path: Path) -> None:
+    def visit(visitor: int) -> list[tuple[Image, Image, Image]]:
+        own = Client(address, verbose=False)
+        results = []
+        for turn in range(3):
+            path = tmp_path / f"{visitor}_{turn}.png"
+            photo(100 + 10 * visitor + turn, (512, 512)).save(path)
+            degraded, restored, _ = own.predict(
+                image=handle_file(path), seed=visitor, noise=20, api_name="/degrade_and_restore"
+            )
+            results.append((read_image(path), pixels(degraded), pixels(restored)))
+        return results
+
+    with ThreadPoolExecutor(2) as pool:
+        visits = list(pool.map(visit, range(2)))
+    for visitor, results in enumerate(visits):
+        for truth, degraded, restored in results:
+            np.testing.assert_array_equal(degraded, degrade_image(truth, Degradation(noise=20), visitor))
+            assert np.abs(restored.astype(int) - restorer.restore_aligned(degraded)).max() <= 1
+
+
+def test_nothing_is_written_outside_the_cache(address: str, client: Client, tmp_path_factory: Any) -> None:
+    client.predict(image=handle_file(EILEEN), seed=0, api_name="/degrade")
+    folder = next(path for path in tmp_path_factory.getbasetemp().iterdir() if (path / "app.log").exists())
+    assert {path.name for path in folder.iterdir()} == {"app.log", "cache"}
+    assert not list(ROOT.glob("*.pyi"))  # Gradio writes one beside every subclass of a component
+
+
+def test_files_of_the_machine_cannot_be_read(address: str) -> None:
+    for path in (ROOT / "app.py", ROOT / "examples" / "make_examples.py", Path("/etc/passwd")):
+        with pytest.raises(OSError, match=r"40[34]"):
+            urlopen(f"{address}/gradio_api/file={path}", timeout=10)
+
+
+def test_the_page_keeps_no_history_and_calls_nobody(address: str) -> None:
+    with urlopen(f"{address}/config", timeout=10) as answer:
+        config = json.load(answer)
+    assert config["run_history"] is False
+    assert config["analytics_enabled"] is False
+    assert not [sheet for sheet in config.get("stylesheets", []) if sheet.startswith("http")]
+
+
+# ------------------------------------------------------------------------------------------------ pure functions
+
+
+def test_every_setting_has_a_control_and_a_default() -> None:
+    values, _ = app.fill("old_phone", 1)
+    assert set(values) == {field.name for field in fields(Degradation)} | {"isotropic"}
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("key", PRESETS)
+def test_the_controls_hold_a_preset_to_the_nearest_step(key: str, seed: int) -> None:
+    drawn = PRESETS[key].draw(seed)
+    shown = app.from_controls(app.fill(key, seed)[0])
+    for name, limit in LIMITS.items():
+        before, after = getattr(drawn, name), getattr(shown, name)
+        assert (before is None) == (after is None), name
+        if before is not None:
+            assert abs(before - after) <= limit.step / 2 + 1e-9, name
+    assert (drawn.kernel, drawn.grayscale) == (shown.kernel, shown.grayscale)
+
+
+def test_the_custom_preset_changes_no_control() -> None:
+    assert app.fill(app.CUSTOM, None)[0] == {}
+
+
+def row(psnr: float, ssim: float, angle: float | None = None) -> Scores:
+    return Scores(psnr=psnr, ssim=ssim, identity_angle=angle)
+
+
+def test_worse_than_the_input_is_marked_in_words_per_metric() -> None:
+    headline, table = app.measured({"Degraded input": row(25, 0.70, 40), "Restored": row(24, 0.75, 30)}, "net")
+    assert "Worse than the input by 1.00 dB" in headline
+    assert "▼ −1.00 worse" in table
+    assert "▲ +0.050" in table
+    assert re.search(r'class="better">▲ −10\.0', table)  # a smaller angle is better
+    assert table.count("worse</span>") == 1
+
+
+def test_better_is_marked_and_the_input_is_a_row() -> None:
+    headline, table = app.measured({"Degraded input": row(25, 0.70), "Restored": row(26.5, 0.80)}, None)
+    assert "1.50 dB closer" in headline
+    assert "worse" not in table
+    assert '<th scope="row">Degraded input</th><td>25.00</td>' in table
+
+
+def test_identity_is_not_measured_without_a_network() -> None:
+    _, table = app.measured({"Degraded input": row(25, 0.70), "Restored": row(26, 0.80)}, None)
+    assert "Identity is not measured" in table
+    assert "angle" not in table.lower()
+
+
+def test_identical_pictures_have_no_number() -> None:
+    headline, table = app.measured({"Degraded input": row(math.inf, 1), "Restored": row(40, 0.99)}, None)
+    assert "identical" in table
+    assert "inf" not in table
+    assert "Worse than the input" in headline
+    assert "inf" not in headline
+
+
+def test_without_truth_no_number_is_shown() -> None:
+    headline, text = app.measured({}, "net")
+    assert "Nothing to measure" in headline
+    assert not re.search(r"\d", text)
+
+
+def test_the_footer_names_weights_and_licence(restorer: Restorer) -> None:
+    text = app.footer(restorer.info)
+    assert restorer.info["license"] in text
+    assert restorer.info["name"] in text
+
+
+def test_the_page_says_how_far_the_example_faces_were_enlarged() -> None:
+    for portrait in PORTRAITS:
+        assert f"{enlargement(portrait.landmarks):.1f}×" in app.EXAMPLES_HTML
+
+
+def test_seeds_are_whole_numbers() -> None:
+    assert app.make_seed(3.0) == 3
+    for bad in (None, math.nan, math.inf, -1, 0.5, 2.0**40, "3"):
+        with pytest.raises(InputError, match="whole number"):
+            app.make_seed(bad)

@@ -1,0 +1,218 @@
+"""The page in a real browser, at desktop and at phone width: what a visitor does, and what they can trust."""
+
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+import PIL.Image
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from test_app import EILEEN, ROOT, running_app
+
+from restoration.degradations import degrade_image
+from restoration.images import Image, read_image
+from restoration.metrics import psnr, ssim
+from restoration.protocols import PRESETS
+
+CHROMIUM = Path("/usr/bin/chromium")
+pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"no browser at {CHROMIUM} (apt-get install chromium)")
+SIZES = {"desktop": (1440, 900), "phone": (390, 844)}
+SLOW = 60_000  # milliseconds; a restoration takes 0.3 s, but a test machine may be busy
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with running_app(tmp_path_factory.mktemp("page")) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(params=SIZES)
+def page(request: Any, browser: Browser, address: str) -> Iterator[Page]:
+    """The page as it opens; afterwards: no error was logged, no other host was asked, nothing scrolls sideways."""
+    width, height = SIZES[request.param]
+    context = browser.new_context(viewport={"width": width, "height": height}, accept_downloads=True)
+    page = context.new_page()
+    page.set_default_timeout(SLOW)
+    expect.set_options(timeout=SLOW)
+    problems: list[str] = []
+    page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    hosts: set[str] = set()
+    page.on("request", lambda asked: hosts.add(urlsplit(asked.url).netloc))
+    page.goto(address)
+    expect(page.locator("#result .verdict")).to_be_visible()
+    yield page
+    assert problems == []
+    assert hosts - {""} == {urlsplit(address).netloc}  # "" is a data: or blob: address
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    context.close()
+
+
+def upload(page: Page, path: Path, area: str) -> None:
+    """Choose a file as a visitor does, in place of the picture that is there."""
+    field = page.locator(area)
+    if field.get_by_label("Clear").count():
+        field.get_by_label("Clear").first.click()
+    field.locator("input[type=file]").first.set_input_files(path)
+    expect(field.locator("img").first).to_be_visible()
+
+
+def downloaded(page: Page, link: Locator, tmp_path: Path) -> Image:
+    with page.expect_download() as download:
+        link.click()
+    path = tmp_path / download.value.suggested_filename
+    download.value.save_as(path)
+    with PIL.Image.open(path) as picture:
+        assert (picture.format, picture.size) == ("PNG", (512, 512))
+    return read_image(path)
+
+
+def numbers(page: Page, row: str) -> tuple[float, float]:
+    """PSNR and SSIM that the page shows in one row of its table."""
+    cells = page.get_by_role("row", name=re.compile(row)).get_by_role("cell").all_inner_texts()
+    return float(cells[0].split()[0]), float(cells[1].split()[0])
+
+
+def open_settings(page: Page) -> None:
+    page.get_by_role("button", name="All settings").click()
+    page.wait_for_timeout(700)  # Gradio mounts the controls now; what a robot types at once, it would overwrite
+
+
+def own_face(folder: Path) -> tuple[Path, Image]:
+    """Someone's clean face: the example mirrored, so that it cannot be taken for what was on the page before."""
+    path = folder / "own.png"
+    PIL.Image.fromarray(read_image(EILEEN)[:, ::-1]).save(path)
+    return path, read_image(path)
+
+
+def test_the_first_screen_shows_a_measured_restoration_and_what_to_press(page: Page) -> None:
+    truth, settings = read_image(EILEEN), PRESETS["old_phone"].draw(1)
+    degraded = degrade_image(truth, settings, 1)
+    assert numbers(page, "Degraded input") == (round(psnr(degraded, truth), 2), round(ssim(degraded, truth), 3))
+    assert page.locator(".compare img").evaluate_all("images => images.map(i => i.naturalWidth)") == [512, 512]
+    button = page.get_by_role("button", name="Degrade & restore")
+    expect(button).to_be_in_viewport()
+    assert page.get_by_role("button").filter(visible=True).and_(page.locator(".primary")).count() == 1
+
+
+def test_a_clean_face_is_uploaded_degraded_restored_measured_and_downloaded(page: Page, tmp_path: Path) -> None:
+    path, truth = own_face(tmp_path)
+    upload(page, path, "#face")
+    before = page.locator("#result .after").get_attribute("src")
+    page.get_by_role("button", name="Degrade & restore").click()
+    expect(page.locator("#result .after")).not_to_have_attribute("src", before or "")
+    expect(page.locator("#result")).to_be_in_viewport()
+    restored = downloaded(page, page.get_by_role("link", name="Download restored face"), tmp_path)
+    degraded = downloaded(page, page.get_by_role("link", name="Download Degraded as PNG"), tmp_path)
+    np.testing.assert_array_equal(degraded, degrade_image(truth, PRESETS["old_phone"].draw(1), 1))
+    for row, image in (("Degraded input", degraded), ("Restored", restored)):
+        assert numbers(page, row) == (round(psnr(image, truth), 2), round(ssim(image, truth), 3))
+
+
+def test_a_photo_is_uploaded_restored_and_downloaded_without_numbers(page: Page, tmp_path: Path) -> None:
+    path = tmp_path / "photo.jpg"
+    PIL.Image.open(EILEEN).resize((300, 300)).crop((0, 0, 240, 300)).save(path, quality=40)
+    page.get_by_role("button", name="restore a photo of your own").click()
+    upload(page, path, "#photo")
+    expect(page.get_by_text("centred 240 × 240 square of your 240 × 300 photo")).to_be_visible()
+    page.get_by_role("button", name="Restore", exact=True).click()
+    expect(page.locator("#result .verdict")).to_have_text("Nothing to measure against")
+    expect(page.locator("#result table")).to_have_count(0)
+    downloaded(page, page.get_by_role("link", name="Download restored face"), tmp_path)
+
+
+def test_one_click_loads_an_example_with_its_settings(page: Page) -> None:
+    page.get_by_role("button", name="Example: Grace Hopper, CCTV").click()
+    expect(page.locator("#result .caption")).to_contain_text("monochrome")
+    expect(page.get_by_label("Degradation", exact=True)).to_have_value("CCTV")
+    open_settings(page)
+    expect(page.get_by_role("checkbox", name="Monochrome")).to_be_checked()
+    expect(page.get_by_role("spinbutton", name=re.compile("Downsampling"))).to_have_value("8")
+
+
+def test_a_changed_control_has_its_effect_and_makes_the_preset_custom(page: Page) -> None:
+    open_settings(page)
+    angle = page.get_by_role("spinbutton", name=re.compile("Motion blur angle"))
+    expect(angle).to_be_disabled()  # no motion blur: the angle cannot change anything
+    length = page.get_by_role("spinbutton", name=re.compile("Motion blur length"))
+    length.fill("31")
+    length.press("Enter")
+    expect(angle).to_be_enabled()
+    expect(page.get_by_label("Degradation", exact=True)).to_have_value("Custom")
+    page.get_by_role("button", name="Degrade", exact=True).click()
+    expect(page.locator("#result .caption")).to_contain_text("Motion blur 31 px")
+    expect(page.locator("#result .tag.right")).to_have_text("Degraded")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_the_slider_is_driven_by_the_keyboard(page: Page) -> None:
+    slider = page.get_by_role("slider", name="Divider: Degraded on the left, Restored on the right")
+    slider.focus()
+    for _ in range(10):
+        page.keyboard.press("ArrowRight")
+    expect(slider).to_have_attribute("aria-valuetext", "60 percent")
+    assert page.locator(".compare").evaluate("figure => figure.style.getPropertyValue('--at')") == "60%"
+
+
+def test_every_picture_has_an_alternative_text(page: Page) -> None:
+    missing = "images => images.filter(i => !i.hasAttribute('alt')).map(i => i.outerHTML)"
+    assert page.locator("img").evaluate_all(missing) == []
+    assert page.locator("#result img").evaluate_all("images => images.every(i => i.alt.length > 3)")
+
+
+def test_a_bad_file_gets_a_message_that_says_what_to_do(page: Page, tmp_path: Path) -> None:
+    path = tmp_path / "broken.jpg"
+    PIL.Image.open(EILEEN).convert("RGB").save(path)
+    path.write_bytes(path.read_bytes()[:5000])
+    page.get_by_role("tab", name="Restore my photo").click()
+    page.locator("#photo input[type=file]").set_input_files(path)
+    expect(page.get_by_text("damaged or cut short")).to_be_visible()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_light_and_dark_follow_the_system(browser: Browser, address: str, scheme: Any) -> None:
+    page = browser.new_page(color_scheme=scheme)
+    page.goto(address)
+    expect(page.locator("#result .verdict")).to_be_visible(timeout=SLOW)
+    colour = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    level = sum(int(part) for part in re.findall(r"\d+", colour)[:3]) / 3
+    assert level < 40 if scheme == "dark" else level > 215
+    page.close()
+
+
+def test_a_visitors_files_expire_and_the_first_example_stays(browser: Browser, tmp_path: Path) -> None:
+    soon = f"import sys; sys.path.insert(0, {str(ROOT)!r}); import app; app.FILES_EXPIRE = 2; app.main()"
+    cache = tmp_path / "cache"
+    with running_app(tmp_path, "-c", soon) as url:
+        kept = set(cache.rglob("restored.png"))
+        assert len(kept) == 1
+        page = browser.new_page()
+        page.set_default_timeout(SLOW)
+        page.goto(url)
+        upload(page, own_face(tmp_path)[0], "#face")
+        page.get_by_role("button", name="Degrade & restore").click()
+        deadline = time.monotonic() + 60
+        while set(cache.rglob("restored.png")) == kept and time.monotonic() < deadline:
+            page.wait_for_timeout(100)
+        assert len(set(cache.rglob("restored.png"))) == 2
+        assert list(cache.rglob("own.png"))
+        while time.monotonic() < deadline and (
+            set(cache.rglob("restored.png")) != kept or list(cache.rglob("own.png"))
+        ):
+            page.wait_for_timeout(200)
+        assert set(cache.rglob("restored.png")) == kept
+        assert not list(cache.rglob("own.png"))  # the upload itself
+        page.close()

@@ -1,0 +1,76 @@
+"""Identity: the crop is where it should be, angles are angles, and files are checked."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from restoration.alignment import FACE_TEMPLATE, IDENTITY_TEMPLATE
+from restoration.identity import ENVIRONMENT_VARIABLE, IDENTITY_SIZE, IdentityNetwork, identity_crop, load_identity
+from restoration.images import InputError
+
+
+class Pool(nn.Module):
+    """A recogniser of nothing: mean colours on a 4x4 grid."""
+
+    def forward(self, crops: torch.Tensor) -> torch.Tensor:
+        return nn.functional.adaptive_avg_pool2d(crops - 0.5, 4).flatten(1)
+
+
+def test_crop_carries_the_face_template_to_the_identity_template() -> None:
+    # Least squares for x' = a x - b y + c, y' = b x + a y + d, solved here on its own.
+    (x, y), zero, one = np.asarray(FACE_TEMPLATE).T, np.zeros(5), np.ones(5)
+    equations = np.concatenate((np.column_stack((x, -y, one, zero)), np.column_stack((y, x, zero, one))))
+    a, b, c, d = np.linalg.lstsq(equations, np.asarray(IDENTITY_TEMPLATE).T.ravel(), rcond=None)[0]
+    rows, columns = np.mgrid[:512, :512]
+    small_rows, small_columns = np.mgrid[:IDENTITY_SIZE, :IDENTITY_SIZE]
+    for px, py in np.asarray(FACE_TEMPLATE):
+        blob = np.exp(-((columns - px) ** 2 + (rows - py) ** 2) / (2 * 8.0**2)).astype(np.float32)
+        crop = identity_crop(torch.from_numpy(blob).expand(1, 3, 512, 512))[0, 0].double().numpy()
+        found = np.array([(crop * small_columns).sum(), (crop * small_rows).sum()]) / crop.sum()
+        assert np.abs(found - (a * px - b * py + c, b * px + a * py + d)).max() < 0.05
+
+
+def test_crop_is_differentiable_and_wants_whole_faces() -> None:
+    face = torch.rand(1, 3, 512, 512, requires_grad=True)
+    identity_crop(face).sum().backward()
+    assert face.grad is not None
+    assert float(face.grad[..., 200:400, 200:320].abs().min()) > 0
+    with pytest.raises(InputError, match="512"):
+        identity_crop(torch.rand(1, 3, 256, 256))
+
+
+def test_angles_are_degrees_between_unit_embeddings() -> None:
+    network = IdentityNetwork(Pool(), "pool")
+    face = torch.rand(1, 3, 512, 512)
+    assert float(network.angles(face, face)) < 0.1
+    assert float(network.angles(face, 1 - face)) > 179
+    assert float(network(face).norm()) == pytest.approx(1)
+    picture = np.random.default_rng(0).integers(0, 256, (512, 512, 3), np.uint8)
+    brighter = np.clip(picture.astype(int) + 10, 0, 255).astype(np.uint8)
+    assert 0 < network.angle(picture, brighter) < network.angle(picture, 255 - picture) <= 180
+    assert not any(parameter.requires_grad for parameter in network.parameters())
+
+
+def test_no_network_is_none_and_wrong_files_are_errors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(ENVIRONMENT_VARIABLE, raising=False)
+    assert load_identity() is None
+    with pytest.raises(InputError, match="does not exist"):
+        load_identity(tmp_path / "missing.pt")
+    (tmp_path / "text.pt").write_text("hello")
+    with pytest.raises(InputError, match="TorchScript"):
+        load_identity(tmp_path / "text.pt")
+
+
+def test_a_torchscript_file_is_loaded_by_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "pool.torchscript.pt"
+    torch.jit.script(Pool()).save(str(path))
+    monkeypatch.setenv(ENVIRONMENT_VARIABLE, str(path))
+    network = load_identity()
+    assert network is not None
+    assert network.name == "pool"
+    face = torch.rand(1, 3, 512, 512)
+    assert math.isclose(float(network.angles(face, face)), 0, abs_tol=0.1)

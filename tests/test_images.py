@@ -1,0 +1,645 @@
+"""Every way in and out: sources, orientations, depths, modes, profiles, and each kind of bad input."""
+
+import concurrent.futures
+import io
+import os
+import struct
+import time
+import warnings
+import zlib
+from pathlib import Path
+
+import numpy as np
+import PIL.features
+import PIL.Image
+import pytest
+import torch
+from PIL import ImageCms
+
+from restoration.images import (
+    FORMATS,
+    MAX_PIXELS,
+    MIN_SIDE,
+    Image,
+    InputError,
+    check_image,
+    read_image,
+    to_image,
+    to_tensor,
+    write_png,
+)
+
+PIL_STATE = ("MAX_IMAGE_PIXELS", "WARN_POSSIBLE_FORMATS")
+
+
+def sample(height: int = 40, width: int = 56) -> Image:
+    """Smooth, coloured, and different under every turn and flip."""
+    y, x = np.mgrid[0:height, 0:width]
+    return np.stack([255 * x // width, 255 * y // height, 128 + 100 * (x > y)], axis=2).astype(np.uint8)
+
+
+def encode(picture: PIL.Image.Image, fmt: str = "PNG", **options) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, format=fmt, **options)
+    return buffer.getvalue()
+
+
+def png_chunk(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+def raw_png(pixels: np.ndarray, colour_type: int, extra: bytes = b"") -> bytes:
+    """A 16-bit PNG written by hand: PIL writes no 16-bit colour."""
+    height, width = pixels.shape[:2]
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
+    header = struct.pack(">IIBBBBB", width, height, 16, colour_type, 0, 0, 0)
+    data = png_chunk(b"IHDR", header) + extra + png_chunk(b"IDAT", zlib.compress(rows)) + png_chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + data
+
+
+# ---------------------------------------------------------------------------------------------- sources
+
+
+def test_all_sources_give_the_same_picture(tmp_path: Path) -> None:
+    expected = sample()
+    data = encode(PIL.Image.fromarray(expected))
+    path = tmp_path / "größe und raum.png"
+    path.write_bytes(data)
+    stream = io.BytesIO(b"prefix" + data)
+    stream.seek(6)
+    with open(path, "rb") as file:
+        sources = [path, str(path), data, file, stream, PIL.Image.open(io.BytesIO(data)), expected]
+        for source in sources:
+            image = read_image(source)
+            assert image.dtype == np.uint8
+            assert image.flags.c_contiguous
+            assert image.flags.writeable
+            assert np.array_equal(image, expected)
+        assert not file.closed
+        assert not stream.closed
+
+
+def test_the_result_never_shares_memory_and_the_source_is_untouched() -> None:
+    array = sample()
+    picture = PIL.Image.fromarray(array)
+    for source in (array, picture):
+        read_image(source)[:] = 0
+    assert np.array_equal(array, sample())
+    assert np.array_equal(np.asarray(picture), sample())
+
+
+@pytest.mark.parametrize("fmt", FORMATS)
+def test_every_listed_format_is_read(fmt: str) -> None:
+    expected = sample()
+    options = {"WEBP": {"lossless": True}, "JPEG": {"quality": 95, "subsampling": 0}}.get(fmt, {})
+    error = np.abs(read_image(encode(PIL.Image.fromarray(expected), fmt, **options)).astype(int) - expected)
+    assert error.mean() <= {"JPEG": 3, "GIF": 12}.get(fmt, 0)  # GIF: 256 colours
+
+
+# ------------------------------------------------------------------------------------------ orientation
+
+
+@pytest.mark.parametrize("fmt", ["PNG", "JPEG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_orientation_is_applied(fmt: str, orientation: int) -> None:
+    """What is stored is the upright picture turned as the EXIF standard describes: (row 0, column 0) of what is
+    stored is, for 1 to 8, the upright top left, top right, bottom right, bottom left, left top, right top, right
+    bottom, left bottom."""
+    upright = sample()
+    stored = {
+        1: upright,
+        2: upright[:, ::-1],
+        3: upright[::-1, ::-1],
+        4: upright[::-1],
+        5: upright.transpose(1, 0, 2),
+        6: np.rot90(upright, 1),
+        7: upright[::-1, ::-1].transpose(1, 0, 2),
+        8: np.rot90(upright, -1),
+    }[orientation]
+    exif = PIL.Image.Exif()
+    exif[0x0112] = orientation
+    options = {"WEBP": {"lossless": True}, "JPEG": {"quality": 98, "subsampling": 0}}.get(fmt, {})
+    image = read_image(encode(PIL.Image.fromarray(np.ascontiguousarray(stored)), fmt, exif=exif, **options))
+    assert image.shape == upright.shape
+    assert np.abs(image.astype(int) - upright).mean() <= (3 if fmt == "JPEG" else 0)
+
+
+@pytest.mark.parametrize("exif", [b"Exif\0\0MM\0*\0\0\0\x08\0\x05\x01\x12", b"Exif\0\0rubbish", b"Exif\0\0"])
+def test_a_broken_exif_block_counts_as_upright(exif: bytes) -> None:
+    expected = sample()
+    data = encode(PIL.Image.fromarray(expected), "WEBP", lossless=True, exif=exif)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # PIL says so, too
+        assert np.array_equal(read_image(data), expected)
+
+
+# ------------------------------------------------------------------------------------------ transparency
+
+
+def test_a_transparent_pixel_shows_white_and_not_its_hidden_colour() -> None:
+    rgba = np.zeros((32, 32, 4), np.uint8)
+    rgba[..., 0] = 200  # hidden red
+    rgba[8:24, 8:24, 3] = 255
+    rgba[0, 0, 3] = 51  # a fifth: 200/5 + 255*4/5 = 244, 0/5 + 255*4/5 = 204
+    expected = np.full((32, 32, 3), 255, np.uint8)
+    expected[8:24, 8:24] = (200, 0, 0)
+    expected[0, 0] = (244, 204, 204)
+    picture = PIL.Image.fromarray(rgba)
+    for source in (picture, encode(picture), encode(picture, "WEBP", lossless=True, exact=True), rgba):
+        assert np.array_equal(read_image(source), expected)
+
+
+def test_an_opaque_alpha_channel_changes_nothing() -> None:
+    rgba = np.dstack([sample(), np.full((40, 56), 255, np.uint8)])
+    assert np.array_equal(read_image(rgba), sample())
+
+
+def test_transparency_of_grey_palette_and_keyed_pictures() -> None:
+    half = np.zeros((32, 32), np.uint8)
+    half[:, 16:] = 100
+    expected = np.repeat(np.where(half == 0, 255, 100).astype(np.uint8)[..., None], 3, axis=2)
+    grey = PIL.Image.fromarray(half)
+    with_alpha = PIL.Image.merge("LA", (grey, grey.point(lambda value: 255 if value else 0)))
+    palette = PIL.Image.fromarray(half // 100)
+    palette.putpalette([10, 20, 30, 100, 100, 100])
+    cases = {
+        "LA": encode(with_alpha),
+        "L with a key": encode(grey, transparency=0),
+        "RGB with a key": encode(grey.convert("RGB"), transparency=(0, 0, 0)),
+        "P with a key": encode(palette, transparency=0),
+        "P with an alpha table": encode(palette, transparency=b"\0\xff"),
+        "GIF": encode(palette, "GIF", transparency=0),
+        "16-bit grey with a key": raw_png(half.astype(np.uint16) * 257, 0, png_chunk(b"tRNS", b"\0\0")),
+    }
+    for name, data in cases.items():
+        assert np.array_equal(read_image(data), expected), name
+
+
+# ------------------------------------------------------------------------------------------ depth and mode
+
+
+def test_16_bit_grey_is_scaled_not_clipped() -> None:
+    values = np.linspace(0, 65535, 64 * 64).reshape(64, 64).round().astype(np.uint16)
+    expected = np.repeat(np.rint(values / 257).astype(np.uint8)[..., None], 3, axis=2)
+    assert len(np.unique(expected)) == 256
+    picture = PIL.Image.fromarray(values)
+    assert picture.mode == "I;16"
+    big_endian = PIL.Image.frombytes("I;16B", (64, 64), values.astype(">u2").tobytes())
+    wide = PIL.Image.fromarray(values.astype(np.int32))
+    assert wide.mode == "I"
+    for source in (encode(picture), encode(picture, "TIFF"), picture, big_endian, wide, values, values[..., None]):
+        assert np.array_equal(read_image(source), expected)
+
+
+def test_16_bit_colour_files_keep_their_levels() -> None:
+    expected = sample()
+    assert np.array_equal(read_image(raw_png(expected.astype(np.uint16) * 257, 2)), expected)
+    rgba = np.dstack([expected, np.full((40, 56), 255, np.uint8)])
+    assert np.array_equal(read_image(raw_png(rgba.astype(np.uint16) * 257, 6)), expected)
+    between = np.random.default_rng(0).integers(0, 65536, (40, 56, 3), dtype=np.uint16)
+    assert np.abs(read_image(raw_png(between, 2)).astype(int) - between / 257).max() <= 1
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_float_arrays(dtype) -> None:
+    assert np.array_equal(read_image((sample() / 255).astype(dtype)), sample())
+
+
+def test_other_arrays() -> None:
+    grey = sample()[..., 0]
+    expected = np.repeat(grey[..., None], 3, axis=2)
+    assert np.array_equal(read_image(grey), expected)
+    assert np.array_equal(read_image(grey[..., None]), expected)
+    assert np.array_equal(read_image(grey > 100), np.where(expected > 100, 255, 0))
+    assert np.array_equal(read_image(sample().astype(np.uint16) * 257), sample())
+    assert np.array_equal(read_image(sample()[::-1, ::-1]), sample()[::-1, ::-1])  # negative strides
+    assert np.array_equal(read_image(PIL.Image.fromarray((grey / 255).astype(np.float32))), expected)  # mode F
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "RGBX", "LA", "PA", "CMYK", "YCbCr", "HSV", "LAB"])
+def test_every_pil_mode(mode: str) -> None:
+    grey = np.repeat(sample()[..., :1], 3, axis=2)
+    start = PIL.Image.fromarray(grey)
+    if mode == "LAB":
+        lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
+        picture = ImageCms.profileToProfile(start, srgb, lab, outputMode="LAB")
+    else:
+        picture = start
+        for step in {"P": ("L", "P"), "PA": ("L", "P", "PA")}.get(mode, (mode,)):  # L first: keeps all greys
+            picture = picture.convert(step)
+    assert picture.mode == mode
+    image = read_image(picture)
+    assert image.shape == grey.shape
+    error = np.abs(image.astype(int) - grey).mean()
+    assert error < {"1": 100, "LAB": 3}.get(mode, 2)
+    if mode == "1":
+        assert set(np.unique(image)) == {0, 255}
+
+
+def test_palette_and_one_bit_files() -> None:
+    colours = sample() // 128 * 128
+    assert np.array_equal(read_image(encode(PIL.Image.fromarray(colours).convert("P", palette=1))), colours)
+    bits = sample()[..., 0] > 128
+    assert np.array_equal(read_image(encode(PIL.Image.fromarray(bits)))[..., 1], bits * 255)
+
+
+def test_cmyk_jpeg_is_not_inverted() -> None:
+    """Adobe's CMYK JPEGs, which PIL writes too, store inverted ink and carry a marker that says so."""
+    expected = sample()
+    data = encode(PIL.Image.fromarray(expected).convert("CMYK"), "JPEG", quality=98, subsampling=0)
+    assert b"Adobe" in data
+    assert PIL.Image.open(io.BytesIO(data)).mode == "CMYK"
+    assert np.abs(read_image(data).astype(int) - expected).mean() < 3
+
+
+def test_animated_files_give_their_first_frame() -> None:
+    first = np.repeat(sample()[..., :1] // 64 * 64, 3, axis=2)
+    frames = [PIL.Image.fromarray(255 - first)]
+    for fmt, options in (("GIF", {}), ("PNG", {}), ("WEBP", {"lossless": True}), ("TIFF", {})):
+        data = encode(PIL.Image.fromarray(first), fmt, save_all=True, append_images=frames, **options)
+        assert PIL.Image.open(io.BytesIO(data)).n_frames == 2  # type: ignore[attr-defined]
+        assert np.array_equal(read_image(data), first), fmt
+
+
+# ------------------------------------------------------------------------------------------------ colour
+
+
+def rgb_profile(primaries: list[tuple[float, float]], gamma: float) -> bytes:
+    """A matrix ICC profile (version 2) built by hand: chromaticities of R, G, B and white D65, and a pure gamma."""
+    xyz = np.array([[x / y, 1, (1 - x - y) / y] for x, y in primaries]).T
+    white = np.array([0.3127 / 0.3290, 1, (1 - 0.3127 - 0.3290) / 0.3290])
+    xyz = xyz * np.linalg.solve(xyz, white)
+    bradford = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
+    d50 = np.array([0.9642, 1.0, 0.8249])
+    xyz = np.linalg.inv(bradford) @ np.diag((bradford @ d50) / (bradford @ white)) @ bradford @ xyz
+
+    def fixed(values) -> bytes:
+        return b"".join(struct.pack(">i", round(float(value) * 65536)) for value in values)
+
+    tags = {
+        b"desc": b"desc\0\0\0\0" + struct.pack(">I", 5) + b"test\0" + bytes(80),
+        b"cprt": b"text\0\0\0\0none\0",
+        b"wtpt": b"XYZ \0\0\0\0" + fixed(d50),
+        **{kind: b"XYZ \0\0\0\0" + fixed(xyz[:, i]) for i, kind in enumerate((b"rXYZ", b"gXYZ", b"bXYZ"))},
+        **{kind: b"curv\0\0\0\0" + struct.pack(">IH", 1, round(gamma * 256)) for kind in (b"rTRC", b"gTRC", b"bTRC")},
+    }
+    table, body, offset = struct.pack(">I", len(tags)), b"", 128 + 4 + 12 * len(tags)
+    for kind, value in tags.items():
+        value += bytes(-len(value) % 4)
+        table += kind + struct.pack(">II", offset + len(body), len(value))
+        body += value
+    header = struct.pack(">I4sI4s4s4s", 128 + len(table + body), b"\0" * 4, 0x02400000, b"mntr", b"RGB ", b"XYZ ")
+    header += bytes(12) + b"acsp" + bytes(28) + fixed(d50)
+    return header.ljust(128, b"\0") + table + body
+
+
+ADOBE_RGB = rgb_profile([(0.64, 0.33), (0.21, 0.71), (0.15, 0.06)], 563 / 256)
+
+
+def test_an_embedded_profile_is_converted_to_srgb() -> None:
+    """The expected colour comes from the formulas of the two standards: Adobe RGB (1998) and IEC 61966-2-1."""
+    colour = np.array([150, 120, 100]) / 255
+    to_xyz = np.array([[0.57667, 0.18556, 0.18823], [0.29734, 0.62736, 0.07529], [0.02703, 0.07069, 0.99134]])
+    from_xyz = np.array([[3.2406, -1.5372, -0.4986], [-0.9689, 1.8758, 0.0415], [0.0557, -0.2040, 1.0570]])
+    linear = from_xyz @ to_xyz @ colour ** (563 / 256)
+    expected = 255 * (1.055 * linear ** (1 / 2.4) - 0.055)
+    flat = np.tile(np.array([150, 120, 100], np.uint8), (32, 32, 1))
+    assert np.abs(expected - flat[0, 0]).max() > 5
+    for fmt, options in (("PNG", {}), ("WEBP", {"lossless": True}), ("TIFF", {})):
+        image = read_image(encode(PIL.Image.fromarray(flat), fmt, icc_profile=ADOBE_RGB, **options))
+        assert np.abs(image.astype(float) - expected).max() < 1.5, fmt
+    alpha = PIL.Image.fromarray(np.dstack([flat, np.full((32, 32), 255, np.uint8)]))
+    assert np.abs(read_image(encode(alpha, icc_profile=ADOBE_RGB)).astype(float) - expected).max() < 1.5
+
+
+def test_an_srgb_profile_changes_nothing() -> None:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    every = np.random.default_rng(0).integers(0, 256, (128, 128, 3), dtype=np.uint8)
+    assert np.abs(read_image(encode(PIL.Image.fromarray(every), icc_profile=profile)).astype(int) - every).max() <= 1
+
+
+def test_a_broken_or_foreign_profile_is_ignored_as_documented() -> None:
+    expected = sample()
+    for profile in (b"rubbish", ADOBE_RGB[:200], bytes(128)):
+        assert np.array_equal(read_image(encode(PIL.Image.fromarray(expected), icc_profile=profile)), expected)
+    grey = PIL.Image.fromarray(expected[..., 0])
+    assert np.array_equal(read_image(encode(grey, icc_profile=ADOBE_RGB))[..., 2], expected[..., 0])
+
+
+# --------------------------------------------------------------------------------------------- bad input
+
+
+@pytest.mark.parametrize(("fmt", "options"), [
+    ("PNG", {}), ("JPEG", {}), ("JPEG", {"progressive": True}), ("WEBP", {}), ("GIF", {}), ("BMP", {}), ("TIFF", {}),
+])  # fmt: skip
+def test_truncated_files_are_refused_at_every_length(fmt: str, options: dict) -> None:
+    """Never half a picture: each cut either gives the whole picture (only trailing bytes are lost) or an error."""
+    picture = PIL.Image.effect_noise((64, 48), 60).convert("RGB")
+    data = encode(picture, fmt, **options)
+    whole = read_image(data)
+    for fraction in np.linspace(0.02, 0.98, 25):
+        cut = data[: int(len(data) * fraction)]
+        try:
+            image = read_image(cut)
+        except InputError as error:
+            message = str(error)
+            if not ("cut short" in message or "not a picture" in message):
+                raise
+        else:
+            assert np.array_equal(image, whole), fraction
+    with pytest.raises(InputError, match="cut short"):
+        read_image(data[: len(data) // 2])
+
+
+@pytest.mark.parametrize(("data", "message"), [
+    (b"", "empty"),
+    (b"hello, this is a text and not a photograph", "not a picture.*PNG, JPEG, WebP"),
+    (b"%PDF-1.7 ...", "not a picture.*PNG, JPEG, WebP"),
+    (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not a picture"),
+    (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC.*JPEG or PNG"),
+    (b"\xff\xd8\xff", "cut short"),
+    (bytes(4096), "not a picture"),
+])  # fmt: skip
+def test_what_is_no_picture_is_named(data: bytes, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(data)
+    for source in (data, path, io.BytesIO(data)):
+        with pytest.raises(InputError, match=message):
+            read_image(source)
+
+
+def test_a_format_pil_knows_but_we_do_not_list_is_refused() -> None:
+    with pytest.raises(InputError, match="not a picture in a supported format"):
+        read_image(encode(PIL.Image.fromarray(sample()), "TGA"))
+    with pytest.raises(InputError, match="not a picture in a supported format"):
+        read_image(encode(PIL.Image.fromarray(sample()), "EPS"))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (MIN_SIDE - 1, 400), (400, MIN_SIDE - 1)])
+def test_tiny_pictures_are_refused(size: tuple[int, int]) -> None:
+    picture = PIL.Image.new("RGB", size)
+    for source in (picture, encode(picture), np.asarray(picture)):
+        with pytest.raises(InputError, match=f"{size[0]} x {size[1]}.*{MIN_SIDE} pixels"):
+            read_image(source)
+    with pytest.raises(InputError, match=f"{size[0]} x {size[1]}"):
+        check_image(np.asarray(picture))
+    assert read_image(PIL.Image.new("RGB", (MIN_SIDE, MIN_SIDE))).shape == (MIN_SIDE, MIN_SIDE, 3)
+
+
+def huge_png(width: int, height: int) -> bytes:
+    """A valid header and an IDAT that would inflate to all of its pixels, at next to no cost to write."""
+    header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
+    rows = zlib.compress(bytes((width + 7) // 8 + 1) * 64, 9)
+    data = png_chunk(b"IHDR", header) + png_chunk(b"IDAT", rows) + png_chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + data
+
+
+@pytest.mark.parametrize(("side", "size"), [
+    (7072, "7072 x 7072 = 50.0 megapixels"),  # just over
+    (10_000, "10000 x 10000 = 100.0 megapixels"),  # PIL warns
+    (20_000, "400.0 megapixels"),  # PIL itself refuses
+])  # fmt: skip
+@pytest.mark.parametrize("filter_", ["ignore", "error"])
+def test_too_many_pixels_are_refused_from_the_header(side: int, size: str, filter_) -> None:
+    data = huge_png(side, side)
+    with warnings.catch_warnings():
+        warnings.simplefilter(filter_, PIL.Image.DecompressionBombWarning)
+        start = time.perf_counter()
+        with pytest.raises(InputError, match=r"megapixels; the limit is 50\.") as caught:
+            read_image(data)
+        seconds = time.perf_counter() - start
+    assert size.split(" = ")[-1] in str(caught.value)
+    assert seconds < 1  # decoding 100 megapixels takes longer, and 400 much longer
+
+
+def test_a_refused_100_megapixel_file_is_never_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(self) -> None:
+        raise AssertionError("decoded")
+
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", fail)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PIL.Image.DecompressionBombWarning)
+        for data in (huge_png(10_000, 10_000), huge_png(50_000, 2_000)):
+            with pytest.raises(InputError, match=r"100\.0 megapixels"):
+                read_image(data)
+        with pytest.raises(AssertionError, match="decoded"):
+            read_image(huge_png(100, 100))
+
+
+def test_huge_pil_images_and_arrays_are_refused_too() -> None:
+    assert MAX_PIXELS < 10_000 * 5_001
+    flat = np.broadcast_to(np.zeros(3, np.uint8), (10_000, 5_001, 3))  # costs 3 bytes
+    with pytest.raises(InputError, match=r"5001 x 10000 = 50\.0 megapixels"):
+        read_image(flat)
+    with pytest.raises(InputError, match="megapixels"):
+        check_image(flat)
+    with pytest.raises(InputError, match="megapixels"):
+        read_image(PIL.Image.new("1", (10_000, 5_001)))
+
+
+def test_paths_that_are_no_files(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no file at .*missing\.png"):
+        read_image(tmp_path / "missing.png")
+    with pytest.raises(InputError, match="is a folder"):
+        read_image(tmp_path)
+    with pytest.raises(InputError, match="Cannot open"):
+        read_image("a\0b.png")
+    with pytest.raises(InputError, match="Cannot open"):
+        read_image("a" * 5000 + ".png")
+
+
+@pytest.mark.parametrize(("array", "message"), [
+    (np.full((32, 32, 3), np.nan), "NaN"),
+    (np.full((32, 32), np.inf, np.float32), r"\[0, 1\]"),
+    (np.full((32, 32, 3), 200.0), r"\[0, 1\]"),
+    (np.full((32, 32, 3), -0.01), r"\[0, 1\]"),
+    (np.zeros((32, 32, 3), np.int64), "int64.*uint8"),
+    (np.zeros((32, 32, 3), np.int32), "int32.*uint8"),
+    (np.zeros((32, 32, 3), complex), "complex128"),
+    (np.zeros((3, 32, 32), np.uint8), r"\(3, 32, 32\)"),
+    (np.zeros((32, 32, 2), np.uint8), r"\(32, 32, 2\)"),
+    (np.zeros((1, 32, 32, 3), np.uint8), r"\(1, 32, 32, 3\)"),
+    (np.zeros((0, 0, 3), np.uint8), "0 x 0"),
+])  # fmt: skip
+def test_bad_arrays(array: np.ndarray, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        read_image(array)
+
+
+def test_bad_values_in_pil_images() -> None:
+    with pytest.raises(InputError, match="65535"):
+        read_image(PIL.Image.new("I", (32, 32), 70_000))
+    with pytest.raises(InputError, match="65535"):
+        read_image(PIL.Image.new("I", (32, 32), -1))
+    with pytest.raises(InputError, match=r"\[0, 1\]"):
+        read_image(PIL.Image.new("F", (32, 32), 255.0))
+
+
+def test_bad_sources() -> None:
+    for source in (None, 3, [1, 2]):
+        with pytest.raises(InputError, match=f"got {type(source).__name__}"):
+            read_image(source)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="text mode"):
+        read_image(io.StringIO("text"))  # type: ignore[arg-type]
+    lazy = PIL.Image.open(io.BytesIO(encode(PIL.Image.effect_noise((64, 64), 50))[:1500]))
+    with pytest.raises(InputError, match="cut short"):
+        read_image(lazy)
+
+
+def test_random_damage_never_escapes_as_another_error() -> None:
+    random = np.random.default_rng(0)
+    for fmt in FORMATS:
+        original = encode(PIL.Image.effect_noise((48, 40), 60).convert("RGB"), fmt)
+        refused = 0
+        for _ in range(60):
+            data = np.frombuffer(original, np.uint8).copy()
+            where = random.integers(0, min(len(data), 300), 4)
+            data[where] = random.integers(0, 256, 4)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # PIL comments on odd metadata
+                try:
+                    assert read_image(data.tobytes()).ndim == 3
+                except InputError:
+                    refused += 1
+        assert refused > 5, fmt
+
+
+# ---------------------------------------------------------------------------------- threads, global state
+
+
+def test_threads_and_global_state() -> None:
+    from PIL import ImageFile
+
+    before = [getattr(PIL.Image, name) for name in PIL_STATE], ImageFile.LOAD_TRUNCATED_IMAGES
+    pictures = [sample(40 + i, 56) for i in range(16)]
+    files = [encode(PIL.Image.fromarray(picture), icc_profile=ADOBE_RGB if i % 2 else None)
+             for i, picture in enumerate(pictures)]  # fmt: skip
+    alone = [read_image(data) for data in files]
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        together = list(pool.map(read_image, files * 8))
+    assert all(np.array_equal(image, alone[i % 16]) for i, image in enumerate(together))
+    assert before == ([getattr(PIL.Image, name) for name in PIL_STATE], ImageFile.LOAD_TRUNCATED_IMAGES)
+
+
+# -------------------------------------------------------------------------------------------------- out
+
+
+def test_write_png_is_lossless_and_replaces(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (33, 47, 3), dtype=np.uint8)
+    path = tmp_path / "out.png"
+    path.write_bytes(b"something older")
+    write_png(noise, path)
+    assert np.array_equal(read_image(path), noise)
+    assert PIL.Image.open(path).format == "PNG"
+    assert os.listdir(tmp_path) == ["out.png"]
+    buffer = io.BytesIO()
+    write_png(noise, buffer)
+    assert not buffer.closed
+    assert buffer.getvalue() == path.read_bytes()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permission bits are POSIX's")
+def test_write_png_follows_the_umask(tmp_path: Path) -> None:
+    reference = tmp_path / "reference"
+    reference.write_bytes(b"")
+    write_png(sample(), tmp_path / "out.png")
+    assert (tmp_path / "out.png").stat().st_mode == reference.stat().st_mode
+
+
+def test_write_png_is_atomic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "out.png"
+    write_png(sample(), path)
+    before = path.read_bytes()
+
+    def full_disk(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("restoration.images.os.replace", full_disk)
+    with pytest.raises(InputError, match="No space left"):
+        write_png(255 - sample(), path)
+    assert path.read_bytes() == before
+    assert os.listdir(tmp_path) == ["out.png"]
+
+
+def test_write_png_says_what_is_wrong(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"Cannot write .*missing"):
+        write_png(sample(), tmp_path / "missing" / "out.png")
+    with pytest.raises(InputError, match="Cannot write"):
+        write_png(sample(), tmp_path)
+    assert os.listdir(tmp_path) == []
+    with pytest.raises(InputError, match="float64"):
+        write_png(sample() / 255, tmp_path / "out.png")  # type: ignore[arg-type]
+
+
+# ----------------------------------------------------------------------------------------------- tensors
+
+
+def test_tensor_round_trip_is_exact() -> None:
+    every = np.arange(256 * 3, dtype=np.uint16).astype(np.uint8).reshape(16, 16, 3)
+    for image in (every, every[::-1, ::2][:, :8].repeat(2, axis=1)):
+        tensor = to_tensor(image)
+        assert tensor.shape == (1, 3, *image.shape[:2])
+        assert tensor.dtype == torch.float32
+        assert tensor.is_contiguous()
+        assert tensor.min() >= 0
+        assert tensor.max() <= 1
+        assert np.array_equal(to_image(tensor), image)
+        assert np.array_equal(to_image(tensor[0].double()), image)
+    assert to_tensor(every)[0, 1, 2, 3].item() == pytest.approx(every[2, 3, 1] / 255, abs=1e-7)
+
+
+def test_to_tensor_takes_read_only_arrays_and_copies() -> None:
+    image = sample()
+    image.setflags(write=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        to_tensor(image).zero_()
+    assert np.array_equal(image, sample())
+
+
+def test_to_image_clips_and_rounds_half_to_even() -> None:
+    levels = torch.tensor([-3.0, 0.49, 0.5, 1.5, 2.5, 254.5, 255.4, 900.0, float("inf"), float("-inf")])
+    # 0.5 and 2.5 go to the even neighbour (0 and 2), as 1.5 (2) and 254.5 (254) do
+    expected = [0, 0, 0, 2, 2, 254, 255, 255, 255, 0]
+    tensor = (levels.double() / 255).repeat(3, 16, 2)
+    assert to_image(tensor)[0, :10, 0].tolist() == expected
+    before = tensor.clone()
+    to_image(tensor)
+    assert torch.equal(tensor, before)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_to_image_takes_half_precision(dtype: torch.dtype) -> None:
+    tensor = torch.tensor([0.0, 0.5, 1.0]).to(dtype).repeat(3, 16, 6)
+    assert to_image(tensor)[0, :3, 0].tolist() == [0, 128, 255]
+
+
+def test_to_image_takes_tensors_with_gradients() -> None:
+    assert to_image(torch.ones(3, 16, 16, requires_grad=True)).min() == 255
+
+
+@pytest.mark.parametrize(("tensor", "message"), [
+    (torch.zeros(2, 3, 16, 16), r"\(2, 3, 16, 16\)"),
+    (torch.zeros(16, 16, 3), r"\(16, 16, 3\)"),
+    (torch.zeros(3, 16, 16, dtype=torch.uint8), "uint8"),
+    (torch.full((3, 16, 16), float("nan")), "NaN"),
+])  # fmt: skip
+def test_to_image_refuses(tensor: torch.Tensor, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        to_image(tensor)
+
+
+def test_check_image() -> None:
+    image = sample()
+    assert check_image(image) is image
+    for bad in (image[..., 0], image.astype(float), image.astype(np.int16), np.dstack([image, image[..., :1]])):
+        with pytest.raises(InputError, match="uint8"):
+            check_image(bad)
+    with pytest.raises(InputError, match="list"):
+        check_image(image.tolist())
+    with pytest.raises(InputError, match="list"):
+        to_tensor(image.tolist())
+
+
+def test_input_error_is_a_value_error() -> None:
+    assert issubclass(InputError, ValueError)

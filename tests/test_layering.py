@@ -1,0 +1,65 @@
+"""Imports point one way, and training needs neither the page nor the face detector."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+# The README's table; a file may import only files of a lower layer.
+LAYERS = [
+    {"restoration.images", "restoration.jpeg"},
+    {
+        "restoration.degradations",
+        "restoration.model",
+        "restoration.alignment",
+        "restoration.metrics",
+        "restoration.baselines",
+    },
+    {"restoration.protocols", "restoration.hub", "restoration.identity"},
+    {"restoration.pipeline"},
+    {"restoration"},
+    {"restoration.benchmark"},
+    {"restoration.__main__", "train.data", "train.losses"},
+    {"train.loop", "train.curves", "train.evaluate"},
+    {"train.run"},
+    {"app"},
+]
+LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
+FORBIDDEN = {"restoration": {"gradio", "train", "app"}, "train": {"gradio", "facexlib", "app"}, "app": {"train"}}
+
+
+def modules() -> dict[str, Path]:
+    paths = [ROOT / "app.py", *sorted((ROOT / "restoration").rglob("*.py")), *sorted((ROOT / "train").rglob("*.py"))]
+    names = {}
+    for path in paths:
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        names[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return names
+
+
+def imported(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            found.add(node.module or "")
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+@pytest.mark.parametrize("name", [name for name in modules() if name != "train"])
+def test_imports_point_down(name: str) -> None:
+    assert name in LEVEL, f"{name} has no layer: add it here and to the README's file map"
+    for other in imported(modules()[name]) & set(LEVEL):
+        if other == "restoration" and name.startswith("restoration.") and LEVEL[name] < LEVEL["restoration"]:
+            continue  # "import restoration.x" names the package too
+        assert LEVEL[other] < LEVEL[name], f"{name} imports {other}, which is not below it"
+
+
+@pytest.mark.parametrize("name", modules())
+def test_packages_keep_to_themselves(name: str) -> None:
+    top = {module.split(".")[0] for module in imported(modules()[name])}
+    assert not top & FORBIDDEN[name.split(".")[0]]

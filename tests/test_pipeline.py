@@ -1,0 +1,127 @@
+"""The package's public face on the embedded weights."""
+
+import json
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from restoration import Degradation, InputError, Restorer, degrade_image, read_image
+from restoration.__main__ import main
+from restoration.metrics import psnr, ssim
+from restoration.protocols import PRESETS
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+FACES = {path.stem: read_image(path) for path in sorted(EXAMPLES.glob("*.png"))}
+
+
+@pytest.fixture(scope="module")
+def restorer() -> Restorer:
+    return Restorer.from_pretrained()
+
+
+def test_there_are_example_faces() -> None:
+    assert set(FACES) == {"eileen_collins", "grace_hopper"}
+
+
+@pytest.mark.parametrize("face", FACES)
+@pytest.mark.parametrize("preset", PRESETS)
+def test_restoration_is_closer_to_the_truth_than_its_input(restorer: Restorer, face: str, preset: str) -> None:
+    truth = FACES[face]
+    settings = PRESETS[preset].draw(0)
+    degraded = degrade_image(truth, settings, seed=0)
+    restored = restorer.restore_aligned(degraded)
+    assert restored.shape == truth.shape
+    assert restored.dtype == np.uint8
+    assert psnr(restored, truth) > psnr(degraded, truth)
+    assert ssim(restored, truth) > ssim(degraded, truth)
+
+
+def test_inputs_are_not_modified_and_results_repeat(restorer: Restorer) -> None:
+    face = FACES["grace_hopper"].copy()
+    first = restorer.restore_aligned(face)
+    assert np.array_equal(face, FACES["grace_hopper"])
+    assert np.array_equal(first, restorer.restore_aligned(face))
+
+
+@pytest.mark.parametrize("size", [(64, 64), (100, 333), (700, 512)])
+def test_other_sizes(restorer: Restorer, size: tuple[int, int]) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
+    assert restorer.restore_aligned(image).shape == (*size, 3)
+
+
+def test_wrong_images_are_refused(restorer: Restorer) -> None:
+    for wrong in (
+        np.zeros((63, 512, 3), np.uint8),
+        np.zeros((512, 512), np.uint8),
+        np.zeros((512, 512, 3)),
+        np.zeros((64, 2049, 3), np.uint8),
+    ):
+        with pytest.raises(InputError):
+            restorer.restore_aligned(wrong)
+
+
+def test_a_photo_is_cropped_in_the_middle(restorer: Restorer) -> None:
+    photo = np.zeros((600, 1000, 3), np.uint8)
+    photo[:, 200:800] = np.random.default_rng(0).integers(0, 256, (600, 600, 3), np.uint8)
+    result = restorer.restore(photo)
+    assert (result.box.left, result.box.top, result.box.right, result.box.bottom) == (200, 0, 800, 600)
+    assert result.face.shape == result.input_face.shape == (512, 512, 3)
+    assert result.input_face.min(axis=(0, 2)).max() > 0  # no black border came along
+    assert np.array_equal(result.face, restorer.restore_aligned(result.input_face))
+    assert result.seconds > 0
+
+
+def test_two_threads_do_not_disturb_each_other(restorer: Restorer) -> None:
+    alone = [restorer.restore_aligned(face) for face in FACES.values()]
+    with ThreadPoolExecutor(2) as pool:
+        together = list(pool.map(restorer.restore_aligned, FACES.values()))
+    assert all(np.array_equal(a, b) for a, b in zip(alone, together, strict=True))
+
+
+def test_untrained_settings_are_flagged(restorer: Restorer) -> None:
+    assert restorer.out_of_range(Degradation()) == []
+    for preset in PRESETS.values():
+        assert restorer.out_of_range(preset.draw(0)) == []
+    flagged = restorer.out_of_range(Degradation(motion_length=64, noise=100, jpeg=1))
+    assert [word for word in ("Motion", "noise", "JPEG") if any(word in line for line in flagged)] == [
+        "Motion",
+        "noise",
+        "JPEG",
+    ]
+
+
+def test_unknown_devices_are_refused() -> None:
+    with pytest.raises(InputError, match="not available"):
+        Restorer.from_pretrained(device="cuda:99")
+    with pytest.raises(InputError, match="not available"):
+        Restorer.from_pretrained(device="toaster")
+
+
+def test_info_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["weights"]["source"] == "embedded: default"
+    assert "cpu" in facts["devices"]
+    assert main(["info", "--weights", "/nowhere"]) == 2
+    assert "no weights" in capsys.readouterr().err
+
+
+def test_info_runs_as_a_module_without_network_or_display(tmp_path: Path) -> None:
+    run = subprocess.run(
+        [sys.executable, "-m", "restoration", "info"],
+        cwd=EXAMPLES.parent,
+        capture_output=True,
+        text=True,
+        check=True,
+        env={
+            "PATH": "/usr/bin",
+            "HOME": str(tmp_path),
+            "http_proxy": "http://127.0.0.1:9",
+            "https_proxy": "http://127.0.0.1:9",
+        },
+    )
+    assert json.loads(run.stdout)["version"]

@@ -1,0 +1,167 @@
+"""How good are weights, on faces that they have and have not seen?
+
+    python train/evaluate.py --faces val=FOLDER celebahq=FOLDER --protocols blind original --out evaluation
+
+writes means with 95 % confidence intervals to ``evaluation.json`` and ``evaluation.md``, every image to
+``images.csv``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import math
+import statistics
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+if __package__ in (None, ""):  # started as a file: make the repository importable
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from restoration import Restorer
+from restoration.baselines import non_local_means
+from restoration.identity import IdentityNetwork, load_identity
+from restoration.images import Image, InputError, to_image
+from restoration.metrics import Scores, score
+from restoration.protocols import PROTOCOLS
+from train.data import Faces, degraded_face, load_faces
+
+METHODS = ("degraded input", "non-local means", "restored")
+
+
+def evaluate_face(
+    faces: Faces,
+    index: int,
+    protocol: str,
+    restorer: Restorer,
+    identity: IdentityNetwork | None,
+    methods: Sequence[str],
+) -> dict[str, Scores]:
+    """Scores of every method for one face under its own fixed draw of a protocol, against the clean face."""
+    degraded, clean = (to_image(image) for image in degraded_face(faces, index, protocol, PROTOCOLS[protocol]))
+    results: dict[str, Image] = {"degraded input": degraded}
+    if "non-local means" in methods:
+        results["non-local means"] = non_local_means(degraded)
+    if "restored" in methods:
+        results["restored"] = restorer.restore_aligned(degraded)
+    return {method: score(results[method], clean, identity) for method in methods}
+
+
+def summary(values: Sequence[float]) -> dict[str, float]:
+    """Mean and half the width of its 95 % confidence interval (normal approximation) over images."""
+    spread = statistics.stdev(values) if len(values) > 1 else math.nan
+    return {"mean": statistics.fmean(values), "ci95": 1.96 * spread / math.sqrt(len(values))}
+
+
+def summarise(per_image: Sequence[dict[str, Scores]]) -> dict[str, dict[str, dict[str, float]]]:
+    """method -> metric -> mean and interval. PSNR is capped at 60 dB so that an exact image has a mean."""
+    result: dict[str, dict[str, dict[str, float]]] = {}
+    for method in per_image[0]:
+        rows = [scores[method] for scores in per_image]
+        result[method] = {
+            "psnr": summary([min(row.psnr, 60.0) for row in rows]),
+            "ssim": summary([row.ssim for row in rows]),
+        }
+        angles = [row.identity_angle for row in rows if row.identity_angle is not None]
+        if angles:
+            result[method]["identity_angle"] = summary(angles)
+    return result
+
+
+def markdown(results: dict[str, Any]) -> str:
+    """One table a protocol and set; the degraded input is always a row, differences are against it."""
+    lines = [f"Weights: {results['weights']['name']}. Identity network: {results['identity'] or 'none'}.", ""]
+    for run in results["runs"]:
+        lines += [
+            f"**{run['set']}, {run['protocol']}** ({run['images']} images)",
+            "",
+            "| method | PSNR, dB | SSIM | identity angle, degrees |",
+            "|---|---|---|---|",
+        ]
+        base = run["methods"]["degraded input"]
+        for method, metrics in run["methods"].items():
+            cells = []
+            for metric, digits in (("psnr", 2), ("ssim", 4), ("identity_angle", 1)):
+                if metric not in metrics:
+                    cells.append("not measured")
+                    continue
+                mean, half = metrics[metric]["mean"], metrics[metric]["ci95"]
+                gain = "" if method == "degraded input" else f" ({mean - base[metric]['mean']:+.{digits}f})"
+                cells.append(f"{mean:.{digits}f} ± {half:.{digits}f}{gain}")
+            lines.append(f"| {method} | {' | '.join(cells)} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def parser() -> argparse.ArgumentParser:
+    """Options of the command."""
+    result = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = result.add_argument
+    add("--faces", nargs="+", required=True, metavar="NAME=FOLDER", help="sets of aligned faces")
+    add("--protocols", nargs="+", choices=PROTOCOLS, default=list(PROTOCOLS), metavar="NAME", help=", ".join(PROTOCOLS))
+    add("--methods", nargs="+", choices=METHODS, default=list(METHODS), metavar="NAME", help=", ".join(METHODS))
+    add("--weights", help="a folder of weights or the name of an embedded set (the default set)")
+    add("--identity", metavar="FILE", help="TorchScript recogniser that was not trained against")
+    add("--limit", type=int, help="at most so many images a set, spread evenly")
+    add("--device", default="auto", help="of the network (%(default)s)")
+    add("--out", type=Path, required=True, help="folder for the results")
+    return result
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; returns the exit status: 0 done, 2 unusable input."""
+    options = parser().parse_args(arguments)
+    try:
+        sets = dict(item.partition("=")[::2] for item in options.faces)
+        if not all(sets.values()):
+            raise InputError("--faces takes NAME=FOLDER, for example val=/data/faces/val.")
+        methods = ["degraded input", *(name for name in options.methods if name != "degraded input")]
+        restorer = Restorer.from_pretrained(options.weights, device=options.device)
+        identity = load_identity(options.identity)
+        runs, rows = [], []
+        for name, folder in sets.items():
+            faces = load_faces([folder], limit=options.limit)
+            for protocol in options.protocols:
+
+                def one(index: int, faces: Faces = faces, protocol: str = protocol) -> dict[str, Scores]:
+                    return evaluate_face(faces, index, protocol, restorer, identity, methods)
+
+                with ThreadPoolExecutor(2) as pool:
+                    progress = tqdm(pool.map(one, range(len(faces))), total=len(faces), desc=f"{name}, {protocol}")
+                    per_image = list(progress)
+                for face, row in zip(faces.names, per_image, strict=True):
+                    rows += [[name, protocol, face, method, *vars(scores).values()] for method, scores in row.items()]
+                runs.append(
+                    {
+                        "set": name,
+                        "protocol": protocol,
+                        "images": len(faces),
+                        "methods": summarise(per_image),
+                    }
+                )
+    except InputError as error:
+        print(f"evaluate.py: {error}", file=sys.stderr)
+        return 2
+    info = {key: restorer.info[key] for key in ("name", "source", "parameters")}
+    network = identity.name if identity else None
+    results = {"weights": info, "identity": network, "torch": torch.__version__, "runs": runs}
+    options.out.mkdir(parents=True, exist_ok=True)
+    (options.out / "evaluation.json").write_text(json.dumps(results, indent=1) + "\n")
+    (options.out / "evaluation.md").write_text(markdown(results))
+    with (options.out / "images.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["set", "protocol", "face", "method", "psnr", "ssim", "identity_angle"])
+        writer.writerows(rows)
+    print(markdown(results))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
