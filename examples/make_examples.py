@@ -10,9 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import skimage.data
-from matplotlib.cbook import get_sample_data
-
 from restoration.alignment import align_face, enlargement
 from restoration.images import Image, read_image, write_png
 
@@ -35,10 +32,14 @@ class Portrait:
 
 
 def _read_collins() -> Image:
+    import skimage.data  # here: the app reads the landmarks below and needs no photo
+
     return read_image(skimage.data.astronaut())  # ships inside scikit-image's wheel
 
 
 def _read_hopper() -> Image:
+    from matplotlib.cbook import get_sample_data  # here: as above
+
     return read_image(get_sample_data("grace_hopper.jpg", asfileobj=False))
 
 

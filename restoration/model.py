@@ -132,7 +132,8 @@ class GatedBlock(nn.Module):
         gated = gated * self.attention(gated.mean(dim=(2, 3), keepdim=True))
         x = x + self.spatial_scale * self.project(gated)
         left, right = self.widen(self.pointwise_norm(x)).chunk(2, dim=1)
-        return x + self.pointwise_scale * self.narrow(left * right)
+        correction: Tensor = self.pointwise_scale * self.narrow(left * right)
+        return x + correction
 
 
 BLOCKS: dict[Block, type[nn.Module]] = {"residual": ResidualBlock, "gated": GatedBlock}

@@ -29,8 +29,12 @@ from examples.make_examples import PORTRAITS
 from restoration import Degradation, InputError, Restorer
 from restoration.alignment import crop_centre, enlargement
 from restoration.degradations import LIMITS, degrade_image
+from restoration.experiment import make_seed
 from restoration.images import Image, read_image
 from restoration.metrics import Scores, score
+from restoration.page.facts import measured
+from restoration.page.settings import CUSTOM, fill, from_controls
+from restoration.page.words import footer
 from restoration.protocols import PRESETS
 
 ROOT = Path(__file__).parents[1]
@@ -361,7 +365,7 @@ def test_the_page_keeps_no_history_and_calls_nobody(address: str) -> None:
 
 
 def test_every_setting_has_a_control_and_a_default() -> None:
-    values, _ = app.fill("old_phone", 1)
+    values, _ = fill("old_phone", 1)
     assert set(values) == {field.name for field in fields(Degradation)} | {"isotropic"}
 
 
@@ -369,7 +373,7 @@ def test_every_setting_has_a_control_and_a_default() -> None:
 @pytest.mark.parametrize("key", PRESETS)
 def test_the_controls_hold_a_preset_to_the_nearest_step(key: str, seed: int) -> None:
     drawn = PRESETS[key].draw(seed)
-    shown = app.from_controls(app.fill(key, seed)[0])
+    shown = from_controls(fill(key, seed)[0])
     for name, limit in LIMITS.items():
         before, after = getattr(drawn, name), getattr(shown, name)
         assert (before is None) == (after is None), name
@@ -379,7 +383,7 @@ def test_the_controls_hold_a_preset_to_the_nearest_step(key: str, seed: int) -> 
 
 
 def test_the_custom_preset_changes_no_control() -> None:
-    assert app.fill(app.CUSTOM, None)[0] == {}
+    assert fill(CUSTOM, None)[0] == {}
 
 
 def row(psnr: float, ssim: float, angle: float | None = None) -> Scores:
@@ -387,7 +391,7 @@ def row(psnr: float, ssim: float, angle: float | None = None) -> Scores:
 
 
 def test_worse_than_the_input_is_marked_in_words_per_metric() -> None:
-    headline, table = app.measured({"Degraded input": row(25, 0.70, 40), "Restored": row(24, 0.75, 30)}, "net")
+    headline, table = measured({"Degraded input": row(25, 0.70, 40), "Restored": row(24, 0.75, 30)}, "net")
     assert "Worse than the input by 1.00 dB" in headline
     assert "▼ −1.00 worse" in table
     assert "▲ +0.050" in table
@@ -396,20 +400,20 @@ def test_worse_than_the_input_is_marked_in_words_per_metric() -> None:
 
 
 def test_better_is_marked_and_the_input_is_a_row() -> None:
-    headline, table = app.measured({"Degraded input": row(25, 0.70), "Restored": row(26.5, 0.80)}, None)
+    headline, table = measured({"Degraded input": row(25, 0.70), "Restored": row(26.5, 0.80)}, None)
     assert "1.50 dB closer" in headline
     assert "worse" not in table
     assert '<th scope="row">Degraded input</th><td>25.00</td>' in table
 
 
 def test_identity_is_not_measured_without_a_network() -> None:
-    _, table = app.measured({"Degraded input": row(25, 0.70), "Restored": row(26, 0.80)}, None)
+    _, table = measured({"Degraded input": row(25, 0.70), "Restored": row(26, 0.80)}, None)
     assert "Identity is not measured" in table
     assert "angle" not in table.lower()
 
 
 def test_identical_pictures_have_no_number() -> None:
-    headline, table = app.measured({"Degraded input": row(math.inf, 1), "Restored": row(40, 0.99)}, None)
+    headline, table = measured({"Degraded input": row(math.inf, 1), "Restored": row(40, 0.99)}, None)
     assert "identical" in table
     assert "inf" not in table
     assert "Worse than the input" in headline
@@ -417,13 +421,13 @@ def test_identical_pictures_have_no_number() -> None:
 
 
 def test_without_truth_no_number_is_shown() -> None:
-    headline, text = app.measured({}, "net")
+    headline, text = measured({}, "net")
     assert "Nothing to measure" in headline
     assert not re.search(r"\d", text)
 
 
 def test_the_footer_names_weights_and_licence(restorer: Restorer) -> None:
-    text = app.footer(restorer.info)
+    text = footer(restorer.info)
     assert restorer.info["license"] in text
     assert restorer.info["name"] in text
 
@@ -434,7 +438,7 @@ def test_the_page_says_how_far_the_example_faces_were_enlarged() -> None:
 
 
 def test_seeds_are_whole_numbers() -> None:
-    assert app.make_seed(3.0) == 3
+    assert make_seed(3.0) == 3
     for bad in (None, math.nan, math.inf, -1, 0.5, 2.0**40, "3"):
         with pytest.raises(InputError, match="whole number"):
-            app.make_seed(bad)
+            make_seed(bad)

@@ -180,6 +180,9 @@ def test_a_bad_file_gets_a_message_that_says_what_to_do(page: Page, tmp_path: Pa
     page.get_by_role("tab", name="Restore my photo").click()
     page.locator("#photo input[type=file]").set_input_files(path)
     expect(page.get_by_text("damaged or cut short")).to_be_visible()
+    expect(page.locator("#photo img")).to_have_count(0)  # no broken picture stays behind
+    upload(page, own_face(tmp_path)[0], "#photo")
+    expect(page.get_by_text("damaged or cut short")).to_have_count(0)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -18,19 +18,28 @@ LAYERS = [
     },
     {"restoration.protocols", "restoration.hub", "restoration.identity"},
     {"restoration.pipeline"},
+    {"restoration.experiment"},
     {"restoration"},
-    {"restoration.benchmark"},
+    {"restoration.benchmark", "restoration.page", "restoration.page.assets", "restoration.page.words"},
+    {"restoration.page.examples", "restoration.page.facts", "restoration.page.settings"},
     {"restoration.__main__", "train.data", "train.losses"},
     {"train.loop", "train.curves", "train.evaluate"},
     {"train.run"},
+    {"examples", "examples.make_examples"},
     {"app"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
-FORBIDDEN = {"restoration": {"gradio", "train", "app"}, "train": {"gradio", "facexlib", "app"}, "app": {"train"}}
+FORBIDDEN = {
+    "restoration": {"gradio", "train", "app", "examples"},
+    "train": {"gradio", "facexlib", "app"},
+    "examples": {"gradio", "train", "app"},
+    "app": {"train"},
+}
 
 
 def modules() -> dict[str, Path]:
-    paths = [ROOT / "app.py", *sorted((ROOT / "restoration").rglob("*.py")), *sorted((ROOT / "train").rglob("*.py"))]
+    folders = ("restoration", "train", "examples")
+    paths = [ROOT / "app.py", *(path for folder in folders for path in sorted((ROOT / folder).rglob("*.py")))]
     names = {}
     for path in paths:
         parts = path.relative_to(ROOT).with_suffix("").parts

@@ -1,18 +1,21 @@
 """The network: any size, strict configuration, a budget, and gradients everywhere."""
 
+import dataclasses
+
 import pytest
 import torch
 
 from restoration.images import InputError
-from restoration.model import UNet, UNetConfig
+from restoration.model import BLOCKS, Block, UNet, UNetConfig
 
 SMALL = UNetConfig(widths=(8, 12, 16), encoder=(1, 1, 1), decoder=(1, 1))
 
 
+@pytest.mark.parametrize("block", BLOCKS)
 @pytest.mark.parametrize("size", [(64, 64), (65, 127), (512, 512), (100, 2048)])
-def test_any_size_comes_back(size: tuple[int, int]) -> None:
+def test_any_size_comes_back(block: Block, size: tuple[int, int]) -> None:
     with torch.inference_mode():
-        assert UNet(SMALL)(torch.rand(1, 3, *size)).shape == (1, 3, *size)
+        assert UNet(dataclasses.replace(SMALL, block=block))(torch.rand(1, 3, *size)).shape == (1, 3, *size)
 
 
 @pytest.mark.parametrize("shape", [(1, 3, 63, 64), (1, 3, 64, 2049), (1, 1, 64, 64), (3, 64, 64)])
@@ -44,9 +47,10 @@ def test_untrained_network_is_close_to_the_identity_and_an_image_does_not_depend
         assert torch.allclose(model(images[1:]), out[1:], atol=1e-5)
 
 
-def test_every_parameter_receives_a_gradient() -> None:
+@pytest.mark.parametrize("block", BLOCKS)
+def test_every_parameter_receives_a_gradient(block: Block) -> None:
     torch.manual_seed(0)
-    model = UNet(SMALL)
+    model = UNet(dataclasses.replace(SMALL, block=block))
     (model(torch.rand(2, 3, 64, 64)) - torch.rand(2, 3, 64, 64)).abs().mean().backward()
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None, name
@@ -64,6 +68,7 @@ def test_configuration_round_trip_and_strictness() -> None:
         {"unshuffle": 0},
         {"encoder": (1, 1.5, 1)},
         {"unshuffle": True},
+        {"block": "dense"},
     ):
         with pytest.raises(InputError):
             UNetConfig(**{**SMALL.to_dict(), **wrong})

@@ -129,6 +129,10 @@ def test_reconstruction_losses() -> None:
     assert float(CompositeLoss(reconstruction="l2")(half, zero)["total"]) == pytest.approx(0.25)
     assert float(charbonnier(half, zero)) == pytest.approx(0.5, abs=2e-3)
     assert float(charbonnier(zero, zero)) == 0
+    assert float(CompositeLoss(reconstruction="psnr")(half, zero)["total"]) == pytest.approx(
+        -0.602, abs=1e-3
+    )  # -6.02 dB
+    assert float(CompositeLoss(reconstruction="psnr")(zero, zero)["total"]) == pytest.approx(-5)  # 50 dB
 
 
 def test_impossible_losses_are_refused() -> None:
@@ -146,14 +150,15 @@ def test_impossible_losses_are_refused() -> None:
 
 def test_one_batch_is_learned_by_heart(faces: Faces, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop, "TRAINING", Protocol(downsample=(4, 4)))
-    config = dataclasses.replace(TINY, steps=120, crop=64, learning_rate=3e-3, warmup=5, log_every=10, save_every=120)
+    wider = UNetConfig(widths=(32, 48, 64), encoder=(1, 1, 1), decoder=(1, 1))
+    config = dataclasses.replace(TINY, steps=100, log_every=10, save_every=100, reconstruction="l1", model=wider)
     trainer = Trainer(config, faces, faces, tmp_path, {})
     fixed = trainer.batches(0)
     trainer.batches = lambda step: fixed  # type: ignore[assignment,return-value]
     trainer.run()
     with (tmp_path / loop.TRAIN_LOG).open() as file:
         losses = [float(row["reconstruction"]) for row in csv.DictReader(file)]
-    assert losses[-1] < 0.75 * float((fixed[0] - fixed[1]).abs().mean())
+    assert losses[-1] < 0.7 * float((fixed[0] - fixed[1]).abs().mean())
     assert losses[-1] < losses[0]
 
 

@@ -1,0 +1,1 @@
+"""Which faces can be tried at once, and how were they made?"""

@@ -1,0 +1,1 @@
+"""What does the browser get?  Everything of the page that needs no gradio: texts, tables, styles, scripts."""

@@ -1,0 +1,80 @@
+"""What do the page's controls hold?  Presets to control values, and control values to ``Degradation``.
+
+Convention:
+    - there is one control a field of ``Degradation``, by the field's name, and "isotropic" besides
+    - a slider cannot be None: jpeg 0 is "no JPEG", and a ticked "isotropic" is "no second axis of the blur"
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from restoration.degradations import LIMITS, Degradation
+from restoration.experiment import make_seed
+from restoration.protocols import PRESETS
+
+Settings = dict[str, Any]
+CUSTOM = "custom"  # beside the keys of PRESETS: the visitor's own settings
+CUSTOM_DESCRIPTION = "Your own settings, below."
+ORDER = (*list(LIMITS)[:3], "isotropic", *list(LIMITS)[3:6], "kernel", *list(LIMITS)[6:], "grayscale")
+
+
+def fill(preset: str, seed: float | None) -> tuple[Settings, str]:
+    """Values of all controls for a preset, and its description.
+
+    Args:
+        preset: a key of ``PRESETS``, or ``CUSTOM``, which changes nothing: its values are empty.
+        seed: whole number in [0, MAX_SEED]; what a preset draws may depend on it.
+
+    Raises:
+        InputError: another seed, but for ``CUSTOM``, which needs none.
+    """
+    if preset == CUSTOM:
+        return {}, CUSTOM_DESCRIPTION
+    drawn = PRESETS[preset].draw(make_seed(seed))
+    values = asdict(drawn)
+    for name in LIMITS:
+        values[name] = on_step(name, values[name] or 0)
+    values["isotropic"] = drawn.blur_sigma_y is None
+    values["blur_sigma_y"] = values["blur_sigma"] if values["isotropic"] else values["blur_sigma_y"]
+    return values, PRESETS[preset].description
+
+
+def from_controls(values: Settings) -> Degradation:
+    """The page's controls to settings. ``values`` is not modified.
+
+    Raises:
+        InputError: a value that ``Degradation`` refuses.
+    """
+    values = dict(values)
+    if values.pop("isotropic"):
+        values["blur_sigma_y"] = None
+    values["jpeg"] = values["jpeg"] or None
+    return Degradation(**values)
+
+
+def on_step(name: str, value: float) -> float:
+    """A drawn setting rounded to its control's step, so that the page runs exactly what it shows."""
+    return round(round(value / LIMITS[name].step) * LIMITS[name].step, 6)
+
+
+def idle(values: Settings) -> set[str]:
+    """Controls that cannot change anything at these values: angles without a blur, a round blur's second axis, ..."""
+    round_blur, blurred = values["isotropic"], max(values["blur_sigma"], values["blur_sigma_y"]) > 0
+    resting = {  # as in gate.js, which follows what the visitor changes
+        "motion_angle": values["motion_length"] <= 1,
+        "blur_sigma_y": round_blur,
+        "blur_angle": round_blur or not blurred,
+        "kernel": values["downsample"] == 1,
+    }
+    return {name for name, rests in resting.items() if rests}
+
+
+def bounds(name: str) -> tuple[float, float, str]:
+    """Lowest and highest value of a slider, and its label with unit and "off", from the setting's limit."""
+    limit = LIMITS[name]
+    if name == "jpeg":
+        return 0, limit.high, f"{limit.label} (1 worst, 100 best, 0 is off)"
+    off = "" if limit.off is None else f", {limit.off:g} is off"
+    return limit.low, limit.high, f"{limit.label} ({limit.unit}{off})"

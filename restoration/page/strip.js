@@ -1,0 +1,2 @@
+element.addEventListener('click', event => { const b = event.target.closest('button');
+  if (b) { trigger('pick', {index: +b.dataset.index}); } });

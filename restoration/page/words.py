@@ -1,0 +1,38 @@
+"""What does the page say beside the pictures?  Notes, refusals and the footer, as HTML."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable
+from typing import Any
+
+PRIVACY = (
+    "Your picture is processed on the machine that runs this page, is never shown to another visitor, and its "
+    "temporary copies are deleted within two hours. No analytics, no history."
+)
+CROP_HTML = """<p>For now the centred square of a photo is restored: crop it so that one upright face fills it,
+as in the examples.</p>"""
+
+
+def items(texts: Iterable[str], tag: str = "p") -> str:
+    """Plain texts as HTML, each escaped and in an element of its own; "" for none."""
+    return "".join(f"<{tag}>{html.escape(text)}</{tag}>" for text in texts)
+
+
+def refused(error: Exception) -> str:
+    """Why a file was refused, as HTML that a screen reader announces at once; the message is escaped."""
+    return f'<p class="refused" role="alert">{html.escape(str(error))}</p>'
+
+
+def footer(info: dict[str, Any]) -> str:
+    """Weights, licence and privacy in one compact line each.
+
+    Args:
+        info: ``Restorer.info``: its name, parameters, license and device are shown, escaped.
+
+    Returns:
+        HTML.
+    """
+    size = f"{info['parameters'] / 1e6:.1f} M parameters"
+    facts = f"Weights “{info['name']}” · {size} · licence of the weights: {info['license']} · on {info['device']}"
+    return f'<div class="foot">{items([facts, PRIVACY])}</div>'

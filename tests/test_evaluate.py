@@ -1,0 +1,75 @@
+"""Evaluation and benchmark: the arithmetic, the files, and figures that repeat."""
+
+import csv
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from restoration import Restorer
+from restoration.benchmark import benchmark
+from restoration.images import to_image
+from restoration.metrics import Scores, psnr
+from restoration.protocols import BLIND
+from train.data import degraded_face, load_faces
+from train.evaluate import main, markdown, summarise, summary
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+def test_summary_is_mean_and_confidence_interval() -> None:
+    values = summary([1.0, 2.0, 3.0, 4.0])
+    assert values["mean"] == 2.5
+    assert values["ci95"] == pytest.approx(1.96 * math.sqrt(5 / 3) / 2)
+    assert math.isnan(summary([1.0])["ci95"])
+
+
+def test_identity_is_left_out_when_nothing_was_measured() -> None:
+    rows = [{"degraded input": Scores(20, 0.5, None), "restored": Scores(math.inf, 1.0, None)}] * 2
+    means = summarise(rows)
+    assert means["restored"]["psnr"]["mean"] == 60  # the stated cap
+    assert "identity_angle" not in means["restored"]
+    run = {"set": "s", "protocol": "p", "images": 2, "methods": means}
+    table = markdown({"weights": {"name": "w"}, "identity": None, "runs": [run]})
+    assert "| degraded input | 20.00 ± 0.00 | 0.5000 ± 0.0000 | not measured |" in table
+    assert "(+40.00)" in table
+
+
+def test_command_measures_what_the_package_measures(tmp_path: Path) -> None:
+    command = ["--faces", f"examples={EXAMPLES}", "--protocols", "blind", "undegraded", "--out"]
+    assert main([*command, str(tmp_path / "a")]) == 0
+    results = json.loads((tmp_path / "a" / "evaluation.json").read_text())
+    assert [(run["set"], run["protocol"], run["images"]) for run in results["runs"]] == [
+        ("examples", "blind", 2),
+        ("examples", "undegraded", 2),
+    ]
+    with (tmp_path / "a" / "images.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert {row["method"] for row in rows} == {"degraded input", "non-local means", "restored"}
+
+    faces = load_faces([EXAMPLES])
+    degraded, clean = (to_image(image) for image in degraded_face(faces, 0, "blind", BLIND))
+    expected = psnr(Restorer.from_pretrained().restore_aligned(degraded), clean)
+    found = next(
+        r for r in rows if r["face"] == faces.names[0] and r["protocol"] == "blind" and r["method"] == "restored"
+    )
+    assert float(found["psnr"]) == pytest.approx(expected)
+
+    assert main([*command, str(tmp_path / "b")]) == 0
+    assert (tmp_path / "a" / "images.csv").read_text() == (tmp_path / "b" / "images.csv").read_text()
+
+
+def test_command_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--faces", "nowhere", "--out", str(tmp_path)]) == 2
+    assert "NAME=FOLDER" in capsys.readouterr().err
+    assert main(["--faces", "a=/nowhere", "--out", str(tmp_path)]) == 2
+    assert "/nowhere" in capsys.readouterr().err
+
+
+def test_benchmark_times_every_method_against_the_network() -> None:
+    results = benchmark(Restorer.from_pretrained(), size=128, rounds=2)
+    assert set(results) == {"restoration", "Lanczos (÷4, ×4)", "non-local means"}
+    assert results["restoration"]["ratio"] == 1
+    for row in results.values():
+        assert 0 < row["fastest"] <= row["seconds"] <= row["slowest"]
