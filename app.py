@@ -24,7 +24,7 @@ from gradio.utils import get_upload_folder
 from examples.make_examples import PORTRAITS
 from restoration import Degradation, InputError, Restorer
 from restoration.alignment import enlargement
-from restoration.degradations import KERNELS, LIMITS
+from restoration.degradations import LIMITS
 from restoration.experiment import (
     DEGRADED,
     MAX_SEED,
@@ -54,6 +54,7 @@ from restoration.page.facts import facts
 from restoration.page.settings import CUSTOM, CUSTOM_DESCRIPTION, ORDER, Settings, bounds, fill, from_controls, idle
 from restoration.page.words import CROP_HTML, footer, items, refused
 from restoration.protocols import PRESETS
+from restoration.resampling import KERNELS
 
 HERE = Path(__file__).parent
 MAX_UPLOAD = "30mb"

@@ -16,17 +16,16 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from restoration.blur import blur, gaussian_kernels, motion_kernels
 from restoration.images import Image, InputError, to_image, to_tensor
 from restoration.jpeg import jpeg_roundtrip
-
-Kernel = Literal["bilinear", "bicubic", "area"]
-KERNELS: tuple[Kernel, ...] = get_args(Kernel)
+from restoration.resampling import KERNELS, Kernel, resize
 
 
 @dataclass(frozen=True)
@@ -162,140 +161,6 @@ class Degradation:
         return ", ".join(words) or "no degradation"
 
 
-GAUSSIAN_RADIUS = 20  # the published protocol's 41x41 kernel
-MOTION_RADIUS = 33  # holds a line of 64 px at any angle
-_MARGIN = 56  # >= the two radii, fixed so that a result does not depend on the batch
-
-
-def motion_kernels(length: Tensor, angle: Tensor) -> Tensor:
-    """Anti-aliased straight line through the centre, one pixel thick, normalised to sum 1.
-
-    Args:
-        length: (B,) pixels, [0, 64]. An odd whole length at 0° is exactly a box of that many taps.
-        angle: (B,) degrees, counter-clockwise from +x as displayed (y points down in memory).
-
-    Returns:
-        (B, 67, 67) float32.
-    """
-    axis = torch.arange(-MOTION_RADIUS, MOTION_RADIUS + 1, device=length.device, dtype=torch.float32)
-    y, x = torch.meshgrid(axis, axis, indexing="ij")
-    theta = torch.deg2rad(angle)[:, None, None]
-    along = x * theta.cos() - y * theta.sin()
-    across = x * theta.sin() + y * theta.cos()
-    half = length.clamp(min=1)[:, None, None] / 2
-    line = (half + 0.5 - along.abs()).clamp(0, 1) * (1 - across.abs()).clamp(0, 1)
-    return line / line.sum(dim=(1, 2), keepdim=True)
-
-
-def gaussian_kernels(sigma_x: Tensor, sigma_y: Tensor, angle: Tensor) -> Tensor:
-    """Gaussian sampled at pixel centres on 41x41, normalised to sum 1 (the published blind protocol's kernel).
-
-    Args:
-        sigma_x, sigma_y: (B,) pixels, [0, 20]; 0 is a single point along that axis.
-        angle: (B,) degrees of the first axis, counter-clockwise from +x as displayed.
-
-    Returns:
-        (B, 41, 41) float32.
-    """
-    axis = torch.arange(-GAUSSIAN_RADIUS, GAUSSIAN_RADIUS + 1, device=sigma_x.device, dtype=torch.float32)
-    y, x = torch.meshgrid(axis, axis, indexing="ij")
-    theta = torch.deg2rad(angle)[:, None, None]
-    along = (x * theta.cos() - y * theta.sin()) / sigma_x.clamp(min=1e-2)[:, None, None]
-    across = (x * theta.sin() + y * theta.cos()) / sigma_y.clamp(min=1e-2)[:, None, None]
-    bell = torch.exp(-0.5 * (along.square() + across.square()))
-    return bell / bell.sum(dim=(1, 2), keepdim=True)
-
-
-def _blur(images: Tensor, kernels: Sequence[Tensor]) -> Tensor:
-    """Convolve each image with its own kernels, border mirrored as OpenCV's BORDER_REFLECT_101.
-
-    Args:
-        images: (B, C, H, W) float32.
-        kernels: each (B, K, K), K odd; radii sum to at most ``_MARGIN``.
-    """
-    height, width = images.shape[-2:]
-    rows, columns = (_mirror(size, images.device) for size in (height, width))
-    padded = images[:, :, rows][:, :, :, columns]  # (B, C, H + 2 margin, W + 2 margin), rounded up to 32
-    size = padded.shape[-2:]
-    spectrum = torch.fft.rfft2(padded)
-    for kernel in kernels:
-        radius = kernel.shape[-1] // 2
-        frame = F.pad(kernel, (0, size[1] - kernel.shape[-1], 0, size[0] - kernel.shape[-1]))
-        frame = frame.roll((-radius, -radius), dims=(-2, -1))  # centre at the origin
-        spectrum = spectrum * torch.fft.rfft2(frame)[:, None]
-    blurred: Tensor = torch.fft.irfft2(spectrum, s=size)
-    return blurred[:, :, _MARGIN : _MARGIN + height, _MARGIN : _MARGIN + width]
-
-
-def _mirror(size: int, device: torch.device) -> Tensor:
-    """Indices that extend 0..size-1 by the margin on both sides, mirrored without repeating the border."""
-    length = math.ceil((size + 2 * _MARGIN) / 32) * 32
-    index = (torch.arange(length, device=device) - _MARGIN).abs()
-    if size == 1:
-        return torch.zeros_like(index)
-    index = index % (2 * (size - 1))
-    return torch.where(index < size, index, 2 * (size - 1) - index)
-
-
-def _resize_matrices(source: Tensor, target: Tensor, columns: int, rows: int, kernel: Kernel) -> Tensor:
-    """Linear maps that resample ``source[b]`` samples to ``target[b]`` samples.
-
-    Convention:
-        - pixel centres at half-integers: target i looks at (i + 0.5) * source / target - 0.5
-        - rows past ``target[b]`` repeat its last one, as a JPEG encoder pads a picture
-
-    Args:
-        source, target: (B,) int64 sizes; columns >= max(source), rows >= max(target).
-
-    Returns:
-        (B, rows, columns) float32, each row summing to 1.
-    """
-    device = source.device
-    scale = (source.to(torch.float64) / target)[:, None]  # (B, 1)
-    last = (source - 1)[:, None]
-    index = torch.minimum(torch.arange(rows, device=device)[None], (target - 1)[:, None])  # (B, rows)
-    if kernel == "area" and bool((target <= source).all()):
-        low, high = (index * scale)[..., None], ((index + 1) * scale)[..., None]
-        left = torch.arange(columns, device=device, dtype=torch.float64)
-        overlap = (torch.minimum(high, left + 1) - torch.maximum(low, left)).clamp(min=0)
-        overlap = overlap * (left <= last[..., None])
-        return (overlap / overlap.sum(dim=-1, keepdim=True)).float()
-    position = (index + 0.5) * scale - 0.5
-    base = position.floor()
-    fraction = position - base
-    if kernel == "bicubic":
-        taps = [(offset, _cubic(fraction - offset, -0.75)) for offset in (-1, 0, 1, 2)]  # OpenCV's coefficient
-    else:
-        taps = [(0, 1 - fraction), (1, fraction)]
-    matrix = torch.zeros(len(source), rows, columns, device=device, dtype=torch.float64)
-    for offset, weight in taps:
-        column = torch.minimum((base.long() + offset).clamp(min=0), last)
-        matrix.scatter_add_(2, column[..., None], weight[..., None])
-    return matrix.float()
-
-
-def _cubic(distance: Tensor, a: float) -> Tensor:
-    d = distance.abs()
-    near = ((a + 2) * d - (a + 3)) * d * d + 1
-    far = ((a * d - 5 * a) * d + 8 * a) * d - 4 * a
-    return torch.where(d <= 1, near, far)
-
-
-def _resize(images: Tensor, source: Tensor, target: Tensor, size: tuple[int, int], kernels: Sequence[Kernel]) -> Tensor:
-    """Resample image b from ``source[b]`` to ``target[b]`` (height, width); the frame becomes ``size``."""
-    result = images.new_empty(*images.shape[:2], *size)
-    for kernel in KERNELS:
-        chosen = [i for i, name in enumerate(kernels) if name == kernel]
-        if not chosen:
-            continue
-        height, width = (
-            _resize_matrices(source[chosen, axis], target[chosen, axis], images.shape[2 + axis], size[axis], kernel)
-            for axis in (0, 1)
-        )
-        result[chosen] = height[:, None] @ images[chosen] @ width[:, None].transpose(-1, -2)
-    return result
-
-
 def _round_to_8_bits(images: Tensor) -> Tensor:
     return (images.clamp(0, 1) * 255).round() / 255
 
@@ -341,7 +206,7 @@ def degrade(images: Tensor, settings: Sequence[Degradation], generators: Sequenc
         if resamples:
             down = ["bilinear" if s.downsample < 1 and s.kernel == "area" else s.kernel for s in settings]
             frame = max(h for h, _ in sizes), max(w for _, w in sizes)
-            y = _resize(y, full, reduced, frame, down).clamp(0, 1)  # bicubic overshoots
+            y = resize(y, full, reduced, frame, down).clamp(0, 1)  # bicubic overshoots
         y = _add_noise(y, settings, generators, sizes)
         if any(s.grayscale for s in settings):
             grey = (y * y.new_tensor([0.299, 0.587, 0.114])[:, None, None]).sum(dim=1, keepdim=True).expand_as(y)
@@ -351,7 +216,7 @@ def degrade(images: Tensor, settings: Sequence[Degradation], generators: Sequenc
             y = torch.where(_mask([s.jpeg is not None for s in settings], y), jpeg_roundtrip(y, reduced, quality), y)
         if resamples:
             up: list[Kernel] = ["bicubic" if s.kernel == "bicubic" else "bilinear" for s in settings]
-            y = _resize(y, reduced, full, (height, width), up)
+            y = resize(y, reduced, full, (height, width), up)
         return torch.where(_mask([s.is_identity for s in settings], images), images, _round_to_8_bits(y))
 
 
@@ -378,7 +243,7 @@ def _blur_batch(images: Tensor, settings: Sequence[Degradation]) -> Tensor:
         angles = column([s.blur_angle for s in picked])
         kernels.append(gaussian_kernels(column([s.blur_sigma for s in picked]), column(across), angles))
     result = images.clone()
-    result[chosen] = _blur(images[chosen], kernels)
+    result[chosen] = blur(images[chosen], kernels)
     return result
 
 

@@ -6,8 +6,9 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from restoration.degradations import LIMITS, Degradation, Kernel
+from restoration.degradations import LIMITS, Degradation
 from restoration.images import InputError
+from restoration.resampling import Kernel
 
 Range = tuple[float, float]
 

@@ -9,7 +9,8 @@ import pytest
 import skimage.data
 import torch
 
-from restoration.degradations import LIMITS, Degradation, degrade, degrade_image, gaussian_kernels, motion_kernels
+from restoration.blur import gaussian_kernels, motion_kernels
+from restoration.degradations import LIMITS, Degradation, degrade, degrade_image
 from restoration.images import InputError, to_tensor
 from restoration.metrics import psnr
 
