@@ -16,7 +16,8 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
-HERE = Path(__file__).parent
+ROOT = Path(__file__).parents[1]
+PICTURES = ROOT / ".assets"
 SIZES = {"page_desktop": (1440, 1000), "page_phone": (390, 844)}
 START_LIMIT = 120  # seconds
 
@@ -43,11 +44,11 @@ def wait_for(address: str, server: subprocess.Popen[bytes]) -> None:
 
 
 def main() -> None:
-    """Write the pictures beside this file."""
+    """Write the pictures into ``.assets``."""
     port = free_port()
     address = f"http://127.0.0.1:{port}"
     environment = {**os.environ, "GRADIO_SERVER_PORT": str(port), "GRADIO_SERVER_NAME": "127.0.0.1"}
-    server = subprocess.Popen([sys.executable, str(HERE.parent / "app.py")], env=environment, cwd=HERE.parent)
+    server = subprocess.Popen([sys.executable, str(ROOT / "app.py")], env=environment, cwd=ROOT)
     try:
         wait_for(address, server)
         with sync_playwright() as playwright:
@@ -58,8 +59,8 @@ def main() -> None:
                 tab.goto(address)
                 tab.locator("#result table").wait_for()
                 tab.wait_for_load_state("networkidle")
-                tab.screenshot(path=HERE / f"{name}.png")
-                print(HERE / f"{name}.png")
+                tab.screenshot(path=PICTURES / f"{name}.png")
+                print(PICTURES / f"{name}.png")
             browser.close()
     finally:
         server.terminate()

@@ -14,13 +14,14 @@ its golden output. Pickles are never opened.
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from restoration.images import InputError
@@ -55,10 +56,11 @@ def golden_input(size: int = 64) -> Tensor:
 
 
 def save_weights(folder: Path, model: UNet, training: dict[str, Any]) -> None:
-    """Write a set of weights.
+    """Write a set of weights; a kill at any moment leaves the previous set whole, or one that the loader refuses.
 
     Args:
-        folder: made when it does not exist; files of the same names are replaced.
+        folder: made when it does not exist; files of the same names are replaced, others stay. The process's umask
+            decides who may read them.
         model: stored as float16; its golden output is that of the rounded weights.
         training: JSON-ready facts; ``ranges`` (name -> [low, high]), ``name`` and ``license`` are needed.
     """
@@ -70,10 +72,17 @@ def save_weights(folder: Path, model: UNet, training: dict[str, Any]) -> None:
     rounded.load_state_dict({key: value.float() for key, value in halves.items()})
     with torch.inference_mode():
         output = rounded(golden_input())
-    save_file(halves, folder / WEIGHTS)
-    save_file({"input": golden_input(), "output": output.contiguous()}, folder / GOLDEN)
-    (folder / CONFIG).write_text(json.dumps(model.config.to_dict(), indent=2) + "\n")
-    (folder / TRAINING).write_text(json.dumps(training, indent=2) + "\n")
+    files = {
+        WEIGHTS: save(halves),  # to bytes: safetensors' own files are closed to everybody else
+        GOLDEN: save({"input": golden_input(), "output": output.contiguous()}),
+        CONFIG: (json.dumps(model.config.to_dict(), indent=2) + "\n").encode(),
+        TRAINING: (json.dumps(training, indent=2) + "\n").encode(),
+    }
+    for name, content in files.items():
+        (folder / f"{name}.partial").write_bytes(content)
+    (folder / TRAINING).unlink(missing_ok=True)  # from here on the loader refuses, until the last file is in place
+    for name in files:
+        os.replace(folder / f"{name}.partial", folder / name)
 
 
 def load_weights(source: str | Path | None = None) -> Weights:

@@ -115,17 +115,18 @@ PROTOCOLS: dict[str, Protocol | Mixture] = {
     "undegraded": IDENTITY,
 }
 
-# What the default weights learn from: the protocols above, and what real photos bring beyond them.
+# What the default weights learn from: the protocols above, and what real photos bring beyond them. The single
+# degradations have large shares because a network needs many examples of each to gain as much as it can on them.
 TRAINING = Mixture(
     (
-        (8, BLIND),
-        (1, HEAVY),
-        (1.5, ORIGINAL_MOTION),
-        (1.5, ORIGINAL_LOWRES),
-        (1.5, ORIGINAL_NOISE),
+        (6, BLIND),
+        (0.5, HEAVY),
+        (4, ORIGINAL_MOTION),
+        (3, ORIGINAL_LOWRES),
+        (4, ORIGINAL_NOISE),
         (2, ORIGINAL_ALL),
         (
-            2,
+            1,
             Protocol(
                 motion_length=(3, 41),
                 blur_sigma=(0.2, 8),
@@ -137,7 +138,7 @@ TRAINING = Mixture(
                 skip=0.5,
             ),
         ),
-        (0.5, IDENTITY),
+        (0.2, IDENTITY),
     )
 )
 

@@ -1,8 +1,15 @@
-"""What all tests share: a run that must not skip anything says so with its exit status."""
+"""What all tests share: tiny weights, the example faces, and a run that must not skip anything says so at its end."""
 
 import os
+from pathlib import Path
 
 import pytest
+import torch
+from tiny import EXAMPLES, FACTS, SMALL
+
+from restoration.hub import save_weights
+from restoration.model import UNet
+from train.data import Faces, load_faces
 
 _skipped: list[str] = []
 
@@ -12,8 +19,6 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    import torch
-
     if not torch.cuda.is_available():
         for item in items:
             if item.get_closest_marker("gpu"):
@@ -32,3 +37,18 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if os.environ.get("RESTORATION_NO_SKIPS") and _skipped:
         print("\nskipped, but must run here: " + ", ".join(_skipped))
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.fixture(scope="session")
+def faces() -> Faces:
+    """The two example faces. Not to be modified."""
+    return load_faces([EXAMPLES])
+
+
+@pytest.fixture(scope="session")
+def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weights of an untrained network, known to have seen noise up to 20 alone. Not to be modified."""
+    folder = tmp_path_factory.mktemp("weights") / "tiny"
+    torch.manual_seed(0)
+    save_weights(folder, UNet(SMALL), FACTS)
+    return folder

@@ -1,9 +1,8 @@
-"""The page from outside: the real process, called by ``gradio_client``; and the pure functions behind it."""
+"""The page from outside: the real process, called by ``gradio_client``."""
 
 import base64
 import io
 import json
-import math
 import os
 import re
 import socket
@@ -26,15 +25,11 @@ from gradio_client.exceptions import AppError
 
 import app
 from examples.make_examples import PORTRAITS
-from restoration import Degradation, InputError, Restorer
+from restoration import Degradation, Restorer
 from restoration.alignment import crop_centre, enlargement
-from restoration.degradations import LIMITS, degrade_image
-from restoration.experiment import make_seed
+from restoration.degradations import degrade_image
 from restoration.images import Image, read_image
-from restoration.metrics import Scores, score
-from restoration.page.facts import measured
-from restoration.page.settings import CUSTOM, fill, from_controls
-from restoration.page.words import footer
+from restoration.metrics import score
 from restoration.protocols import PRESETS
 
 ROOT = Path(__file__).parents[1]
@@ -361,84 +356,9 @@ def test_the_page_keeps_no_history_and_calls_nobody(address: str) -> None:
     assert not [sheet for sheet in config.get("stylesheets", []) if sheet.startswith("http")]
 
 
-# ------------------------------------------------------------------------------------------------ pure functions
-
-
-def test_every_setting_has_a_control_and_a_default() -> None:
-    values, _ = fill("old_phone", 1)
-    assert set(values) == {field.name for field in fields(Degradation)} | {"isotropic"}
-
-
-@pytest.mark.parametrize("seed", [0, 1, 2])
-@pytest.mark.parametrize("key", PRESETS)
-def test_the_controls_hold_a_preset_to_the_nearest_step(key: str, seed: int) -> None:
-    drawn = PRESETS[key].draw(seed)
-    shown = from_controls(fill(key, seed)[0])
-    for name, limit in LIMITS.items():
-        before, after = getattr(drawn, name), getattr(shown, name)
-        assert (before is None) == (after is None), name
-        if before is not None:
-            assert abs(before - after) <= limit.step / 2 + 1e-9, name
-    assert (drawn.kernel, drawn.grayscale) == (shown.kernel, shown.grayscale)
-
-
-def test_the_custom_preset_changes_no_control() -> None:
-    assert fill(CUSTOM, None)[0] == {}
-
-
-def row(psnr: float, ssim: float, angle: float | None = None) -> Scores:
-    return Scores(psnr=psnr, ssim=ssim, identity_angle=angle)
-
-
-def test_worse_than_the_input_is_marked_in_words_per_metric() -> None:
-    headline, table = measured({"Degraded input": row(25, 0.70, 40), "Restored": row(24, 0.75, 30)}, "net")
-    assert "Worse than the input by 1.00 dB" in headline
-    assert "▼ −1.00 worse" in table
-    assert "▲ +0.050" in table
-    assert re.search(r'class="better">▲ −10\.0', table)  # a smaller angle is better
-    assert table.count("worse</span>") == 1
-
-
-def test_better_is_marked_and_the_input_is_a_row() -> None:
-    headline, table = measured({"Degraded input": row(25, 0.70), "Restored": row(26.5, 0.80)}, None)
-    assert "1.50 dB closer" in headline
-    assert "worse" not in table
-    assert '<th scope="row">Degraded input</th><td>25.00</td>' in table
-
-
-def test_identity_is_not_measured_without_a_network() -> None:
-    _, table = measured({"Degraded input": row(25, 0.70), "Restored": row(26, 0.80)}, None)
-    assert "Identity is not measured" in table
-    assert "angle" not in table.lower()
-
-
-def test_identical_pictures_have_no_number() -> None:
-    headline, table = measured({"Degraded input": row(math.inf, 1), "Restored": row(40, 0.99)}, None)
-    assert "identical" in table
-    assert "inf" not in table
-    assert "Worse than the input" in headline
-    assert "inf" not in headline
-
-
-def test_without_truth_no_number_is_shown() -> None:
-    headline, text = measured({}, "net")
-    assert "Nothing to measure" in headline
-    assert not re.search(r"\d", text)
-
-
-def test_the_footer_names_weights_and_licence(restorer: Restorer) -> None:
-    text = footer(restorer.info)
-    assert restorer.info["license"] in text
-    assert restorer.info["name"] in text
+# ------------------------------------------------------------------------------------------------ texts
 
 
 def test_the_page_says_how_far_the_example_faces_were_enlarged() -> None:
     for portrait in PORTRAITS:
         assert f"{enlargement(portrait.landmarks):.1f}×" in app.EXAMPLES_HTML
-
-
-def test_seeds_are_whole_numbers() -> None:
-    assert make_seed(3.0) == 3
-    for bad in (None, math.nan, math.inf, -1, 0.5, 2.0**40, "3"):
-        with pytest.raises(InputError, match="whole number"):
-            make_seed(bad)

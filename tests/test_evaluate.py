@@ -1,4 +1,4 @@
-"""Evaluation and benchmark: the arithmetic, the files, and figures that repeat."""
+"""Evaluation: the arithmetic, the files, and figures that repeat."""
 
 import csv
 import json
@@ -6,16 +6,14 @@ import math
 from pathlib import Path
 
 import pytest
+from tiny import EXAMPLES
 
 from restoration import Restorer
-from restoration.benchmark import benchmark
 from restoration.images import to_image
 from restoration.metrics import Scores, psnr
 from restoration.protocols import BLIND
 from train.data import degraded_face, load_faces
 from train.evaluate import main, markdown, summarise, summary
-
-EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
 def test_summary_is_mean_and_confidence_interval() -> None:
@@ -65,11 +63,3 @@ def test_command_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "NAME=FOLDER" in capsys.readouterr().err
     assert main(["--faces", "a=/nowhere", "--out", str(tmp_path)]) == 2
     assert "/nowhere" in capsys.readouterr().err
-
-
-def test_benchmark_times_every_method_against_the_network() -> None:
-    results = benchmark(Restorer.from_pretrained(), size=128, rounds=2)
-    assert set(results) == {"restoration", "Lanczos (÷4, ×4)", "non-local means"}
-    assert results["restoration"]["ratio"] == 1
-    for row in results.values():
-        assert 0 < row["fastest"] <= row["seconds"] <= row["slowest"]

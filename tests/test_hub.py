@@ -1,13 +1,16 @@
 """Weights: what is saved comes back, and nothing else is accepted."""
 
 import json
+import os
 import pickle
 import shutil
+from itertools import count
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from tiny import FACTS, SMALL
 
 from restoration.hub import (
     CONFIG,
@@ -20,10 +23,7 @@ from restoration.hub import (
     load_weights,
     save_weights,
 )
-from restoration.model import UNet, UNetConfig
-
-SMALL = UNetConfig(widths=(8, 12, 16), encoder=(1, 1, 1), decoder=(1, 1))
-FACTS = {"name": "tiny", "license": "apache-2.0", "ranges": {"noise": [0, 20]}}
+from restoration.model import UNet
 
 
 @pytest.fixture
@@ -125,3 +125,96 @@ def test_unknown_names_list_what_there_is(tmp_path: Path) -> None:
 def test_embedded_folder_may_be_copied_and_loaded_by_path(tmp_path: Path) -> None:
     shutil.copytree(EMBEDDED / "default", tmp_path / "copy")
     assert load_weights(tmp_path / "copy").source == str(tmp_path / "copy")
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o077, 0o027])
+def test_the_umask_decides_who_may_read_the_files(tmp_path: Path, umask: int) -> None:
+    previous = os.umask(umask)
+    try:
+        save_weights(tmp_path, UNet(SMALL), FACTS)
+        (tmp_path / WEIGHTS).chmod(0o600)  # as earlier versions left it
+        save_weights(tmp_path, UNet(SMALL), FACTS)
+    finally:
+        os.umask(previous)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+    assert modes == dict.fromkeys((WEIGHTS, CONFIG, GOLDEN, TRAINING), 0o666 & ~umask)
+    if umask == 0o022:
+        assert all(mode & 0o044 == 0o044 for mode in modes.values())
+
+
+class Killed(BaseException):
+    """The process is gone: nothing after it runs, and no ``except Exception`` catches it."""
+
+
+def kill_at(monkeypatch: pytest.MonkeyPatch, last: int) -> None:
+    """Let the ``last``-th change of a file, and all later ones, be a kill; a file being written stays half written."""
+    turn = count(1)
+    write, unlink, replace = Path.write_bytes, Path.unlink, os.replace
+
+    def write_bytes(path: Path, data: bytes) -> int:
+        if (now := next(turn)) == last:
+            write(path, data[: len(data) // 2])
+        if now >= last:
+            raise Killed
+        return write(path, data)
+
+    def other(change):  # type: ignore[no-untyped-def]
+        def changed(*arguments, **options):  # type: ignore[no-untyped-def]
+            if next(turn) >= last:
+                raise Killed
+            return change(*arguments, **options)
+
+        return changed
+
+    monkeypatch.setattr(Path, "write_bytes", write_bytes)
+    monkeypatch.setattr(Path, "unlink", other(unlink))
+    monkeypatch.setattr(os, "replace", other(replace))
+
+
+@pytest.mark.parametrize("retrained", [True, False], ids=["other weights", "same weights, other facts"])
+def test_a_kill_leaves_the_previous_weights_or_a_set_that_is_refused(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, retrained: bool
+) -> None:
+    """With the same weights the golden output fits either way: new weights must not come with old facts either."""
+    old, new = load_weights(folder), UNet(SMALL)
+    if not retrained:
+        new.load_state_dict(old.model.state_dict())
+    before, ends = {path.name: path.read_bytes() for path in folder.iterdir()}, []
+    for last in count(1):
+        with monkeypatch.context() as patch:
+            kill_at(patch, last)
+            try:
+                save_weights(folder, new, {**FACTS, "step": 2})
+                break
+            except Killed:
+                pass
+        try:
+            load_weights(folder)
+            assert {name: (folder / name).read_bytes() for name in before} == before
+            ends.append("old")
+        except WeightsError:
+            ends.append("refused")
+        for name, content in before.items():
+            (folder / name).write_bytes(content)
+    assert ends.count("old") >= 4  # a kill while the new files are written costs nothing
+    assert ends.count("refused") >= 3
+    assert ends == sorted(ends)
+    assert load_weights(folder).training["step"] == 2
+    assert {path.name for path in folder.iterdir()} == set(before)  # nothing of the killed ones is left
+
+
+def test_a_save_after_a_kill_is_whole(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        kill_at(patch, 7)
+        with pytest.raises(Killed):
+            save_weights(folder, UNet(SMALL), {**FACTS, "step": 2})
+    with pytest.raises(WeightsError, match="incomplete"):
+        load_weights(folder)
+    save_weights(folder, UNet(SMALL), {**FACTS, "step": 3})
+    assert load_weights(folder).training["step"] == 3
+
+
+def test_another_file_of_the_folder_stays(folder: Path) -> None:
+    (folder / "README.md").write_text("where these come from")
+    save_weights(folder, UNet(SMALL), FACTS)
+    assert (folder / "README.md").read_text() == "where these come from"

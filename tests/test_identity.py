@@ -6,18 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from tiny import Pool
 
 from restoration.alignment import FACE_TEMPLATE, IDENTITY_TEMPLATE
 from restoration.identity import ENVIRONMENT_VARIABLE, IDENTITY_SIZE, IdentityNetwork, identity_crop, load_identity
 from restoration.images import InputError
-
-
-class Pool(nn.Module):
-    """A recogniser of nothing: mean colours on a 4x4 grid."""
-
-    def forward(self, crops: torch.Tensor) -> torch.Tensor:
-        return nn.functional.adaptive_avg_pool2d(crops - 0.5, 4).flatten(1)
 
 
 def test_crop_carries_the_face_template_to_the_identity_template() -> None:

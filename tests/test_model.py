@@ -4,11 +4,10 @@ import dataclasses
 
 import pytest
 import torch
+from tiny import SMALL
 
 from restoration.images import InputError
 from restoration.model import BLOCKS, Block, UNet, UNetConfig
-
-SMALL = UNetConfig(widths=(8, 12, 16), encoder=(1, 1, 1), decoder=(1, 1))
 
 
 @pytest.mark.parametrize("block", BLOCKS)

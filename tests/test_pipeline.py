@@ -1,20 +1,15 @@
 """The package's public face on the embedded weights."""
 
-import json
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import pytest
+from tiny import EXAMPLES
 
 from restoration import Degradation, InputError, Restorer, degrade_image, read_image
-from restoration.__main__ import main
 from restoration.metrics import psnr, ssim
 from restoration.protocols import PRESETS
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
 FACES = {path.stem: read_image(path) for path in sorted(EXAMPLES.glob("*.png"))}
 
 
@@ -99,29 +94,3 @@ def test_unknown_devices_are_refused() -> None:
         Restorer.from_pretrained(device="cuda:99")
     with pytest.raises(InputError, match="not available"):
         Restorer.from_pretrained(device="toaster")
-
-
-def test_info_command(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["info"]) == 0
-    facts = json.loads(capsys.readouterr().out)
-    assert facts["weights"]["source"] == "embedded: default"
-    assert "cpu" in facts["devices"]
-    assert main(["info", "--weights", "/nowhere"]) == 2
-    assert "no weights" in capsys.readouterr().err
-
-
-def test_info_runs_as_a_module_without_network_or_display(tmp_path: Path) -> None:
-    run = subprocess.run(
-        [sys.executable, "-m", "restoration", "info"],
-        cwd=EXAMPLES.parent,
-        capture_output=True,
-        text=True,
-        check=True,
-        env={
-            "PATH": "/usr/bin",
-            "HOME": str(tmp_path),
-            "http_proxy": "http://127.0.0.1:9",
-            "https_proxy": "http://127.0.0.1:9",
-        },
-    )
-    assert json.loads(run.stdout)["version"]

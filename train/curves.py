@@ -33,7 +33,7 @@ def plot_curves(run: Path) -> Path:
     figure, axes = plt.subplots(1, 2, figsize=(10, 3.5), layout="constrained")
     for key in terms:
         axes[0].plot(train["step"], train[key], label=key, linewidth=1)
-    axes[0].set(xlabel="step", title="training loss", yscale="log")
+    axes[0].set(xlabel="step", title="training loss")
     for key in gains:
         axes[1].plot(validation["step"], validation[key], label=key.removesuffix("_gain_db"), marker=".")
     axes[1].set(xlabel="step", ylabel="dB", title="validation: PSNR gain over the degraded input")

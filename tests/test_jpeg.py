@@ -1,0 +1,46 @@
+"""JPEG against libjpeg, and what holds for any quality."""
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from pictures import ASTRONAUT, ODD
+
+from restoration.degradations import Degradation, degrade_image
+from restoration.images import to_tensor
+from restoration.jpeg import jpeg_roundtrip, quantisation_tables
+from restoration.metrics import psnr
+
+
+@pytest.mark.parametrize("image", [ASTRONAUT, ODD, ODD[:37, :50]], ids=["512x512", "253x301", "37x50"])
+@pytest.mark.parametrize("quality", [1, 10, 30, 50, 75, 95, 100])
+def test_jpeg_is_libjpeg_s(image: np.ndarray, quality: int) -> None:
+    encoded = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+    expected = np.ascontiguousarray(cv2.imdecode(encoded, cv2.IMREAD_COLOR)[..., ::-1])
+    assert psnr(degrade_image(image, Degradation(jpeg=quality)), expected) >= 45
+
+
+def test_jpeg_of_a_reduced_picture_pads_as_libjpeg_does() -> None:
+    reduced = cv2.resize(ODD, (301 // 3, 253 // 3), interpolation=cv2.INTER_AREA)
+    encoded = cv2.imencode(".jpg", reduced[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 40])[1]
+    decoded = cv2.imdecode(encoded, cv2.IMREAD_COLOR)[..., ::-1]
+    expected = cv2.resize(decoded.astype(np.float32), (301, 253), interpolation=cv2.INTER_LINEAR)
+    result = degrade_image(ODD, Degradation(downsample=3, jpeg=40))
+    assert psnr(result, expected.round().clip(0, 255).astype(np.uint8)) >= 40
+
+
+def test_tables_are_the_standard_s_scaled_by_quality() -> None:
+    tables = quantisation_tables(torch.tensor([1, 25, 50, 75, 100])).int()
+    first = tables[:, :, 0, 0].tolist()  # 16 for luminance and 17 for chrominance in ITU-T T.81, annex K
+    assert first == [[255, 255], [32, 34], [16, 17], [8, 9], [1, 1]]
+    assert int(tables[2, 0, 7, 7]) == 99
+
+
+def test_every_picture_of_a_batch_has_its_own_quality() -> None:
+    qualities, size = [5, 40, 95], torch.tensor([ODD.shape[:2]])
+    image = to_tensor(ODD)
+    together = jpeg_roundtrip(image.expand(3, -1, -1, -1), size.expand(3, -1), torch.tensor(qualities))
+    for quality, result in zip(qualities, together, strict=True):
+        assert torch.equal(jpeg_roundtrip(image, size, torch.tensor([quality]))[0], result)
+    errors = [float((result - image[0]).square().mean()) for result in together]
+    assert errors[0] > 2 * errors[1] > 4 * errors[2] > 0

@@ -1,0 +1,62 @@
+"""The command line: what it prints, and what it refuses."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from tiny import EXAMPLES
+
+from restoration.__main__ import main
+
+
+def test_info_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["weights"]["source"] == "embedded: default"
+    assert "cpu" in facts["devices"]
+    assert main(["info", "--weights", "/nowhere"]) == 2
+    assert "no weights" in capsys.readouterr().err
+
+
+def test_info_runs_as_a_module_without_network_or_display(tmp_path: Path) -> None:
+    run = subprocess.run(
+        [sys.executable, "-m", "restoration", "info"],
+        cwd=EXAMPLES.parent,
+        capture_output=True,
+        text=True,
+        check=True,
+        env={
+            "PATH": "/usr/bin",
+            "HOME": str(tmp_path),
+            "http_proxy": "http://127.0.0.1:9",
+            "https_proxy": "http://127.0.0.1:9",
+        },
+    )
+    assert json.loads(run.stdout)["version"]
+
+
+def test_benchmark_prints_a_row_a_method(capsys: pytest.CaptureFixture[str], tiny_weights: Path) -> None:
+    threads = torch.get_num_threads()
+    try:
+        assert main(["benchmark", "--weights", str(tiny_weights), "--size", "64", "--rounds", "1"]) == 0
+    finally:
+        torch.set_num_threads(threads)
+    printed = capsys.readouterr().out
+    assert printed.startswith("64x64, 2 threads, cpu, median of 1\n")
+    rows = re.findall(r"^\| (.+?) \| \d+\.\d{3} \| .+ \| (\d+\.\d\d) \|$", printed, re.MULTILINE)
+    assert [name for name, _ in rows] == ["restoration", "Lanczos (÷4, ×4)", "non-local means"]
+    assert rows[0][1] == "1.00"
+
+
+def test_wrong_commands_end_with_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    for wrong in ([], ["restore"], ["info", "--size", "3"]):
+        with pytest.raises(SystemExit) as caught:
+            main(wrong)
+        assert caught.value.code == 2
+        assert "usage: python -m restoration" in capsys.readouterr().err
+    assert main(["benchmark", "--device", "toaster"]) == 2
+    assert "not available" in capsys.readouterr().err

@@ -1,0 +1,293 @@
+"""The page's texts, tables, controls and files, without a browser and without gradio."""
+
+import base64
+import io
+import math
+import re
+from dataclasses import fields
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+from tiny import EXAMPLES
+
+from restoration import Degradation, InputError, Restorer
+from restoration.degradations import LIMITS, degrade_image
+from restoration.experiment import Outcome
+from restoration.images import read_image
+from restoration.metrics import Scores
+from restoration.page import assets
+from restoration.page.examples import EXAMPLES as OFFERED
+from restoration.page.examples import FACES, enlargement_note, strip
+from restoration.page.facts import facts, measured
+from restoration.page.settings import CUSTOM, ORDER, bounds, fill, from_controls, idle, on_step
+from restoration.page.words import footer, items, refused
+from restoration.protocols import PRESETS
+
+MARKUP = '<b onclick="x">&'
+
+
+class Tags(HTMLParser):
+    """The names of all elements, in order; every element that is opened must be closed again, in turn."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.names: list[str] = []
+        self.open: list[str] = []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:
+        self.names.append(tag)
+        if tag not in ("img", "br"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+# ---- facts -------------------------------------------------------------------------------------
+
+
+def row(psnr: float, ssim: float, angle: float | None = None) -> Scores:
+    return Scores(psnr=psnr, ssim=ssim, identity_angle=angle)
+
+
+def test_worse_than_the_input_is_marked_in_words_per_metric() -> None:
+    headline, table = measured({"Degraded input": row(25, 0.70, 40), "Restored": row(24, 0.75, 30)}, "net")
+    assert "Worse than the input by 1.00 dB" in headline
+    assert "▼ −1.00 worse" in table
+    assert "▲ +0.050" in table
+    assert re.search(r'class="better">▲ −10\.0', table)  # a smaller angle is better
+    assert table.count("worse</span>") == 1
+
+
+def test_better_is_marked_and_the_input_is_a_row() -> None:
+    headline, table = measured({"Degraded input": row(25, 0.70), "Restored": row(26.5, 0.80)}, None)
+    assert "1.50 dB closer" in headline
+    assert "worse" not in table
+    assert '<th scope="row">Degraded input</th><td>25.00</td>' in table
+
+
+def test_identity_is_not_measured_without_a_network() -> None:
+    _, table = measured({"Degraded input": row(25, 0.70), "Restored": row(26, 0.80)}, None)
+    assert "Identity is not measured" in table
+    assert "angle" not in table.lower()
+
+
+def test_identical_pictures_have_no_number() -> None:
+    headline, table = measured({"Degraded input": row(math.inf, 1), "Restored": row(40, 0.99)}, None)
+    assert "identical" in table
+    assert "inf" not in table
+    assert "Worse than the input" in headline
+    assert "inf" not in headline
+
+
+def test_without_truth_no_number_is_shown() -> None:
+    headline, text = measured({}, "net")
+    assert "Nothing to measure" in headline
+    assert not re.search(r"\d", text)
+
+
+def test_a_perfect_restoration_is_all_the_way_back() -> None:
+    headline, table = measured({"Degraded input": row(25, 0.7), "Restored": row(math.inf, 1)}, None)
+    assert "All the way back" in headline
+    assert "better" in headline
+    assert re.search(r'<td>identical<span class="better">', table)
+    assert "inf" not in headline + table
+
+
+def test_an_untouched_picture_that_stays_untouched_is_no_worse() -> None:
+    headline, table = measured({"Degraded input": row(math.inf, 1), "Restored": row(math.inf, 1)}, None)
+    assert "0.00 dB closer" in headline
+    assert table.count("<td>identical</td>") == 2
+    assert "worse" not in headline + table
+    assert "nan" not in headline + table
+
+
+def test_identity_is_shown_with_its_name_or_said_to_be_missing() -> None:
+    scores = {"Degraded input": row(25, 0.7, 41.26), "Restored": row(26, 0.8, 52.5)}
+    _, table = measured(scores, "some network")
+    assert "Identity by some network" in table
+    assert "<td>41.3</td>" in table
+    assert re.search(r'<td>52\.5<span class="worse">▼ \+11\.2 worse</span>', table)  # a larger angle is worse
+    assert "degrees, lower is better" in table
+    _, table = measured({"Degraded input": row(25, 0.7, None)}, "some network")
+    assert "<td>not measured</td>" in table
+    _, table = measured(scores, None)
+    assert "Identity is not measured" in table
+    assert "41.3" not in table
+
+
+def test_a_degraded_face_alone_asks_to_be_restored() -> None:
+    headline, table = measured({"Degraded input": row(25, 0.7)}, None)
+    assert "Now restore it" in headline
+    assert table.count("<tr>") == 2  # its head and one row
+    assert "<td>25.00</td><td>0.700</td>" in table
+
+
+def test_everything_that_is_not_the_page_s_own_is_escaped() -> None:
+    scores = {"Degraded input": row(25, 0.7, 40), "Restored": row(26, 0.8, 30)}
+    plain = facts(Outcome(pictures={}, caption="x", scores=scores, warnings=["x"], seconds=1.5), "x")
+    text = facts(Outcome(pictures={}, caption=MARKUP, scores=scores, warnings=[MARKUP], seconds=1.5), MARKUP)
+    assert MARKUP not in text
+    assert text.count("&lt;b onclick=&quot;x&quot;&gt;&amp;") == 3  # caption, warning and name
+    assert Tags(text).names == Tags(plain).names
+
+
+def test_facts_hold_headline_caption_table_warnings_and_time() -> None:
+    scores = {"Degraded input": row(25, 0.7), "Restored": row(24, 0.8)}
+    text = facts(Outcome(pictures={}, caption="blurred", scores=scores, warnings=["one", "two"], seconds=1.234), None)
+    places = [text.index(part) for part in (*measured(scores, None)[:1], "Blurred", "<table>", "<li>one</li><li>two")]
+    assert places == sorted(places)
+    assert "restored in 1.23 s" in text
+    quiet = facts(Outcome(pictures={}, caption="your photo"), None)
+    assert "Nothing to measure" in quiet
+    assert "restored in" not in quiet
+    assert "<ul" not in quiet
+    assert "<table>" not in quiet
+
+
+# ---- words -------------------------------------------------------------------------------------
+
+
+def test_texts_and_refusals_are_escaped() -> None:
+    assert items([]) == ""
+    assert items(["a", MARKUP], "li") == "<li>a</li><li>&lt;b onclick=&quot;x&quot;&gt;&amp;</li>"
+    assert Tags(refused(InputError(MARKUP))).names == ["p"]
+    assert 'role="alert"' in refused(InputError("no"))
+
+
+def test_the_footer_names_weights_and_licence(tiny_weights: Path) -> None:
+    info = Restorer.from_pretrained(tiny_weights).info
+    text = footer(info)
+    assert info["license"] in text
+    assert info["name"] in text
+    assert MARKUP not in footer({**info, "name": MARKUP, "license": MARKUP, "device": MARKUP})
+    assert "12.3 M parameters" in footer({**info, "parameters": 12_345_678})
+
+
+# ---- settings ----------------------------------------------------------------------------------
+
+
+def test_every_setting_has_a_control_and_a_default() -> None:
+    values, _ = fill("old_phone", 1)
+    assert set(values) == {field.name for field in fields(Degradation)} | {"isotropic"}
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("key", PRESETS)
+def test_the_controls_hold_a_preset_to_the_nearest_step(key: str, seed: int) -> None:
+    drawn = PRESETS[key].draw(seed)
+    shown = from_controls(fill(key, seed)[0])
+    for name, limit in LIMITS.items():
+        before, after = getattr(drawn, name), getattr(shown, name)
+        assert (before is None) == (after is None), name
+        if before is not None:
+            assert abs(before - after) <= limit.step / 2 + 1e-9, name
+    assert (drawn.kernel, drawn.grayscale) == (shown.kernel, shown.grayscale)
+
+
+def test_the_custom_preset_changes_no_control() -> None:
+    assert fill(CUSTOM, None)[0] == {}
+
+
+@pytest.mark.parametrize("seed", [0, 3])
+@pytest.mark.parametrize("key", PRESETS)
+def test_what_the_controls_hold_stays_on_their_steps_and_within_their_bounds(key: str, seed: int) -> None:
+    values, description = fill(key, seed)
+    assert description == PRESETS[key].description
+    for name in LIMITS:
+        low, high, label = bounds(name)
+        assert low <= values[name] <= high, name
+        assert values[name] == on_step(name, values[name]), name
+        assert LIMITS[name].label in label
+    shown = dict(values)
+    from_controls(values)
+    assert values == shown
+
+
+def test_controls_stand_in_a_fixed_order() -> None:
+    assert sorted(ORDER) == sorted([field.name for field in fields(Degradation)] + ["isotropic"])
+    assert ORDER[ORDER.index("isotropic") - 1] == "blur_sigma"
+    assert ORDER[ORDER.index("isotropic") + 1] == "blur_sigma_y"
+
+
+def test_a_slider_at_its_end_is_off() -> None:
+    values = fill("old_phone", 0)[0]
+    assert from_controls({**values, "jpeg": 0}).jpeg is None
+    assert from_controls({**values, "isotropic": True, "blur_sigma_y": 7}).blur_sigma_y is None
+    assert from_controls({**values, "isotropic": False, "blur_sigma_y": 7}).blur_sigma_y == 7
+    with pytest.raises(InputError, match="noise"):
+        from_controls({**values, "noise": 101})
+    for wrong in (None, -1, 0.5):
+        with pytest.raises(InputError, match="seed"):
+            fill("old_phone", wrong)
+
+
+def test_a_control_rests_exactly_where_it_changes_nothing() -> None:
+    """What ``idle`` says, checked on the degradation itself: a resting control's value makes no difference."""
+    face = read_image(EXAMPLES / "eileen_collins.png")[128:256, 128:256]
+    other = {"motion_angle": 70, "blur_sigma_y": 4, "blur_angle": 70, "kernel": "bicubic"}
+    base = {**fill(next(iter(PRESETS)), 0)[0], "noise": 0, "jpeg": 0, "motion_angle": 10, "blur_angle": 10}
+    cases = (
+        {"motion_length": 0, "blur_sigma": 0, "blur_sigma_y": 0, "isotropic": True, "downsample": 1},
+        {"motion_length": 1, "blur_sigma": 2, "blur_sigma_y": 2, "isotropic": True, "downsample": 3},
+        {"motion_length": 9, "blur_sigma": 2, "blur_sigma_y": 1, "isotropic": False, "downsample": 1},
+        {"motion_length": 9, "blur_sigma": 0, "blur_sigma_y": 0, "isotropic": False, "downsample": 3},
+    )
+    seen = set()
+    for case in cases:
+        values = {**base, **case, "kernel": "area"}
+        result = degrade_image(face, from_controls(values))
+        still = {
+            name
+            for name, value in other.items()
+            if np.array_equal(result, degrade_image(face, from_controls({**values, name: value})))
+        }
+        assert idle(values) == still, case
+        seen.add(frozenset(still))
+    assert len(seen) == len(cases)
+
+
+# ---- files and examples ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", [name for name in vars(assets) if name.isupper()])
+def test_assets_are_the_files_beside_the_module(name: str) -> None:
+    text = getattr(assets, name)
+    assert text.strip()
+    folder = Path(assets.__file__).parent
+    assert text in {path.read_text(encoding="utf-8").strip() for path in folder.iterdir() if path.is_file()}
+
+
+def test_every_asset_is_used() -> None:
+    folder = Path(assets.__file__).parent
+    files = {
+        path.read_text(encoding="utf-8").strip() for path in folder.iterdir() if path.suffix in (".css", ".js", ".html")
+    }
+    assert files == {text for name, text in vars(assets).items() if name.isupper()}
+    Tags(assets.HEADER_HTML)
+
+
+def test_the_strip_shows_every_example_really_degraded() -> None:
+    faces = {name: read_image(EXAMPLES / f"{name}.png") for name in FACES}
+    text = strip(faces)
+    assert Tags(text).names.count("button") == len(OFFERED)
+    assert [int(index) for index in re.findall(r'data-index="(\d+)"', text)] == list(range(len(OFFERED)))
+    for face, preset in OFFERED:
+        assert f'aria-label="Example: {FACES[face]}, {PRESETS[preset].label}"' in text
+    pictures = re.findall(r'src="data:image/jpeg;base64,([^"]+)"', text)
+    assert len(set(pictures)) == len(OFFERED)
+    for picture in pictures:
+        with PIL.Image.open(io.BytesIO(base64.b64decode(picture))) as thumbnail:
+            assert thumbnail.size == (144, 144)
+
+
+def test_the_enlargement_of_the_examples_is_told() -> None:
+    text = enlargement_note({"eileen_collins": 1.26, "grace_hopper": 2.5})
+    assert "1.3× and 2.5×" in text
+    assert Tags(text).names == ["p"]

@@ -1,0 +1,48 @@
+"""The training command: it trains, resumes, refuses, and a dry run writes nothing."""
+
+import json
+from pathlib import Path
+
+import pytest
+from tiny import EXAMPLES, SMALL
+
+from restoration.hub import load_weights
+from restoration.model import UNet
+from train import loop
+from train.run import main
+
+COMMAND = [
+    "--data", str(EXAMPLES), "--validation", str(EXAMPLES), "--steps", "2", "--batch", "1", "--crop", "64",
+    "--save-every", "1", "--widths", "8", "12", "16", "--encoder", "1", "1", "1", "--decoder", "1", "1",
+    "--device", "cpu",
+]  # fmt: skip
+
+
+def test_command_trains_resumes_and_leaves_loadable_weights(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = ["--out", str(tmp_path / "run")]
+    assert main([*COMMAND, *out, "--stop-after", "1"]) == 0
+    assert main([*COMMAND, *out]) == 0
+    weights = load_weights(tmp_path / "run" / "weights")
+    assert weights.model.config == SMALL
+    assert weights.training["step"] == 2
+    assert weights.training["training_faces"] == 2
+    assert json.loads((tmp_path / "run" / loop.CONFIG).read_text())["steps"] == 2
+    assert (tmp_path / "run" / "curves.png").stat().st_size > 1000
+    assert "averaged weights of step 2" in capsys.readouterr().out
+    again = ["--out", str(tmp_path / "next"), "--init", str(tmp_path / "run" / "weights"), "--stop-after", "1"]
+    assert main([*COMMAND, *again]) == 0
+
+
+def test_command_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = ["--out", str(tmp_path / "run")]
+    wrong = ((["--crop", "70"], "crop"), (["--data", "/nowhere"], "/nowhere"), (["--lambda-id", "1"], "--identity"))
+    for extra, message in wrong:
+        assert main([*COMMAND, *out, *extra]) == 2
+        assert message in capsys.readouterr().err
+    assert not (tmp_path / "run" / loop.CHECKPOINT).exists()
+
+
+def test_dry_run_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*COMMAND, "--out", str(tmp_path / "run"), "--dry-run"]) == 0
+    assert json.loads(capsys.readouterr().out)["parameters"] == UNet(SMALL).parameter_count()
+    assert not (tmp_path / "run").exists()
