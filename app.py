@@ -180,9 +180,7 @@ def build_page(restorer: Restorer, identity: IdentityNetwork | None) -> gr.Block
                     with gr.Row():
                         choices = [(p.label, key) for key, p in PRESETS.items()] + [("Custom", CUSTOM)]
                         preset = gr.Dropdown(choices, value=first_preset, label="Degradation", scale=4, min_width=130)
-                        seed = gr.Number(
-                            1, label="Seed", precision=0, minimum=0, maximum=MAX_SEED, scale=2, min_width=70
-                        )
+                        seed = gr.Number(1, label="Seed", scale=2, min_width=70)  # make_seed says what is allowed
                         dice = gr.Button("New seed", scale=2, min_width=80, elem_id="dice")
                     about = gr.HTML(f"<p>{description}</p>", **NOTE)
                     with gr.Row(elem_classes="press"):

@@ -115,9 +115,10 @@ def load_weights(source: str | Path | None = None) -> Weights:
     if missing := {"name", "license", "ranges"} - set(training):
         raise WeightsError(f"{folder / TRAINING} lacks {', '.join(sorted(missing))}.")
     tensors, golden = _read_tensors(folder / WEIGHTS), _read_tensors(folder / GOLDEN)
-    model = UNet(config).eval()
+    with torch.device("meta"):  # shapes without memory: a configuration may ask for any size
+        model = UNet(config).eval()
     _check_shapes(folder / WEIGHTS, tensors, {key: value.shape for key, value in model.state_dict().items()})
-    model.load_state_dict({key: value.float() for key, value in tensors.items()})
+    model.load_state_dict({key: value.float() for key, value in tensors.items()}, assign=True)
     shape = golden_input().shape
     _check_shapes(folder / GOLDEN, golden, {"input": shape, "output": shape})
     with torch.inference_mode():
@@ -127,6 +128,25 @@ def load_weights(source: str | Path | None = None) -> Weights:
     return Weights(
         model.requires_grad_(False), training, str(folder) if folder.parent != EMBEDDED else f"embedded: {name}"
     )
+
+
+def select_device(name: str) -> torch.device:
+    """The device that a person named.
+
+    Args:
+        name: "cpu", "cuda", "cuda:1", "mps" …, or "auto" for the first GPU, else the CPU.
+
+    Raises:
+        InputError: this machine does not have it.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f'Device {name!r} is not available here; use "cpu" or "auto".') from error
+    return device
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -30,7 +30,8 @@ class UNetConfig:
             level has ``encoder[-1]`` blocks and no decoder: ``len(decoder) == len(widths) - 1``.
 
     Raises:
-        InputError: lengths that do not fit together, or a value below 1.
+        InputError: lengths that do not fit together, or a value outside its bounds: 1 to 6 levels, widths from
+            1 to 1024 channels, 1 to 32 blocks a level.
     """
 
     unshuffle: int = 4
@@ -40,11 +41,15 @@ class UNetConfig:
     decoder: tuple[int, ...] = (2, 2, 2)
 
     def __post_init__(self) -> None:
-        for name in ("widths", "encoder", "decoder"):
-            value = tuple(getattr(self, name))
-            if not value or any(isinstance(v, bool) or not isinstance(v, int) or v < 1 for v in value):
-                raise InputError(f"UNetConfig.{name} must be whole numbers of at least 1, not {value}.")
-            object.__setattr__(self, name, value)
+        for name, most in (("widths", 1024), ("encoder", 32), ("decoder", 32)):
+            value = getattr(self, name)
+            if not isinstance(value, (list, tuple)) or len(value) > 6:
+                raise InputError(f"UNetConfig.{name} must be a list of at most 6 whole numbers.")
+            if any(isinstance(v, bool) or not isinstance(v, int) or not 1 <= v <= most for v in value):
+                raise InputError(f"UNetConfig.{name} must be whole numbers from 1 to {most}, not {value}.")
+            object.__setattr__(self, name, tuple(value))
+        if not self.widths:
+            raise InputError("UNetConfig.widths needs at least one level.")
         if self.block not in get_args(Block):
             raise InputError(f"UNetConfig.block must be one of {', '.join(get_args(Block))}, not {self.block!r}.")
         if isinstance(self.unshuffle, bool) or not isinstance(self.unshuffle, int) or not 1 <= self.unshuffle <= 8:

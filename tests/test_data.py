@@ -38,7 +38,7 @@ def test_folders_without_faces_are_refused(tmp_path: Path) -> None:
 
 def test_a_limit_is_spread_over_the_sorted_names(tmp_path: Path) -> None:
     for i in range(6):
-        write_png(np.full((16, 16, 3), 10 * i, np.uint8), tmp_path / f"{i}.png")
+        write_png(np.full((256, 256, 3), 10 * i, np.uint8), tmp_path / f"{i}.png")
     loaded = load_faces([tmp_path], limit=3)
     assert loaded.names == ("0.png", "2.png", "4.png")
     assert loaded.images[:, 0, 0, 0].tolist() == [0, 20, 40]
@@ -70,3 +70,12 @@ def test_an_epoch_shows_every_face_once() -> None:
 def test_measured_faces_do_not_depend_on_what_else_is_measured(faces: Faces) -> None:
     alone = Faces(faces.images[1:], faces.names[1:])
     assert torch.equal(degraded_face(faces, 1, "blind", BLIND)[0], degraded_face(alone, 0, "blind", BLIND)[0])
+
+
+def test_a_picture_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    write_png(read_image(EXAMPLES / "eileen_collins.png")[::4, ::4], tmp_path / "small.png")
+    with pytest.raises(InputError, match=r"small\.png is 128 pixels"):
+        load_faces([tmp_path])
+    (tmp_path / "small.png").write_text("not a picture")
+    with pytest.raises(InputError, match=r"small\.png"):
+        load_faces([tmp_path])

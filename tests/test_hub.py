@@ -218,3 +218,14 @@ def test_another_file_of_the_folder_stays(folder: Path) -> None:
     (folder / "README.md").write_text("where these come from")
     save_weights(folder, UNet(SMALL), FACTS)
     assert (folder / "README.md").read_text() == "where these come from"
+
+
+def test_a_configuration_cannot_ask_for_all_memory(folder: Path) -> None:
+    largest = {**SMALL.to_dict(), "widths": [1024] * 6, "encoder": [32] * 6, "decoder": [32] * 5}
+    (folder / CONFIG).write_text(json.dumps(largest))  # 50 GB if it were built
+    with pytest.raises(WeightsError, match="does not fit"):
+        load_weights(folder)
+    for wrong in ({"widths": [100000] * 3}, {"encoder": [10**9] * 3}, {"widths": [8] * 99}, {"widths": 8}):
+        (folder / CONFIG).write_text(json.dumps({**SMALL.to_dict(), **wrong}))
+        with pytest.raises(WeightsError, match=r"config\.json"):
+            load_weights(folder)

@@ -35,7 +35,20 @@ def test_command_trains_resumes_and_leaves_loadable_weights(tmp_path: Path, caps
 
 def test_command_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = ["--out", str(tmp_path / "run")]
-    wrong = ((["--crop", "70"], "crop"), (["--data", "/nowhere"], "/nowhere"), (["--lambda-id", "1"], "--identity"))
+    wrong = (
+        (["--crop", "70"], "crop"),
+        (["--data", "/nowhere"], "/nowhere"),
+        (["--lambda-id", "1"], "--identity"),
+        (["--weight-decay", "-1"], "weight-decay"),
+        (["--seed", "-1"], "seed"),
+        (["--seed", "99999999999999999999"], "seed"),
+        (["--warmup", "-1"], "warmup"),
+        (["--validation-faces", "0"], "validation-faces"),
+        (["--limit", "0"], "At least one face"),
+        (["--device", "toaster"], "not available"),
+        (["--out", "/proc/nowhere"], "/proc/nowhere"),
+        (["--data", "/nowhere", "--dry-run"], "/nowhere"),
+    )
     for extra, message in wrong:
         assert main([*COMMAND, *out, *extra]) == 2
         assert message in capsys.readouterr().err
@@ -46,3 +59,13 @@ def test_dry_run_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert main([*COMMAND, "--out", str(tmp_path / "run"), "--dry-run"]) == 0
     assert json.loads(capsys.readouterr().out)["parameters"] == UNet(SMALL).parameter_count()
     assert not (tmp_path / "run").exists()
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = ["--out", str(tmp_path / "run")]
+    assert main([*COMMAND, *out, "--stop-after", "1"]) == 0
+    checkpoint = tmp_path / "run" / loop.CHECKPOINT
+    checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
+    capsys.readouterr()
+    assert main([*COMMAND, *out]) == 2
+    assert "checkpoint.pt is damaged" in capsys.readouterr().err

@@ -19,6 +19,7 @@ from restoration.degradations import Degradation, degrade
 from restoration.images import InputError, read_image
 from restoration.protocols import Mixture, Protocol
 
+MIN_FACE = 256  # pixels; a smaller face holds too little detail to teach any
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
 
 
@@ -42,34 +43,54 @@ class Faces:
         return self.images[list(indices)].float() / 255
 
 
+def find_faces(folders: Iterable[str | Path], *, limit: int | None = None) -> list[tuple[str, Path]]:
+    """Names (relative to their folder) and paths of all pictures below the folders, sorted, without reading them.
+
+    Args:
+        limit: at most so many, [1, …], spread evenly over the sorted names.
+
+    Raises:
+        InputError: a folder that is missing, no picture in it, or a limit below 1.
+    """
+    found: list[tuple[str, Path]] = []
+    for folder in map(Path, folders):
+        if not folder.is_dir():
+            raise InputError(f"There is no folder {folder} with faces.")
+        paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+        found += [(str(path.relative_to(folder)), path) for path in paths]
+    if not found:
+        raise InputError(f"No pictures ({', '.join(sorted(SUFFIXES))}) in {', '.join(map(str, folders))}.")
+    if limit is not None and limit < 1:
+        raise InputError(f"At least one face is needed, not {limit}.")
+    if limit is not None and limit < len(found):
+        found = [found[i * len(found) // limit] for i in range(limit)]
+    return found
+
+
 def load_faces(folders: Iterable[str | Path], *, limit: int | None = None, device: str = "cpu") -> Faces:
     """Read every picture below the folders.
 
     Args:
         folders: searched with their sub-folders; pictures must be square and aligned to the 512 template.
-        limit: at most so many, spread evenly over the sorted names.
+        limit: as for ``find_faces``.
         device: where they stay, 0.75 MiB a face.
 
     Raises:
-        InputError: a folder that is missing, no picture in it, or a picture that is not square.
+        InputError: as ``find_faces``, or a picture that cannot be read, is not square or is under 256 pixels.
     """
-    found: list[tuple[str, Path]] = []
-    for folder in map(Path, folders):
-        if not folder.is_dir():
-            raise InputError(f"There is no folder {folder} with training faces.")
-        paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
-        found += [(str(path.relative_to(folder)), path) for path in paths]
-    if not found:
-        raise InputError(f"No pictures ({', '.join(sorted(SUFFIXES))}) in {', '.join(map(str, folders))}.")
-    if limit is not None and limit < len(found):
-        found = [found[i * len(found) // limit] for i in range(limit)]
+    found = find_faces(folders, limit=limit)
     images = torch.empty(len(found), 3, FACE_SIZE, FACE_SIZE, dtype=torch.uint8)
 
     def read(item: tuple[int, Path]) -> None:
         index, path = item
-        image = read_image(path)
+        try:
+            image = read_image(path)
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from error
         if image.shape[0] != image.shape[1]:
             raise InputError(f"{path} is {image.shape[1]}×{image.shape[0]}; training needs square, aligned faces.")
+        if image.shape[0] < MIN_FACE:
+            raise InputError(f"{path} is {image.shape[1]} pixels wide; training needs faces of at least {MIN_FACE}.")
         if image.shape[0] != FACE_SIZE:
             method = cv2.INTER_AREA if image.shape[0] > FACE_SIZE else cv2.INTER_CUBIC
             image = cv2.resize(image, (FACE_SIZE, FACE_SIZE), interpolation=method).astype(np.uint8)

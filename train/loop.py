@@ -7,6 +7,7 @@ import dataclasses
 import json
 import math
 import os
+import pickle
 import time
 from collections import defaultdict
 from collections.abc import Callable
@@ -79,6 +80,10 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if self.steps < 1 or self.batch < 1 or self.log_every < 1 or self.save_every < 1:
             raise InputError("steps, batch, log-every and save-every must be at least 1.")
+        if self.warmup < 0 or not 0 <= self.seed < 2**63 or self.validation_faces < 1:
+            raise InputError("warmup and seed must not be negative, and validation-faces must be at least 1.")
+        if not 0 <= self.weight_decay < 1 or not self.gradient_clip > 0:
+            raise InputError("weight-decay must lie in [0, 1), and gradient-clip above 0.")
         if not 64 <= self.crop <= 512 or self.crop % self.model.multiple:
             raise InputError(f"crop must be a multiple of {self.model.multiple} from 64 to 512, not {self.crop}.")
         if not 0 < self.learning_rate < 1 or not 0 <= self.ema < 1 or not 0 <= self.final_rate <= 1:
@@ -239,7 +244,11 @@ class Trainer:
         save_weights(self.out / RESULT, self.average, facts)
 
     def _resume(self) -> None:
-        state = torch.load(self.out / CHECKPOINT, map_location=self.device, weights_only=True)
+        path = self.out / CHECKPOINT
+        try:
+            state = torch.load(path, map_location=self.device, weights_only=True)
+        except (RuntimeError, OSError, EOFError, pickle.UnpicklingError) as error:
+            raise InputError(f"{path} is damaged. Delete it to begin again, or choose another --out.") from error
         if state["config"] != self.config.to_dict():
             changed = [key for key, value in self.config.to_dict().items() if state["config"].get(key) != value]
             raise InputError(

@@ -16,10 +16,11 @@ import torch
 if __package__ in (None, ""):  # started as a file: make the repository importable
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from restoration.hub import select_device
 from restoration.images import InputError
 from restoration.model import BLOCKS, UNet, UNetConfig
 from train.curves import plot_curves
-from train.data import load_faces
+from train.data import find_faces, load_faces
 from train.loop import RESULT, TrainConfig, Trainer
 from train.losses import RECONSTRUCTIONS
 
@@ -42,25 +43,30 @@ def parser() -> argparse.ArgumentParser:
     add("--learning-rate", type=float, default=default.learning_rate, help="peak (%(default)s)")
     add("--final-rate", type=float, default=default.final_rate, help="share of the peak at the end (%(default)s)")
     add("--warmup", type=int, default=default.warmup, help="steps to the peak (%(default)s)")
-    add("--weight-decay", type=float, default=default.weight_decay, help="AdamW's (%(default)s)")
+    add("--weight-decay", type=float, default=default.weight_decay, help="of AdamW, 0 to 1 (%(default)s)")
     add("--ema", type=float, default=default.ema, help="decay of the averaged weights a step (%(default)s)")
-    add("--reconstruction", choices=RECONSTRUCTIONS, default=default.reconstruction, help="(%(default)s)")
+    add(
+        "--reconstruction",
+        choices=RECONSTRUCTIONS,
+        default=default.reconstruction,
+        help="distance between pixels (%(default)s)",
+    )
     add("--lambda-rec", type=float, default=default.lambda_rec, help="weight of reconstruction (%(default)s)")
     add("--lambda-id", type=float, default=default.lambda_id, help="weight of identity; needs --identity (%(default)s)")
     add("--identity", metavar="FILE", help="TorchScript face recogniser, (B,3,112,112) to embeddings")
     add("--precision", choices=("bf16", "fp32"), default=default.precision, help="of the network (%(default)s)")
-    add("--seed", type=int, default=default.seed, help="of every draw (%(default)s)")
-    add("--log-every", type=int, default=default.log_every, help="steps (%(default)s)")
+    add("--seed", type=int, default=default.seed, help="decides every random draw (%(default)s)")
+    add("--log-every", type=int, default=default.log_every, help="steps between rows of train.csv (%(default)s)")
     add("--save-every", type=int, default=default.save_every, help="steps between checkpoints (%(default)s)")
     add("--validation-faces", type=int, default=default.validation_faces, help="how many to watch (%(default)s)")
-    add("--block", choices=BLOCKS, default=default.model.block, help="(%(default)s)")
+    add("--block", choices=BLOCKS, default=default.model.block, help="kind of block (%(default)s)")
     add("--widths", type=int, nargs="+", default=default.model.widths, help="channels a level (%(default)s)")
     add("--encoder", type=int, nargs="+", default=default.model.encoder, help="blocks a level down (%(default)s)")
     add("--decoder", type=int, nargs="+", default=default.model.decoder, help="blocks a level up (%(default)s)")
-    add("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="(%(default)s here)")
+    add("--device", default="auto", help="cpu, cuda, cuda:1 …; auto is the first GPU, else the CPU (%(default)s)")
     add("--compile", action="store_true", help="torch.compile the network")
     add("--stop-after", type=int, metavar="STEP", help="stop there; the same command without it goes on")
-    add("--dry-run", action="store_true", help="print the resolved configuration and stop")
+    add("--dry-run", action="store_true", help="check folders and settings, print the resolved configuration, and stop")
     return result
 
 
@@ -72,11 +78,12 @@ def main(arguments: list[str] | None = None) -> int:
         model = UNetConfig(block=options.pop("block"), widths=widths, encoder=encoder, decoder=decoder)
         names = {field for field in TrainConfig.__dataclass_fields__ if field != "model"}
         config = TrainConfig(model=model, **{key: value for key, value in options.items() if key in names})
+        device = str(select_device(options["device"]))
         if options["dry_run"]:
-            parameters = UNet(model).parameter_count()
-            print(json.dumps({**config.to_dict(), "parameters": parameters, "device": options["device"]}, indent=2))
+            found = {name: len(find_faces(options[name])) for name in ("data", "validation")}
+            facts = {"parameters": UNet(model).parameter_count(), "device": device, "faces": found}
+            print(json.dumps({**config.to_dict(), **facts}, indent=2))
             return 0
-        device = options["device"]
         faces = load_faces(options["data"], limit=options["limit"], device=device)
         validation = load_faces(options["validation"], limit=config.validation_faces, device=device)
         facts = {
@@ -92,6 +99,9 @@ def main(arguments: list[str] | None = None) -> int:
         trainer.run(options["stop_after"])
     except InputError as error:
         print(f"run.py: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"run.py: {error.filename}: {error.strerror}. Choose a folder that can be written.", file=sys.stderr)
         return 2
     plot_curves(options["out"])
     print(f"{options['out'] / RESULT}: averaged weights of step {trainer.step}")
