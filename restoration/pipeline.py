@@ -37,7 +37,8 @@ class Restorer:
 
     def __init__(self, weights: Weights, device: torch.device) -> None:
         self._weights, self._device = weights, device
-        self._model = weights.model.to(device)
+        # Normalising over channels is cheapest where they lie side by side.
+        self._model = weights.model.to(device).to(memory_format=torch.channels_last)
 
     @classmethod
     def from_pretrained(cls, source: str | Path | None = None, *, device: str = "cpu") -> Restorer:
@@ -68,7 +69,8 @@ class Restorer:
         Raises:
             InputError: not such an image.
         """
-        return to_image(self._model(to_tensor(check_image(image)).to(self._device)).float().cpu())
+        face = to_tensor(check_image(image)).to(self._device, memory_format=torch.channels_last)
+        return to_image(self._model(face).float().cpu())
 
     def restore(self, photo: Image) -> Restoration:
         """Restore the face in the middle of a photograph.
