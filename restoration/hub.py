@@ -130,25 +130,6 @@ def load_weights(source: str | Path | None = None) -> Weights:
     )
 
 
-def select_device(name: str) -> torch.device:
-    """The device that a person named.
-
-    Args:
-        name: "cpu", "cuda", "cuda:1", "mps" …, or "auto" for the first GPU, else the CPU.
-
-    Raises:
-        InputError: this machine does not have it.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise InputError(f'Device {name!r} is not available here; use "cpu" or "auto".') from error
-    return device
-
-
 def _read_json(path: Path) -> dict[str, Any]:
     try:
         fields = json.loads(path.read_text())

@@ -11,8 +11,8 @@ import torch
 
 from restoration.alignment import Box, crop_centre
 from restoration.degradations import LIMITS, Degradation
-from restoration.hub import Weights, load_weights, select_device
-from restoration.images import Image, check_image, to_image, to_tensor
+from restoration.hub import Weights, load_weights
+from restoration.images import Image, InputError, check_image, to_image, to_tensor
 
 
 @dataclass(frozen=True)
@@ -126,3 +126,22 @@ class Restorer:
             if settings.jpeg < low:
                 result.append(f"JPEG quality {settings.jpeg} is outside the trained range (from {low:g}).")
         return result
+
+
+def select_device(name: str) -> torch.device:
+    """The device that a person named.
+
+    Args:
+        name: "cpu", "cuda", "cuda:1", "mps" …, or "auto" for the first GPU, else the CPU.
+
+    Raises:
+        InputError: this machine does not have it.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f'Device {name!r} is not available here; use "cpu" or "auto".') from error
+    return device

@@ -111,6 +111,9 @@ PROTOCOLS: dict[str, Protocol | Mixture] = {
     "blind": BLIND,
     "heavy": HEAVY,
     "original": ORIGINAL,
+    "original_motion": ORIGINAL_MOTION,
+    "original_lowres": ORIGINAL_LOWRES,
+    "original_noise": ORIGINAL_NOISE,
     "original_all": ORIGINAL_ALL,
     "undegraded": IDENTITY,
 }

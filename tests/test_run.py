@@ -56,8 +56,10 @@ def test_command_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixtur
 
 
 def test_dry_run_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([*COMMAND, "--out", str(tmp_path / "run"), "--dry-run"]) == 0
-    assert json.loads(capsys.readouterr().out)["parameters"] == UNet(SMALL).parameter_count()
+    assert main([*COMMAND, "--out", str(tmp_path / "run"), "--dry-run", "--limit", "1"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["parameters"] == UNet(SMALL).parameter_count()
+    assert facts["faces"] == {"data": 1, "validation": 2}
     assert not (tmp_path / "run").exists()
 
 

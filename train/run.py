@@ -16,9 +16,9 @@ import torch
 if __package__ in (None, ""):  # started as a file: make the repository importable
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from restoration.hub import select_device
 from restoration.images import InputError
 from restoration.model import BLOCKS, UNet, UNetConfig
+from restoration.pipeline import select_device
 from train.curves import plot_curves
 from train.data import find_faces, load_faces
 from train.loop import RESULT, TrainConfig, Trainer
@@ -80,10 +80,14 @@ def main(arguments: list[str] | None = None) -> int:
         config = TrainConfig(model=model, **{key: value for key, value in options.items() if key in names})
         device = str(select_device(options["device"]))
         if options["dry_run"]:
-            found = {name: len(find_faces(options[name])) for name in ("data", "validation")}
+            found = {
+                "data": len(find_faces(options["data"], limit=options["limit"])),
+                "validation": len(find_faces(options["validation"], limit=config.validation_faces)),
+            }
             facts = {"parameters": UNet(model).parameter_count(), "device": device, "faces": found}
             print(json.dumps({**config.to_dict(), **facts}, indent=2))
             return 0
+        _make_folder(options["out"])
         faces = load_faces(options["data"], limit=options["limit"], device=device)
         validation = load_faces(options["validation"], limit=config.validation_faces, device=device)
         facts = {
@@ -100,12 +104,18 @@ def main(arguments: list[str] | None = None) -> int:
     except InputError as error:
         print(f"run.py: {error}", file=sys.stderr)
         return 2
-    except OSError as error:
-        print(f"run.py: {error.filename}: {error.strerror}. Choose a folder that can be written.", file=sys.stderr)
-        return 2
     plot_curves(options["out"])
     print(f"{options['out'] / RESULT}: averaged weights of step {trainer.step}")
     return 0
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"--out {path} cannot be made ({error.strerror}). Choose a folder that can be written."
+        ) from error
 
 
 if __name__ == "__main__":
