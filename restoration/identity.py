@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import warnings
 from pathlib import Path
@@ -12,7 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from restoration import arcface
 from restoration.alignment import FACE_SIZE, FACE_TEMPLATE, IDENTITY_TEMPLATE, similarity_transform
+from restoration.embedding import Embedding
 from restoration.images import Image, InputError, to_tensor
 
 IDENTITY_SIZE = 112
@@ -74,29 +75,34 @@ class IdentityNetwork(nn.Module):
         return torch.rad2deg(torch.acos(cosine))
 
     @torch.inference_mode()
+    def embed(self, image: Image) -> Embedding:
+        """Embedding of one aligned (512, 512, 3) uint8 face."""
+        return Embedding(self.name, self(to_tensor(image))[0].double().numpy())
+
     def angle(self, image: Image, other: Image) -> float:
         """Angle between two aligned (512, 512, 3) uint8 faces in degrees, [0, 180]."""
-        angle = float(self.angles(to_tensor(image), to_tensor(other)))
-        if math.isnan(angle):
-            raise RuntimeError(f"identity network {self.name} returned a value that is not a number")
-        return angle
+        return self.embed(image).angle(self.embed(other))
 
 
 def load_identity(path: str | Path | None = None) -> IdentityNetwork | None:
-    """Load a TorchScript recogniser.
+    """Load a recogniser.
 
     TorchScript is code: load only files that you trust.
 
     Args:
-        path: the file; None takes the environment variable ``RESTORATION_IDENTITY``.
+        path: a TorchScript file, or ``arcface_ir_se50`` for ArcFace, which is fetched when it is not in the cache;
+            None takes the environment variable ``RESTORATION_IDENTITY``.
 
     Returns:
-        The network, or None when neither names a file: identity is then not measured.
+        The network, or None when neither names one: identity is then not measured.
 
     Raises:
         InputError: the file is missing or is not TorchScript.
+        DownloadError: ArcFace's weights cannot be had.
     """
     source = Path(path or os.environ.get(ENVIRONMENT_VARIABLE, ""))
+    if str(source) == arcface.NAME:
+        return IdentityNetwork(arcface.load_arcface(), arcface.NAME)
     if source == Path():
         return None
     if not source.is_file():

@@ -1,0 +1,75 @@
+"""ArcFace: the published contract around facexlib's architecture, and weights that are fetched, checked and strict."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from facexlib.recognition.arcface_arch import Backbone
+from test_download import Server, server  # noqa: F401 - a fixture
+
+from restoration import arcface
+from restoration.arcface import load_arcface
+from restoration.download import DownloadError
+from restoration.identity import load_identity
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A folder that holds weights of the right shape under the published name, and their checksum."""
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("arcface") / arcface.URL.rpartition("/")[2]
+    torch.save(Backbone(num_layers=50, drop_ratio=0.6, mode="ir_se").state_dict(), path)
+    return path.parent, hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_it_sees_blue_green_red_between_minus_one_and_one(published: tuple[Path, str]) -> None:
+    network = load_arcface(published[0], sha256=published[1])
+    crops = torch.rand(2, 3, 112, 112, generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        embeddings = network(crops)
+        expected = network.backbone(torch.stack([crops[:, 2], crops[:, 1], crops[:, 0]], dim=1).sub(0.5).div(0.5))
+    torch.testing.assert_close(embeddings, expected)
+    assert embeddings.shape == (2, 512)
+    torch.testing.assert_close(embeddings.norm(dim=1), torch.ones(2))
+    assert next(network.parameters()).device.type == "cpu"
+
+
+def test_it_is_chosen_by_name_and_carries_it(published: tuple[Path, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arcface, "load_arcface", lambda: load_arcface(published[0], sha256=published[1]))
+    network = load_identity("arcface_ir_se50")
+    assert network is not None
+    assert network.name == "arcface_ir_se50"
+    face = np.random.default_rng(0).integers(0, 256, (512, 512, 3), np.uint8)
+    assert network.embed(face).network == "arcface_ir_se50"
+    assert network.embed(face).vector.shape == (512,)
+
+
+def test_weights_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "weights.pth"
+    for content in ({"input_layer.0.weight": torch.zeros(1)}, ["a list"]):
+        torch.save(content, path)
+        checksum = hashlib.sha256(path.read_bytes()).hexdigest()
+        with pytest.raises(DownloadError, match="does not hold the weights"):
+            load_arcface(tmp_path, url="http://127.0.0.1:1/weights.pth", sha256=checksum)
+
+
+def test_code_in_the_weights_is_not_run(tmp_path: Path) -> None:
+    class Evil:
+        def __reduce__(self):  # type: ignore[no-untyped-def]
+            return Path.touch, (tmp_path / "ran",)
+
+    path = tmp_path / "weights.pth"
+    torch.save({"input_layer.0.weight": Evil()}, path)
+    checksum = hashlib.sha256(path.read_bytes()).hexdigest()
+    with pytest.raises(DownloadError, match="does not hold the weights"):
+        load_arcface(tmp_path, url="http://127.0.0.1:1/weights.pth", sha256=checksum)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_it_is_fetched_from_where_it_is_published_and_checked(server: Server, tmp_path: Path) -> None:  # noqa: F811
+    with pytest.raises(DownloadError, match="another file than expected"):
+        load_arcface(tmp_path, url=server.url)
+    assert server.asked == [None]
+    assert not (tmp_path / "weights.pth").exists()
