@@ -129,9 +129,9 @@ def test_a_photo_is_uploaded_restored_and_downloaded_without_numbers(page: Page,
     upload(page, path, "#photo")
     expect(page.get_by_text("centred 240 × 240 square of your 240 × 300 photo")).to_be_visible()
     page.get_by_role("button", name="Restore", exact=True).click()
-    expect(page.locator("#result .verdict")).to_have_text("Nothing to measure against")
-    expect(page.locator("#result table")).to_have_count(0)
-    downloaded(page, page.get_by_role("link", name="Download restored face"), tmp_path)
+    expect(page.locator("#photo-result .verdict")).to_have_text("Nothing to measure against")
+    expect(page.locator("#photo-result table")).to_have_count(0)
+    downloaded(page, page.locator("#photo-result").get_by_role("link", name="Download restored face"), tmp_path)
 
 
 def test_one_click_loads_an_example_with_its_settings(page: Page) -> None:

@@ -1,3 +1,3 @@
 element.addEventListener('click', event => { if (!event.target.closest('button')) return;
-  document.querySelectorAll('#panel [role=tab]')[1].click();
-  document.querySelector('#panel').scrollIntoView({block: 'start'}); });
+  document.querySelectorAll('#tabs [role=tab]')[1].click();
+  document.querySelector('#tabs').scrollIntoView({block: 'start'}); });

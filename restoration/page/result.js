@@ -3,5 +3,5 @@ spoken.className = 'sr'; spoken.setAttribute('role', 'status'); element.after(sp
 const move = () => { const r = element.querySelector('input[type=range]'), c = element.querySelector('.compare');
   if (r) { r.value = at; r.setAttribute('aria-valuetext', at + ' percent'); c.style.setProperty('--at', at + '%'); } };
 element.addEventListener('input', e => { at = +e.target.value; move(); });
-watch('value', () => { move(); spoken.textContent = 'New result. ' + element.querySelector('.verdict').textContent; });
+watch('value', () => { move(); const said = element.querySelector('.verdict'); if (said) spoken.textContent = 'New result. ' + said.textContent; });
 move();

@@ -1,2 +1,3 @@
 () => { const still = matchMedia('(prefers-reduced-motion: reduce)').matches;
-  if (innerWidth < 900) document.querySelector('#result').scrollIntoView({behavior: still ? 'auto' : 'smooth'}); }
+  const result = [...document.querySelectorAll('.result')].find(shown => shown.offsetParent);
+  if (innerWidth < 900) result.scrollIntoView({behavior: still ? 'auto' : 'smooth'}); }

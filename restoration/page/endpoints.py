@@ -1,0 +1,81 @@
+"""What can a program ask of the page?  Named endpoints for ``gradio_client``."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import gradio as gr
+
+from restoration.degradations import LIMITS, Degradation
+from restoration.experiment import (
+    DEGRADED,
+    MAX_SEED,
+    RESTORED,
+    make_seed,
+    report,
+    run_degrade,
+    run_experiment,
+    run_restore,
+)
+from restoration.images import Image
+from restoration.page.parts import ONE_AT_A_TIME, Site, photo_input, shown
+from restoration.protocols import PRESETS
+from restoration.resampling import KERNELS
+
+
+def add_endpoints(site: Site) -> None:
+    """Parameters default to "off"; values are checked by ``Degradation``.
+
+    Parameters that may be None stand in the signatures: only there does the client see that they are optional.
+    """
+    restorer, identity = site.restorer, site.identity
+
+    def degrade(
+        image: Any, seed: float | None, *, blur_sigma_y: float | None = None, jpeg: Any = None, **others: Any
+    ) -> tuple[Image, dict[str, Any]]:
+        """Degrade a clean face (its centre square at 512 x 512). Returns the degraded face and its metrics."""
+        settings = Degradation(**others, blur_sigma_y=blur_sigma_y, jpeg=jpeg)
+        outcome = run_degrade(image, settings, make_seed(seed), identity)
+        return outcome.pictures[DEGRADED], report(outcome, restorer)
+
+    def restore(image: Any) -> tuple[Image, dict[str, Any]]:
+        """Restore a degraded photo (its centre square at 512 x 512). Without a clean original nothing is measured."""
+        outcome = run_restore(image, restorer)
+        return outcome.pictures[RESTORED], report(outcome, restorer)
+
+    def degrade_and_restore(
+        image: Any, seed: float | None, *, blur_sigma_y: float | None = None, jpeg: Any = None, **others: Any
+    ) -> tuple[Image, Image, dict[str, Any]]:
+        """Degrade a clean face and restore it. Returns both faces, and both measured against the clean one."""
+        settings = Degradation(**others, blur_sigma_y=blur_sigma_y, jpeg=jpeg)
+        outcome = run_experiment(image, settings, make_seed(seed), restorer, identity)
+        return outcome.pictures[DEGRADED], outcome.pictures[RESTORED], report(outcome, restorer)
+
+    def presets(seed: float | None) -> dict[str, Any]:
+        """All named degradations: label, description, and the settings that this seed draws."""
+        result = {}
+        for key, preset in PRESETS.items():
+            drawn = asdict(preset.draw(make_seed(seed)))
+            result[key] = {"label": preset.label, "description": preset.description, "settings": drawn}
+        return result
+
+    with gr.Column(visible=False):
+        image = photo_input(label="Picture: PNG, JPEG, WebP, GIF, BMP or TIFF")
+        number = gr.Number(0, label=f"Seed of the noise, 0 to {MAX_SEED}")
+        off = asdict(Degradation())
+        null = {"jpeg": ", null is off", "blur_sigma_y": ", null is round"}
+        fields: dict[str, Any] = {}
+        for name, limit in LIMITS.items():
+            label = f"{limit.label}, {limit.low:g} to {limit.high:g} {limit.unit}{null.get(name, '')}"
+            fields[name] = gr.Number(off[name], label=label)
+        fields["kernel"] = gr.Textbox(off["kernel"], label=f"Downsampling kernel: {', '.join(KERNELS)}")
+        fields["grayscale"] = gr.Checkbox(off["grayscale"], label="Monochrome")
+        degraded, restored = (gr.Image(label=f"{word}, 512 x 512 PNG", format="png") for word in (DEGRADED, RESTORED))
+        metrics = gr.JSON(label="Metrics, settings, warnings, model")
+        hidden = gr.Button()
+    hidden.click(shown(degrade), [image, number], [degraded, metrics], inputs_kwargs=fields, api_name="degrade")
+    hidden.click(shown(restore), image, [restored, metrics], api_name="restore", **ONE_AT_A_TIME)
+    hidden.click(shown(degrade_and_restore), [image, number], [degraded, restored, metrics], inputs_kwargs=fields,
+                 api_name="degrade_and_restore", **ONE_AT_A_TIME)  # fmt: skip
+    hidden.click(shown(presets), number, metrics, api_name="presets")

@@ -1,0 +1,34 @@
+"""What does a person see and do?  The header, one tab for each kind of question, and the footer."""
+
+from __future__ import annotations
+
+import gradio as gr
+
+from restoration.page.assets import HEADER_HTML, HEADER_JS
+from restoration.page.endpoints import add_endpoints
+from restoration.page.parts import BARE, Site
+from restoration.page.photo_tab import add_photo_tab
+from restoration.page.test_tab import add_test_tab
+from restoration.page.words import footer
+
+
+def build_page(site: Site, files_expire: int) -> gr.Blocks:
+    """The whole page. Starts nothing; restores the first example.
+
+    Args:
+        site: what every tab works with.
+        files_expire: seconds after which Gradio deletes a visitor's files; it looks as often.
+    """
+    page = gr.Blocks(
+        title="Face restoration, measured", analytics_enabled=False, delete_cache=(files_expire, files_expire)
+    )
+    with page:
+        gr.HTML(HEADER_HTML, js_on_load=HEADER_JS, **BARE)
+        with gr.Tabs(elem_id="tabs"):
+            with gr.Tab("Test on a clean face", id="test"):
+                add_test_tab(site)
+            with gr.Tab("Restore my photo", id="restore"):
+                add_photo_tab(site)
+        gr.HTML(footer(site.restorer.info), **BARE)
+        add_endpoints(site)
+    return page

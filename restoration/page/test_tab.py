@@ -1,0 +1,101 @@
+"""The first tab: a clean face is degraded, restored and measured."""
+
+from __future__ import annotations
+
+import functools
+import random
+from typing import Any
+
+import gradio as gr
+
+from restoration.experiment import MAX_SEED, make_seed, run_degrade, run_experiment
+from restoration.images import read_image
+from restoration.page.assets import GATE_JS, RESULT_HTML, RESULT_JS, SHOW_RESULT_JS, STRIP_JS
+from restoration.page.examples import EXAMPLES, strip
+from restoration.page.parts import (
+    BARE,
+    NOTE,
+    QUIET,
+    Site,
+    check_photo,
+    controls,
+    network_event,
+    photo_input,
+    present,
+    refill,
+    shown,
+)
+from restoration.page.settings import CUSTOM, CUSTOM_DESCRIPTION, fill, from_controls
+from restoration.protocols import PRESETS
+
+
+def add_test_tab(site: Site) -> None:
+    """Layout and events. Restores the first example, which is there when the page opens."""
+    first_face, first_preset = EXAMPLES[0]
+    values, description = fill(first_preset, 1)
+    restorer, identity = site.restorer, site.identity
+    first = run_experiment(site.faces[first_face], from_controls(values), 1, restorer, identity)
+
+    pictures = {name: read_image(path) for name, path in site.faces.items()}
+    examples = gr.HTML(strip(pictures), js_on_load=STRIP_JS, **BARE)
+    with gr.Row(elem_classes="desk"):
+        with gr.Column(scale=7, min_width=320):
+            shown_first = present(first, identity)
+            result = gr.HTML(
+                shown_first,
+                html_template=RESULT_HTML,
+                js_on_load=RESULT_JS,
+                elem_id="result",
+                elem_classes="result",
+                **BARE,
+            )
+        with gr.Column(scale=4, min_width=320, elem_classes="panel"):
+            alt = "The clean face that is degraded"
+            face = photo_input(site.faces[first_face], label="Clean face", height=190, alt_text=alt, elem_id="face")
+            gr.HTML(site.faces_note, **NOTE)
+            face_note = gr.HTML("", **NOTE)
+            with gr.Row():
+                choices = [(p.label, key) for key, p in PRESETS.items()] + [("Custom", CUSTOM)]
+                preset = gr.Dropdown(choices, value=first_preset, label="Degradation", scale=4, min_width=130)
+                seed = gr.Number(1, label="Seed", scale=2, min_width=70)  # make_seed says what is allowed
+                dice = gr.Button("New seed", scale=2, min_width=80, elem_id="dice")
+            about = gr.HTML(f"<p>{description}</p>", **NOTE)
+            with gr.Row(elem_classes="press"):
+                degrade_button = gr.Button("Degrade", min_width=100)
+                test_button = gr.Button("Degrade & restore", variant="primary", min_width=150, scale=2)
+            with gr.Accordion("All settings", open=False):
+                knobs = controls(values)
+
+    def degrade_only(face: Any, seed: float | None, **knobs: Any) -> dict[str, Any]:
+        return present(run_degrade(face, from_controls(knobs), make_seed(seed), identity), identity)
+
+    def test(face: Any, seed: float | None, **knobs: Any) -> dict[str, Any]:
+        return present(run_experiment(face, from_controls(knobs), make_seed(seed), restorer, identity), identity)
+
+    def new_seed(preset: str) -> list[Any]:
+        seed = random.randrange(MAX_SEED)
+        return [seed, *refill(list(knobs), preset, seed)]
+
+    def load_example(event: gr.EventData) -> list[Any]:
+        name, key = EXAMPLES[event.index]
+        filled, description = fill(key, 1)
+        outcome = run_experiment(site.faces[name], from_controls(filled), 1, restorer, identity)
+        loaded = [site.faces[name], "", key, 1, f"<p>{description}</p>"]
+        return [*loaded, *(filled[knob] for knob in knobs), present(outcome, identity)]
+
+    network = network_event(result)
+    degrade_button.click(shown(degrade_only), [face, seed], result, inputs_kwargs=knobs, **network)
+    test_button.click(shown(test), [face, seed], result, inputs_kwargs=knobs, **network)
+    for button in (degrade_button, test_button):
+        button.click(None, js=SHOW_RESULT_JS)
+    loaded = [face, face_note, preset, seed, about, *knobs.values(), result]
+    examples.pick(load_example, None, loaded, **network)
+    fill_controls = shown(functools.partial(refill, list(knobs)))
+    gr.on([preset.input, seed.input], fill_controls, [preset, seed], [about, *knobs.values()], **QUIET)
+    dice.click(new_seed, preset, [seed, about, *knobs.values()], **QUIET)
+    for knob in knobs.values():
+        knob.input(None, None, [preset, about], js=f"() => ['{CUSTOM}', '<p>{CUSTOM_DESCRIPTION}</p>']")
+    gates = [knobs[name] for name in ("motion_length", "blur_sigma", "isotropic", "blur_sigma_y", "downsample")]
+    gated = [knobs[name] for name in ("motion_angle", "blur_sigma_y", "blur_angle", "kernel")]
+    gr.on([gate.change for gate in gates], None, gates, gated, js=GATE_JS, trigger_mode="always_last")
+    face.input(check_photo, face, [face, face_note], trigger_mode="always_last", **QUIET)
