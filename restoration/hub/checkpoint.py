@@ -1,4 +1,4 @@
-"""Where do weights come from and go to?
+"""What is a set of weights?  Saved and loaded strictly.
 
 A set of weights is a folder:
 
@@ -27,7 +27,7 @@ from torch import Tensor
 from restoration.images import InputError
 from restoration.model import UNet, UNetConfig
 
-EMBEDDED = Path(__file__).parent / "weights"
+EMBEDDED = Path(__file__).parents[1] / "weights"
 DEFAULT = "default"
 WEIGHTS, CONFIG, GOLDEN, TRAINING = "model.safetensors", "config.json", "golden.safetensors", "training.json"
 # float16 weights, float32 arithmetic: processors differ in the last bits only; 1/255 is one grey level.
