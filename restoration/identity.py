@@ -15,6 +15,7 @@ from restoration import arcface
 from restoration.alignment import FACE_SIZE, FACE_TEMPLATE, IDENTITY_TEMPLATE, similarity_transform
 from restoration.embedding import Embedding
 from restoration.images import Image, InputError, to_tensor
+from restoration.verdict import Bands, read_bands
 
 IDENTITY_SIZE = 112
 ENVIRONMENT_VARIABLE = "RESTORATION_IDENTITY"
@@ -56,14 +57,15 @@ class IdentityNetwork(nn.Module):
     Args:
         network: maps (B, 3, 112, 112) RGB in [0, 1], ArcFace-112 crops, to (B, D) embeddings.
         name: shown beside every number; angles of two networks must never be compared.
+        bands: what its angles mean; None where that was not measured.
     """
 
-    def __init__(self, network: nn.Module, name: str) -> None:
+    def __init__(self, network: nn.Module, name: str, bands: Bands | None = None) -> None:
         super().__init__()
         self.network = network.eval()
         for parameter in network.parameters():  # ScriptModule has no requires_grad_
             parameter.requires_grad_(False)
-        self.name = name
+        self.name, self.bands = name, bands
 
     def forward(self, faces: Tensor) -> Tensor:
         """(B, 3, 512, 512) aligned faces in [0, 1] to (B, D) float32 embeddings of unit length; differentiable."""
@@ -90,8 +92,9 @@ def load_identity(path: str | Path | None = None) -> IdentityNetwork | None:
     TorchScript is code: load only files that you trust.
 
     Args:
-        path: a TorchScript file, or ``arcface_ir_se50`` for ArcFace, which is fetched when it is not in the cache;
-            None takes the environment variable ``RESTORATION_IDENTITY``.
+        path: a TorchScript file, whose bands lie beside it in NAME.verification.json if they were measured; or
+            ``arcface_ir_se50`` for ArcFace, which is fetched when it is not in the cache; None takes the
+            environment variable ``RESTORATION_IDENTITY``.
 
     Returns:
         The network, or None when neither names one: identity is then not measured.
@@ -115,4 +118,5 @@ def load_identity(path: str | Path | None = None) -> IdentityNetwork | None:
             network = torch.jit.load(str(source), map_location="cpu")  # type: ignore[no-untyped-call]
     except RuntimeError as error:
         raise InputError(f"{source} is not a TorchScript file that this version of torch can read.") from error
-    return IdentityNetwork(network, source.name.split(".")[0])
+    name = source.name.split(".")[0]
+    return IdentityNetwork(network, name, read_bands(source.with_name(f"{name}.verification.json"), name))

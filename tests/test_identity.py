@@ -11,6 +11,7 @@ from tiny import Pool
 from restoration.alignment import FACE_TEMPLATE, IDENTITY_TEMPLATE
 from restoration.identity import ENVIRONMENT_VARIABLE, IDENTITY_SIZE, IdentityNetwork, identity_crop, load_identity
 from restoration.images import InputError
+from restoration.verdict import Bands
 
 
 def test_crop_carries_the_face_template_to_the_identity_template() -> None:
@@ -65,5 +66,15 @@ def test_a_torchscript_file_is_loaded_by_environment(tmp_path: Path, monkeypatch
     network = load_identity()
     assert network is not None
     assert network.name == "pool"
+    assert network.bands is None
     face = torch.rand(1, 3, 512, 512)
     assert math.isclose(float(network.angles(face, face)), 0, abs_tol=0.1)
+
+
+def test_the_bands_beside_a_network_come_with_it(tmp_path: Path) -> None:
+    torch.jit.script(Pool()).save(str(tmp_path / "pool.torchscript.pt"))
+    bands = Bands(network="pool", pairs=20, accuracy=1, threshold=50, same=(1, 2, 3), different=(80, 90, 99))
+    (tmp_path / "pool.verification.json").write_text(bands.to_json())
+    network = load_identity(tmp_path / "pool.torchscript.pt")
+    assert network is not None
+    assert network.bands == bands

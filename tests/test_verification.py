@@ -1,0 +1,85 @@
+"""Verification: accuracy and percentiles of known angles, and the command on photographs whose faces are known."""
+
+import csv
+import json
+from itertools import combinations, product
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tiny import EXAMPLES, Pool
+
+from restoration.alignment import FACE_TEMPLATE
+from restoration.images import InputError, read_image, write_png
+from restoration.verdict import read_bands
+from train.verification import main, verify
+
+
+def test_separated_angles_are_told_right_and_mixed_ones_half_the_time() -> None:
+    rng = np.random.default_rng(0)
+    same = np.repeat([True, False], 100)
+    apart = np.concatenate([rng.uniform(20, 50, 100), rng.uniform(70, 110, 100)])
+    bands, error = verify(apart, same, "net")
+    assert (bands.accuracy, error) == (1.0, 0.0)
+    assert 45 < bands.threshold < 75
+    np.testing.assert_allclose(bands.same, np.percentile(apart[:100], (5, 50, 95)), atol=0.01)
+    np.testing.assert_allclose(bands.different, np.percentile(apart[100:], (5, 50, 95)), atol=0.01)
+    mixed, _ = verify(rng.uniform(20, 110, 2000), np.tile([True, False], 1000), "net")
+    assert 0.42 < mixed.accuracy < 0.58  # the threshold is chosen on other pairs: chance stays chance
+
+
+def test_one_wrong_pair_costs_one_pair() -> None:
+    same = np.repeat([True, False], 50)
+    angles = np.where(same, 30.0, 90.0)
+    angles[7] = 95.0
+    bands, error = verify(angles, same, "net")
+    assert bands.accuracy == pytest.approx(0.99)
+    assert error == pytest.approx(np.std([0.9] + [1.0] * 9, ddof=1) / np.sqrt(10))
+
+
+def test_too_few_pairs_are_refused() -> None:
+    with pytest.raises(InputError, match="at least 10"):
+        verify(np.ones(20), np.repeat([True, False], [15, 5]), "net")
+
+
+def test_command_measures_pairs_of_photographs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two people, each in five light versions on a larger canvas: the aligned faces must be what is compared."""
+    rng = np.random.default_rng(0)
+    photos, landmarks = tmp_path / "images", [["photo", *range(10)]]
+    photos.mkdir()
+    people = {"collins": "eileen_collins", "hopper": "grace_hopper"}
+    names = {person: [f"{person}{index}.png" for index in range(5)] for person in people}
+    for person, example in people.items():
+        face = read_image(EXAMPLES / f"{example}.png")
+        for index, name in enumerate(names[person]):
+            left, top = (int(value) for value in rng.integers(5, 40, 2))
+            photo = np.full((560, 560, 3), rng.integers(0, 256), np.uint8)  # what is around the face must not count
+            photo[top : top + 512, left : left + 512] = (face * (1 - 0.01 * index)).astype(np.uint8)
+            write_png(photo, photos / name)
+            landmarks.append([name, *np.add(FACE_TEMPLATE, (left, top)).ravel()])
+    with (tmp_path / "landmarks.csv").open("w", newline="") as file:
+        csv.writer(file).writerows(landmarks[:-1])  # the last photo has no known face
+    pairs = [(*pair, 1) for person in people for pair in combinations(names[person], 2)]
+    pairs += [(*pair, 0) for pair in product(*names.values())]
+    with (tmp_path / "pairs.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([("a", "b", "same"), *pairs])
+    torch.jit.script(Pool()).save(str(tmp_path / "pool.torchscript.pt"))
+
+    out = tmp_path / "new" / "pool.verification.json"
+    common = ["--pairs", str(tmp_path / "pairs.csv"), "--identity", str(tmp_path / "pool.torchscript.pt")]
+    assert main([*common, "--landmarks", str(tmp_path / "landmarks.csv"), "--out", str(out)]) == 0
+    bands = read_bands(out, "pool")
+    assert bands is not None
+    assert bands.accuracy == 1
+    assert bands.same[2] < bands.threshold < bands.different[0]
+    assert bands.pairs == len(pairs) - sum("hopper4.png" in pair for pair in pairs) == 36
+    assert json.loads(out.read_text())["network"] == "pool"
+    assert "no face found in 1 photos" in capsys.readouterr().out
+
+    assert main([*common, "--detector", str(tmp_path / "none.onnx")]) == 2
+    assert "no detector at" in capsys.readouterr().err
+    assert main([*common[:-1], "nowhere.pt", "--landmarks", str(tmp_path / "landmarks.csv")]) == 2
+    (tmp_path / "pairs.csv").write_text("x,y\n1,2\n")
+    assert main([*common, "--landmarks", str(tmp_path / "landmarks.csv")]) == 2
+    assert "columns a, b and same" in capsys.readouterr().err
