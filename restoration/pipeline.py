@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,8 +72,36 @@ class Restorer:
         Raises:
             InputError: not such an image.
         """
-        face = to_tensor(check_image(image)).to(self._device, memory_format=torch.channels_last)
-        return to_image(self._model(face).float().cpu())
+        return self.restore_batch([image])[0]
+
+    @torch.inference_mode()
+    def restore_batch(self, images: Sequence[Image]) -> list[Image]:
+        """Restore several faces of one size in one pass: cheaper than one by one.
+
+        Args:
+            images: at least one, all of one size, each as ``restore_aligned`` takes it. Not modified.
+
+        Returns:
+            As many (H, W, 3) uint8 RGB in the same order; each as ``restore_aligned`` gives it, but for the last bit of
+            a float, which may round a value to its neighbour.
+
+        Raises:
+            InputError: no image, images of several sizes, or not such images.
+        """
+        if len({check_image(image).shape for image in images}) != 1:
+            raise InputError("A batch needs at least one face, and all of one size.")
+        faces = torch.cat([to_tensor(image) for image in images])
+        restored = self._model(faces.to(self._device, memory_format=torch.channels_last)).float().cpu()
+        return [to_image(face[None]) for face in restored]
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """Twelve hexadecimal digits of the loaded weights and their configuration: which network made a picture."""
+        digest = hashlib.sha256(repr(self._weights.model.config).encode())
+        for name, value in sorted(self._weights.model.state_dict().items()):
+            digest.update(name.encode())
+            digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()[:12]
 
     def restore(self, photo: Image) -> Restoration:
         """Restore the face in the middle of a photograph.

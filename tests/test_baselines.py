@@ -8,7 +8,7 @@ import PIL.Image
 import pytest
 
 from examples.make_examples import FOLDER
-from restoration.baselines import MAX_FACTOR, MAX_SIGMA, lanczos, noise_sigma, non_local_means
+from restoration.baselines import MAX_FACTOR, MAX_SIGMA, lanczos, noise_sigma, non_local_means, wiener
 from restoration.images import Image, InputError, read_image
 from restoration.metrics import psnr, ssim
 
@@ -166,3 +166,53 @@ def test_what_is_no_image_is_refused(method, face: Image) -> None:
     for bad in (face[..., 0], face / 255, face[:10]):
         with pytest.raises(InputError):
             method(bad)
+
+
+# ---------------------------------------------------------------------------------------------- Wiener
+
+
+def spread(sigma: float) -> np.ndarray:
+    """A Gaussian's, computed without the package."""
+    axis = np.exp(-np.square(np.arange(-20, 21) / sigma) / 2)
+    return np.outer(axis, axis) / axis.sum() ** 2
+
+
+def blurred(image: Image, sigma: float) -> Image:
+    return cv2.GaussianBlur(image, (41, 41), sigma, borderType=cv2.BORDER_REFLECT_101)
+
+
+@pytest.mark.parametrize(("sigma", "noise", "decibels"), [(2, 0, 1), (4, 0, 1), (4, 5, 1), (3, 15, 2)])
+def test_wiener_undoes_a_known_blur(face: Image, sigma: float, noise: float, decibels: float) -> None:
+    degraded = noisy(blurred(face, sigma), noise)
+    before = degraded.copy()
+    result = wiener(degraded, spread(sigma), noise)
+    assert result.dtype == np.uint8
+    assert result.shape == face.shape
+    assert np.array_equal(degraded, before)
+    assert psnr(result, face) > psnr(degraded, face) + decibels
+    assert psnr(result[:24], face[:24]) > psnr(degraded[:24], face[:24])  # no ringing comes in from the border
+
+
+def test_wiener_with_the_wrong_blur_is_worse(face: Image) -> None:
+    degraded = blurred(face, 3)
+    assert psnr(wiener(degraded, spread(3), 0), face) > psnr(wiener(degraded, spread(6), 0), face) + 3
+
+
+def test_wiener_does_not_move_the_picture(face: Image) -> None:
+    point = np.zeros((107, 107))
+    point[53, 53] = 1
+    shifted = [np.roll(face, shift, axis=axis) for axis in (0, 1) for shift in (-1, 1)]
+    result = wiener(face, point, 0)
+    assert psnr(result, face) > 5 + max(psnr(result, other) for other in shifted)
+
+
+@pytest.mark.parametrize("kernel", [np.ones((4, 4)) / 16, np.ones((3, 5)) / 15, np.ones((115, 115))])
+def test_wiener_refuses_other_point_spreads(face: Image, kernel: np.ndarray) -> None:
+    with pytest.raises(InputError, match="point spread"):
+        wiener(face, kernel, 0)
+
+
+@pytest.mark.parametrize("noise", [-1, 101, math.nan])
+def test_wiener_refuses_other_noise(face: Image, noise: float) -> None:
+    with pytest.raises(InputError, match="noise"):
+        wiener(face, spread(2), noise)

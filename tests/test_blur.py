@@ -9,7 +9,7 @@ import pytest
 import torch
 from pictures import ODD, max_error
 
-from restoration.blur import gaussian_kernels, motion_kernels
+from restoration.blur import gaussian_kernels, motion_kernels, point_spread
 from restoration.degradations import Degradation, degrade_image
 
 
@@ -49,3 +49,29 @@ def test_anisotropic_gaussian_has_the_moments_it_is_given() -> None:
     values, vectors = torch.linalg.eigh(covariance)
     assert torch.allclose(values.sqrt(), torch.tensor([2.0, 5.0], dtype=torch.float64), rtol=0.01)
     assert float(vectors[1, 1] / vectors[0, 1]) == pytest.approx(math.tan(math.radians(30)), rel=0.01)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        Degradation(motion_length=23, motion_angle=30, blur_sigma=3, blur_sigma_y=1, blur_angle=-50),
+        Degradation(motion_length=9),
+        Degradation(blur_sigma=2),
+    ],
+    ids=["both", "motion", "gaussian"],
+)
+def test_the_point_spread_is_what_the_blurs_do_together(settings: Degradation) -> None:
+    across = settings.blur_sigma if settings.blur_sigma_y is None else settings.blur_sigma_y
+    spread = point_spread(
+        settings.motion_length, settings.motion_angle, settings.blur_sigma, across, settings.blur_angle
+    ).numpy()
+    assert spread.shape == (107, 107)
+    assert spread.sum() == pytest.approx(1, abs=1e-5)
+    expected = cv2.filter2D(ODD.astype(np.float32), -1, spread, borderType=cv2.BORDER_REFLECT_101)
+    assert max_error(degrade_image(ODD, settings), expected) < 0.52
+
+
+def test_the_point_spread_of_no_blur_is_a_point() -> None:
+    spread = point_spread(0, 0, 0, 0, 0)
+    assert spread[53, 53] == 1
+    assert spread.sum() == 1

@@ -22,7 +22,7 @@ LAYERS = [
     {"restoration.protocols", "restoration.hub.checkpoint", "restoration.arcface"},
     {"restoration.identity", "restoration.hub"},
     {"restoration.pipeline"},
-    {"restoration.experiment"},
+    {"restoration.experiment", "restoration.comparison", "restoration.sweep"},
     {"restoration"},
     {"restoration.benchmark", "restoration.page", "restoration.page.assets", "restoration.page.words"},
     {"restoration.page.examples", "restoration.page.facts", "restoration.page.settings"},

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import skimage.data
 import skimage.metrics
+from skimage.metrics import structural_similarity
 
 from restoration.images import Image, InputError
 from restoration.metrics import Scores, psnr, score, ssim
@@ -158,3 +159,10 @@ def test_bad_pairs_are_refused(metric, photo: Image) -> None:
         metric(photo[..., 0], photo[..., 0])
     with pytest.raises(InputError, match="15 x 256"):
         metric(photo[:, :15], photo[:, :15])
+
+
+def test_ssim_is_scikit_images(photo: Image) -> None:
+    image = noisy(photo, 20)
+    options = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
+    expected = structural_similarity(image, photo, data_range=255, channel_axis=2, **options)
+    assert ssim(image, photo) == pytest.approx(expected, abs=1e-12)

@@ -1,0 +1,158 @@
+"""How does restoration fare as a degradation grows?  One or two settings over a grid, a point at a time."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from restoration.degradations import LIMITS, Degradation, degrade
+from restoration.identity import IdentityNetwork
+from restoration.images import Image, InputError, to_image, to_tensor
+from restoration.metrics import Scores, score
+from restoration.pipeline import Restorer
+
+MAX_POINTS = 64
+BATCH = 4  # faces in one pass of the network: the largest gain lies below it, and results still arrive often
+AXES = ("motion_length", "blur_sigma", "downsample", "noise", "jpeg")
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One setting and the values that it takes.
+
+    Args:
+        name: one of ``AXES``.
+        values: rising, at least 2, within the setting's ``LIMITS``.
+
+    Raises:
+        InputError: another name, or values that are too few, not rising or outside the limits.
+    """
+
+    name: str
+    values: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if self.name not in AXES:
+            raise InputError(f"Sweep one of {', '.join(AXES)}, not {self.name!r}.")
+        limit = LIMITS[self.name]
+        if len(self.values) < 2 or any(a >= b for a, b in itertools.pairwise(self.values)):
+            raise InputError(f"{limit.label}: choose a lowest value below the highest, and at least 2 steps.")
+        if not limit.low <= self.values[0] <= self.values[-1] <= limit.high:
+            raise InputError(f"{limit.label} goes from {limit.low:g} to {limit.high:g} {limit.unit}.")
+
+    @classmethod
+    def spaced(cls, name: str, low: float, high: float, count: int) -> Axis:
+        """``count`` values from ``low`` to ``high`` in equal steps, each rounded to the setting's own step.
+
+        Raises:
+            InputError: as for ``Axis``; equal neighbours after rounding ask for fewer steps.
+        """
+        if name not in AXES:
+            raise InputError(f"Sweep one of {', '.join(AXES)}, not {name!r}.")
+        if count < 2:
+            raise InputError("A sweep needs at least 2 steps along each setting.")
+        step = LIMITS[name].step
+        raw = (low + (high - low) * i / (count - 1) for i in range(count))
+        return cls(name, tuple(round(round(value / step) * step, 6) for value in raw))
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A grid of severities over a base degradation.
+
+    Args:
+        base: every other setting; the swept ones are replaced.
+        x: what changes from column to column.
+        y: what changes from row to row; None is a single row.
+
+    Raises:
+        InputError: both axes the same setting, or more than ``MAX_POINTS`` points.
+    """
+
+    base: Degradation
+    x: Axis
+    y: Axis | None = None
+
+    def __post_init__(self) -> None:
+        if self.y is not None and self.y.name == self.x.name:
+            raise InputError("Sweep two different settings, or one alone.")
+        if len(self) > MAX_POINTS:
+            raise InputError(f"This sweep has {len(self)} points; choose fewer steps, {MAX_POINTS} points at most.")
+
+    def __len__(self) -> int:
+        return len(self.x.values) * (len(self.y.values) if self.y else 1)
+
+    def settings(self, column: int, row: int = 0) -> Degradation:
+        """The degradation at one point of the grid."""
+        changed = {self.x.name: self.x.values[column]}
+        if self.y:
+            changed[self.y.name] = self.y.values[row]
+        if "blur_sigma" in changed:  # a swept blur is round: its second axis would stay behind
+            changed["blur_sigma_y"] = None  # type: ignore[assignment]
+        return dataclasses.replace(self.base, **changed)  # type: ignore[arg-type]
+
+    def places(self) -> list[tuple[int, int]]:
+        """(column, row) of every point, row by row."""
+        rows = range(len(self.y.values) if self.y else 1)
+        return [(column, row) for row in rows for column in range(len(self.x.values))]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """One point of a sweep: where it lies, what was done there, and the scores before and after restoration.
+
+    trained: whether every setting lies in the range that the network was trained on.
+    """
+
+    column: int
+    row: int
+    settings: Degradation
+    before: Scores
+    after: Scores
+    trained: bool
+
+
+def run_sweep(
+    face: Image, plan: Sweep, seed: int, restorer: Restorer, identity: IdentityNetwork | None = None
+) -> Iterator[Point]:
+    """Degrade, restore and measure every point of a grid. Stop by closing the generator; at most a batch is lost.
+
+    Args:
+        face: (512, 512, 3) uint8 RGB, clean. Not modified.
+        plan: the grid.
+        seed: of the noise, the same at every point: neighbours differ by the settings alone.
+        restorer: sees degraded faces alone, ``BATCH`` at a time.
+        identity: measures the identity angle; None leaves it unmeasured.
+
+    Yields:
+        A ``Point`` for each place, row by row.
+
+    Raises:
+        InputError: the face cannot be used.
+    """
+    places = plan.places()
+    for start in range(0, len(places), BATCH):
+        chosen = places[start : start + BATCH]
+        settings = [plan.settings(column, row) for column, row in chosen]
+        degraded = _degrade_all(face, settings, seed)
+        restored = restorer.restore_batch(degraded)
+        for (column, row), setting, before, after in zip(chosen, settings, degraded, restored, strict=True):
+            yield Point(
+                column=column,
+                row=row,
+                settings=setting,
+                before=score(before, face, identity),
+                after=score(after, face, identity),
+                trained=not restorer.out_of_range(setting),
+            )
+
+
+def _degrade_all(face: Image, settings: Sequence[Degradation], seed: int) -> list[Image]:
+    """As ``degrade_image`` one by one, in one pass."""
+    faces = to_tensor(face).expand(len(settings), -1, -1, -1)
+    generators = [torch.Generator().manual_seed(seed) for _ in settings]
+    return [to_image(picture[None]) for picture in degrade(faces, settings, generators)]
