@@ -2,8 +2,8 @@
 
     python train/evaluate.py --faces val=FOLDER celebahq=FOLDER --protocols blind original --out evaluation
 
-writes means with 95 % confidence intervals to ``evaluation.json`` and ``evaluation.md``, every image to
-``images.csv``.
+writes means with 95 % confidence intervals to ``evaluation.json`` and ``evaluation.md``, for all faces and by group
+(``train.groups`` says which and in what form), and every image to ``images.csv``.
 """
 
 from __future__ import annotations
@@ -11,13 +11,10 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import math
-import statistics
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import torch
 from tqdm import tqdm
@@ -32,8 +29,10 @@ from restoration.images import Image, InputError, to_image
 from restoration.metrics import Scores, score
 from restoration.protocols import PROTOCOLS
 from train.data import Faces, degraded_face, load_faces
+from train.groups import groupings
+from train.summary import INPUT, markdown, summarise
 
-METHODS = ("degraded input", "non-local means", "restored")
+METHODS = (INPUT, "non-local means", "restored")
 
 
 def evaluate_face(
@@ -46,58 +45,12 @@ def evaluate_face(
 ) -> dict[str, Scores]:
     """Scores of every method for one face under its own fixed draw of a protocol, against the clean face."""
     degraded, clean = (to_image(image) for image in degraded_face(faces, index, protocol, PROTOCOLS[protocol]))
-    results: dict[str, Image] = {"degraded input": degraded}
+    results: dict[str, Image] = {INPUT: degraded}
     if "non-local means" in methods:
         results["non-local means"] = non_local_means(degraded)
     if "restored" in methods:
         results["restored"] = restorer.restore_aligned(degraded)
     return {method: score(results[method], clean, identity) for method in methods}
-
-
-def summary(values: Sequence[float]) -> dict[str, float]:
-    """Mean and half the width of its 95 % confidence interval (normal approximation) over images."""
-    spread = statistics.stdev(values) if len(values) > 1 else math.nan
-    return {"mean": statistics.fmean(values), "ci95": 1.96 * spread / math.sqrt(len(values))}
-
-
-def summarise(per_image: Sequence[dict[str, Scores]]) -> dict[str, dict[str, dict[str, float]]]:
-    """method -> metric -> mean and interval. PSNR is capped at 60 dB so that an exact image has a mean."""
-    result: dict[str, dict[str, dict[str, float]]] = {}
-    for method in per_image[0]:
-        rows = [scores[method] for scores in per_image]
-        result[method] = {
-            "psnr": summary([min(row.psnr, 60.0) for row in rows]),
-            "ssim": summary([row.ssim for row in rows]),
-        }
-        angles = [row.identity_angle for row in rows if row.identity_angle is not None]
-        if angles:
-            result[method]["identity_angle"] = summary(angles)
-    return result
-
-
-def markdown(results: dict[str, Any]) -> str:
-    """One table a protocol and set; the degraded input is always a row, differences are against it."""
-    lines = [f"Weights: {results['weights']['name']}. Identity network: {results['identity'] or 'none'}.", ""]
-    for run in results["runs"]:
-        lines += [
-            f"**{run['set']}, {run['protocol']}** ({run['images']} images)",
-            "",
-            "| method | PSNR, dB | SSIM | identity angle, degrees |",
-            "|---|---|---|---|",
-        ]
-        base = run["methods"]["degraded input"]
-        for method, metrics in run["methods"].items():
-            cells = []
-            for metric, digits in (("psnr", 2), ("ssim", 4), ("identity_angle", 1)):
-                if metric not in metrics:
-                    cells.append("not measured")
-                    continue
-                mean, half = metrics[metric]["mean"], metrics[metric]["ci95"]
-                gain = "" if method == "degraded input" else f" ({mean - base[metric]['mean']:+.{digits}f})"
-                cells.append(f"{mean:.{digits}f} ± {half:.{digits}f}{gain}")
-            lines.append(f"| {method} | {' | '.join(cells)} |")
-        lines.append("")
-    return "\n".join(lines)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -122,7 +75,7 @@ def main(arguments: list[str] | None = None) -> int:
         sets = dict(item.partition("=")[::2] for item in options.faces)
         if not all(sets.values()):
             raise InputError("--faces takes NAME=FOLDER, for example val=/data/faces/val.")
-        methods = ["degraded input", *(name for name in options.methods if name != "degraded input")]
+        methods = [name for name in METHODS if name == INPUT or name in options.methods]
         restorer = Restorer.from_pretrained(options.weights, device=options.device)
         identity = load_identity(options.identity)
         runs, rows = [], []
@@ -144,6 +97,7 @@ def main(arguments: list[str] | None = None) -> int:
                         "protocol": protocol,
                         "images": len(faces),
                         "methods": summarise(per_image),
+                        "groupings": groupings(faces, per_image),
                     }
                 )
     except InputError as error:
