@@ -26,6 +26,7 @@ from restoration.model import UNet, UNetConfig
 from restoration.protocols import BLIND, ORIGINAL, TRAINING
 from train.data import Faces, TrainingBatches, degraded_face
 from train.losses import CompositeLoss, Reconstruction
+from train.optimizer import Optimizer, WeightOptimizer, cosine_rate
 
 CHECKPOINT, CONFIG, TRAIN_LOG, VALIDATION_LOG, RESULT = (
     "checkpoint.pt",
@@ -50,6 +51,7 @@ class TrainConfig:
             it ends at ``final_rate`` times the peak.
         ema: decay of the averaged weights a step, [0, 1); shorter at the start.
         reconstruction, lambda_rec, lambda_id, identity: see ``CompositeLoss``.
+        optimizer: "muon" or "adamw", see ``WeightOptimizer``.
         precision: "bf16" runs the network under autocast; weights and optimiser stay float32.
         seed: of every draw.
     """
@@ -63,6 +65,7 @@ class TrainConfig:
     learning_rate: float = 1e-3
     final_rate: float = 0.01
     warmup: int = 200
+    optimizer: Optimizer = "muon"
     weight_decay: float = 1e-4
     gradient_clip: float = 0.5
     ema: float = 0.999
@@ -94,11 +97,8 @@ class TrainConfig:
 
 
 def learning_rate(config: TrainConfig, step: int) -> float:
-    """Linear warm-up, then half a cosine from the peak to ``final_rate`` times the peak at the last step."""
-    if step < config.warmup:
-        return config.learning_rate * (step + 1) / config.warmup
-    progress = (step - config.warmup) / max(1, config.steps - config.warmup)
-    return config.learning_rate * (config.final_rate + (1 - config.final_rate) * (1 + math.cos(math.pi * progress)) / 2)
+    """The run's rate at a step."""
+    return cosine_rate(step, config.steps, config.learning_rate, config.final_rate, config.warmup)
 
 
 class Trainer:
@@ -135,13 +135,7 @@ class Trainer:
         self.average.requires_grad_(False)
         self.average.load_state_dict(self.model.state_dict())
         self.forward: Callable[[Tensor], Tensor] = torch.compile(self.model) if compile else self.model
-        self.optimizer = torch.optim.AdamW(
-            self.model.parameters(),
-            lr=config.learning_rate,
-            weight_decay=config.weight_decay,
-            betas=(0.9, 0.99),
-            fused=True,
-        )
+        self.optimizer = WeightOptimizer(self.model, config.optimizer, weight_decay=config.weight_decay)
         identity = load_identity(config.identity) if config.identity else None
         self.loss = CompositeLoss(
             reconstruction=config.reconstruction,
@@ -188,16 +182,14 @@ class Trainer:
 
     def _train_step(self) -> dict[str, Tensor]:
         degraded, clean = self.batches(self.step)
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(self.config, self.step)
         degraded = degraded.contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
             restored = self.forward(degraded)
         terms = self.loss(restored.float(), clean)
-        self.optimizer.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad()
         torch.autograd.backward(terms["total"])
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.gradient_clip)
-        self.optimizer.step()
+        self.optimizer.step(learning_rate(self.config, self.step))
         decay = min(self.config.ema, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
             torch._foreach_lerp_(list(self.average.parameters()), list(self.model.parameters()), 1 - decay)

@@ -23,6 +23,7 @@ from train.curves import plot_curves
 from train.data import find_faces, load_faces
 from train.loop import RESULT, TrainConfig, Trainer
 from train.losses import RECONSTRUCTIONS
+from train.optimizer import OPTIMIZERS
 
 
 def parser() -> argparse.ArgumentParser:
@@ -43,7 +44,8 @@ def parser() -> argparse.ArgumentParser:
     add("--learning-rate", type=float, default=default.learning_rate, help="peak (%(default)s)")
     add("--final-rate", type=float, default=default.final_rate, help="share of the peak at the end (%(default)s)")
     add("--warmup", type=int, default=default.warmup, help="steps to the peak (%(default)s)")
-    add("--weight-decay", type=float, default=default.weight_decay, help="of AdamW, 0 to 1 (%(default)s)")
+    add("--optimizer", choices=OPTIMIZERS, default=default.optimizer, help="for the convolutions (%(default)s)")
+    add("--weight-decay", type=float, default=default.weight_decay, help="decoupled, 0 to 1 (%(default)s)")
     add("--ema", type=float, default=default.ema, help="decay of the averaged weights a step (%(default)s)")
     add(
         "--reconstruction",
