@@ -119,7 +119,8 @@ def wiener(image: Image, point_spread: NDArray[np.floating], noise: float) -> Im
     balance = 1 + 0.3 * noise
     channels = [skimage_wiener(padded[..., c], point_spread, balance, clip=False) for c in range(3)]
     sharpened = np.stack(channels, axis=2)[MARGIN:-MARGIN, MARGIN:-MARGIN]
-    return np.clip(np.rint(sharpened * 255), 0, 255).astype(np.uint8)
+    result: Image = np.clip(np.rint(sharpened * 255), 0, 255).astype(np.uint8)
+    return result
 
 
 def noise_sigma(image: Image) -> float:

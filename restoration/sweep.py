@@ -105,12 +105,15 @@ class Sweep:
 class Point:
     """One point of a sweep: where it lies, what was done there, and the scores before and after restoration.
 
-    trained: whether every setting lies in the range that the network was trained on.
+    degraded, restored: (512, 512, 3) uint8 RGB. trained: whether every setting lies in the range that the network was
+    trained on.
     """
 
     column: int
     row: int
     settings: Degradation
+    degraded: Image
+    restored: Image
     before: Scores
     after: Scores
     trained: bool
@@ -145,6 +148,8 @@ def run_sweep(
                 column=column,
                 row=row,
                 settings=setting,
+                degraded=before,
+                restored=after,
                 before=score(before, face, identity),
                 after=score(after, face, identity),
                 trained=not restorer.out_of_range(setting),

@@ -1,0 +1,82 @@
+"""What does a visitor take home?  One zip: lossless pictures, recipe, metrics, plots, and the code that repeats it."""
+
+from __future__ import annotations
+
+import io
+import re
+import zipfile
+from collections.abc import Mapping, Sequence
+
+import PIL.Image
+from matplotlib.figure import Figure
+
+from restoration.comparison import Row
+from restoration.images import Image
+from restoration.plots import comparison_plot, save, sweep_plot
+from restoration.recipe import Recipe
+from restoration.script import to_python
+from restoration.sweep import Point
+from restoration.tables import comparison_csv, sweep_csv
+
+
+def comparison_bundle(recipe: Recipe, face: Image, rows: Sequence[Row]) -> bytes:
+    """Everything about a comparison, or about one experiment as a comparison of one.
+
+    Returns:
+        A zip with clean.png, a folder a degradation with degraded.png and a picture a method, recipe.json,
+        metrics.csv, plot.png, plot.svg and recipe.py. The same arguments give the same bytes.
+    """
+    pictures = {"clean": face}
+    for number, row in enumerate(rows, 1):
+        folder = f"{number}_{_name(row.label)}"
+        pictures[f"{folder}/degraded"] = row.degraded.picture
+        pictures |= {f"{folder}/{_name(method)}": cell.picture for method, cell in row.cells.items() if cell}
+    return _pack(recipe, pictures, comparison_csv(rows), comparison_plot(rows))
+
+
+def sweep_bundle(recipe: Recipe, face: Image, points: Sequence[Point]) -> bytes:
+    """Everything about a sweep; of its pictures, those at the corners of the grid.
+
+    Args:
+        recipe: with a plan.
+        points: those that were reached; a stopped sweep holds fewer than its plan.
+
+    Returns:
+        A zip as ``comparison_bundle``'s.
+    """
+    assert recipe.plan is not None
+    plan = recipe.plan
+    columns, rows = {0, len(plan.x.values) - 1}, {0, len(plan.y.values) - 1 if plan.y else 0}
+    pictures = {"clean": face}
+    for point in points:
+        if point.column in columns and point.row in rows:
+            place = f"{plan.x.name}_{plan.x.values[point.column]:g}"
+            if plan.y:
+                place += f"_{plan.y.name}_{plan.y.values[point.row]:g}"
+            pictures[f"{place}/degraded"], pictures[f"{place}/restored"] = point.degraded, point.restored
+    table = sweep_csv(points, plan.x.name, plan.y.name if plan.y else None)
+    return _pack(recipe, pictures, table, sweep_plot(points, plan))
+
+
+def _pack(recipe: Recipe, pictures: Mapping[str, Image], table: str, plot: Figure) -> bytes:
+    files = {f"{name}.png": _png(image) for name, image in pictures.items()}
+    files |= {"recipe.json": recipe.to_json().encode(), "recipe.py": to_python(recipe).encode()}
+    files |= {"metrics.csv": table.encode(), **{f"plot.{form}": save(plot, form) for form in ("png", "svg")}}
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, data in files.items():
+            entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))  # the same contents give the same bytes
+            pressed = zipfile.ZIP_STORED if name.endswith(".png") else zipfile.ZIP_DEFLATED
+            archive.writestr(entry, data, compress_type=pressed)
+    return buffer.getvalue()
+
+
+def _png(image: Image) -> bytes:
+    buffer = io.BytesIO()
+    PIL.Image.fromarray(image).save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue()
+
+
+def _name(label: str) -> str:
+    """A label as a file's name: lower case, words joined by underscores."""
+    return re.sub(r"[^a-z0-9]+", "_", label.lower()).strip("_") or "case"

@@ -1,0 +1,178 @@
+"""What a visitor takes home: the pictures bit for bit, the numbers, and code that prints them again."""
+
+import csv
+import io
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+from tiny import EXAMPLES
+
+from restoration import Degradation, Restorer, degrade_image, read_image
+from restoration.bundle import comparison_bundle, sweep_bundle
+from restoration.comparison import METHODS, Row, compare
+from restoration.experiment import read_face
+from restoration.identity import load_identity
+from restoration.metrics import psnr
+from restoration.recipe import Recipe, picture_id
+from restoration.script import OWN_FACE, to_python
+from restoration.sweep import Axis, Point, Sweep, run_sweep
+
+ROOT = Path(__file__).parents[1]
+FACE = read_image(EXAMPLES / "eileen_collins.png")
+CASES = {
+    "Old phone": Degradation(blur_sigma=1.2, downsample=4, noise=10, jpeg=50),
+    'A "quoted"\n{label}, é': Degradation(),
+}
+PLAN = Sweep(Degradation(jpeg=70), Axis("noise", (0, 20)), Axis("motion_length", (0, 9.5)))
+
+
+@pytest.fixture(scope="module")
+def restorer() -> Restorer:
+    return Restorer.from_pretrained()
+
+
+@pytest.fixture(scope="module")
+def comparison(restorer: Restorer) -> tuple[Recipe, list[Row], zipfile.ZipFile]:
+    recipe = Recipe(
+        view="compare", face="eileen_collins", picture=picture_id(FACE), seed=3, model=restorer.fingerprint, cases=CASES
+    )
+    rows = list(compare(FACE, CASES, 3, restorer, load_identity()))
+    return recipe, rows, zipfile.ZipFile(io.BytesIO(comparison_bundle(recipe, FACE, rows)))
+
+
+@pytest.fixture(scope="module")
+def swept(restorer: Restorer) -> tuple[Recipe, list[Point], zipfile.ZipFile]:
+    recipe = Recipe(
+        view="sweep", face="eileen_collins", picture=picture_id(FACE), seed=3, model=restorer.fingerprint, plan=PLAN
+    )
+    points = list(run_sweep(FACE, PLAN, 3, restorer, load_identity()))
+    return recipe, points, zipfile.ZipFile(io.BytesIO(sweep_bundle(recipe, FACE, points)))
+
+
+def picture(archive: zipfile.ZipFile, name: str) -> np.ndarray:
+    with PIL.Image.open(io.BytesIO(archive.read(name))) as image:
+        assert image.format == "PNG"
+        return np.asarray(image)
+
+
+def printed(script: str | bytes, folder: Path) -> str:
+    """What a script prints when a person runs it from the repository's root."""
+    path = folder / "recipe.py"
+    path.write_bytes(script.encode() if isinstance(script, str) else script)
+    environment = {"PYTHONPATH": str(ROOT), "PATH": "", "OMP_NUM_THREADS": "1", "PYTHONIOENCODING": "utf-8"}
+    run = subprocess.run(
+        [sys.executable, str(path)], cwd=ROOT, env=environment, capture_output=True, text=True, encoding="utf-8"
+    )
+    assert run.returncode == 0, run.stderr
+    assert "differ" not in run.stderr
+    return run.stdout
+
+
+def close(text: str, expected: str) -> None:
+    """Two tables with the same words, and numbers that differ by a unit of the last shown decimal at most."""
+    for line, other in zip(csv.reader(io.StringIO(text)), csv.reader(io.StringIO(expected)), strict=True):
+        for value, wanted in zip(line, other, strict=True):
+            try:
+                assert float(value) == pytest.approx(float(wanted), abs=2e-3)
+            except ValueError:
+                assert value == wanted
+
+
+def test_the_pictures_of_a_comparison_are_lossless(comparison: tuple[Recipe, list[Row], zipfile.ZipFile]) -> None:
+    _, rows, archive = comparison
+    np.testing.assert_array_equal(picture(archive, "clean.png"), FACE)
+    np.testing.assert_array_equal(
+        picture(archive, "1_old_phone/degraded.png"), degrade_image(FACE, CASES["Old phone"], 3)
+    )
+    for method in METHODS:
+        name = f"1_old_phone/{method.lower().replace(' ', '_').replace('-', '_')}.png"
+        np.testing.assert_array_equal(picture(archive, name), rows[0].cells[method].picture)
+    assert {name for name in archive.namelist() if "/" not in name} == {
+        "clean.png", "recipe.json", "recipe.py", "metrics.csv", "plot.png", "plot.svg",
+    }  # fmt: skip
+
+
+def test_the_metrics_are_of_the_pictures(comparison: tuple[Recipe, list[Row], zipfile.ZipFile]) -> None:
+    _, _, archive = comparison
+    lines = list(csv.DictReader(io.StringIO(archive.read("metrics.csv").decode())))
+    by_place = {(line["degradation"], line["method"]): line for line in lines}
+    degraded = psnr(picture(archive, "1_old_phone/degraded.png"), FACE)
+    restored = psnr(picture(archive, "1_old_phone/restored.png"), FACE)
+    line = by_place["Old phone", "Restored"]
+    assert float(line["psnr_db"]) == pytest.approx(restored, abs=1e-4)
+    assert float(line["gain_psnr_db"]) == pytest.approx(restored - degraded, abs=1e-4)
+    untouched = by_place[list(CASES)[1], "Degraded input"]
+    assert untouched["psnr_db"] == "inf"
+    assert by_place[list(CASES)[1], "Restored"]["worse"].startswith("PSNR SSIM")
+
+
+def test_recipe_and_plots_are_in_the_zip(
+    comparison: tuple[Recipe, list[Row], zipfile.ZipFile], swept: tuple[Recipe, list[Point], zipfile.ZipFile]
+) -> None:
+    for recipe, _, archive in (comparison, swept):
+        assert Recipe.from_json(archive.read("recipe.json").decode()) == recipe
+        assert picture(archive, "plot.png").shape[0] > 300
+        drawn = ElementTree.fromstring(archive.read("plot.svg"))
+        assert drawn.tag.endswith("svg")
+    assert "Old phone" in comparison[2].read("plot.svg").decode()
+    assert "Motion blur length" in swept[2].read("plot.svg").decode()
+
+
+def test_the_corners_of_a_sweep_are_in_the_zip(swept: tuple[Recipe, list[Point], zipfile.ZipFile]) -> None:
+    _, points, archive = swept
+    expected = degrade_image(FACE, PLAN.settings(1, 1), 3)
+    np.testing.assert_array_equal(picture(archive, "noise_20_motion_length_9.5/degraded.png"), expected)
+    np.testing.assert_array_equal(picture(archive, "noise_20_motion_length_9.5/restored.png"), points[3].restored)
+    assert len([name for name in archive.namelist() if name.endswith("restored.png")]) == 4
+
+
+def test_the_same_recipe_gives_the_same_bytes(
+    comparison: tuple[Recipe, list[Row], zipfile.ZipFile], restorer: Restorer
+) -> None:
+    recipe, rows, _ = comparison
+    again = list(compare(FACE, recipe.cases, recipe.seed, restorer, load_identity()))
+    assert comparison_bundle(recipe, FACE, again) == comparison_bundle(recipe, FACE, rows)
+
+
+def test_the_code_of_a_comparison_prints_its_numbers(
+    comparison: tuple[Recipe, list[Row], zipfile.ZipFile], tmp_path: Path
+) -> None:
+    archive = comparison[2]
+    close(printed(archive.read("recipe.py"), tmp_path), archive.read("metrics.csv").decode())
+
+
+def test_the_code_of_a_sweep_prints_its_numbers(
+    swept: tuple[Recipe, list[Point], zipfile.ZipFile], tmp_path: Path
+) -> None:
+    archive = swept[2]
+    close(printed(archive.read("recipe.py"), tmp_path), archive.read("metrics.csv").decode())
+
+
+def test_the_code_for_an_own_picture_names_its_place(restorer: Restorer, tmp_path: Path) -> None:
+    path = tmp_path / OWN_FACE
+    PIL.Image.fromarray(FACE[40:440, 20:480]).save(path)
+    face, _ = read_face(str(path))
+    recipe = Recipe(
+        view="test", face="", picture=picture_id(face), seed=1, model=restorer.fingerprint,
+        cases={"Custom": Degradation(noise=15)},
+    )  # fmt: skip
+    code = to_python(recipe)
+    assert code.count(OWN_FACE) == 1
+    expected = comparison_bundle(recipe, face, list(compare(face, recipe.cases, 1, restorer, load_identity())))
+    table = zipfile.ZipFile(io.BytesIO(expected)).read("metrics.csv").decode()
+    close(printed(code.replace(OWN_FACE, str(path)), tmp_path), table)
+
+
+def test_a_curve_has_code_too() -> None:
+    curve = Recipe(
+        view="sweep", face="grace_hopper", picture="0" * 12, seed=0, model="0" * 12,
+        plan=Sweep(Degradation(), Axis("jpeg", (10, 50, 90))),
+    )  # fmt: skip
+    compile(to_python(curve), "recipe.py", "exec")
+    assert "y=None" in to_python(curve)

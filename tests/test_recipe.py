@@ -1,0 +1,105 @@
+"""A recipe survives the way through a link, and nothing else gets in."""
+
+import base64
+import json
+import string
+import zlib
+
+import numpy as np
+import pytest
+from tiny import EXAMPLES
+
+from restoration import Degradation, InputError, read_image
+from restoration.protocols import PRESETS
+from restoration.recipe import Recipe, picture_id
+from restoration.sweep import Axis, Sweep
+
+FACE = read_image(EXAMPLES / "eileen_collins.png")
+COMMON = {"face": "eileen_collins", "picture": picture_id(FACE), "seed": 7, "model": "0123456789ab"}
+RECIPES = {
+    "test": Recipe(view="test", cases={"Old phone": PRESETS["old_phone"].draw(0)}, **COMMON),
+    "compare": Recipe(view="compare", cases={p.label: p.draw(7) for p in PRESETS.values()}, **COMMON),
+    "map": Recipe(
+        view="sweep",
+        plan=Sweep(Degradation(jpeg=70), Axis.spaced("noise", 0, 40, 8), Axis.spaced("motion_length", 0, 30, 6)),
+        **COMMON,
+    ),
+    "curve": Recipe(view="sweep", plan=Sweep(Degradation(), Axis("jpeg", (10, 50, 90))), **{**COMMON, "face": ""}),
+}
+
+
+def token_of(text: str) -> str:
+    return base64.urlsafe_b64encode(zlib.compress(text.encode())).decode().rstrip("=")
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_survives_json_and_link(name: str) -> None:
+    recipe = RECIPES[name]
+    assert Recipe.from_json(recipe.to_json()) == recipe
+    token = recipe.to_token()
+    assert Recipe.from_token(token) == recipe
+    assert set(token) <= set(string.ascii_letters + string.digits + "-_")  # nothing that a link would escape
+
+
+def test_links_are_short() -> None:
+    assert len(RECIPES["test"].to_token()) < 250
+    assert len(RECIPES["compare"].to_token()) < 900
+    assert len(RECIPES["map"].to_token()) < 300
+
+
+def test_a_recipe_holds_no_picture() -> None:
+    for recipe in RECIPES.values():
+        assert set(json.loads(recipe.to_json())) <= {
+            "version", "view", "face", "picture", "seed", "model", "cases", "base", "axes",
+        }  # fmt: skip
+        assert len(recipe.picture) == 12
+
+
+BROKEN = {
+    "nothing": "",
+    "not base64": "%%%%",
+    "not compressed": base64.urlsafe_b64encode(b"hello").decode(),
+    "cut short": RECIPES["map"].to_token()[:-8],
+    "not json": token_of("{"),
+    "not an object": token_of("[1]"),
+    "not text": base64.urlsafe_b64encode(zlib.compress(b"\xff\xfe")).decode(),
+    "an unknown field": token_of(json.dumps({**json.loads(RECIPES["test"].to_json()), "x": 1})),
+    "no cases": token_of(json.dumps({**json.loads(RECIPES["test"].to_json()), "cases": {}})),
+    "cases of another kind": token_of(json.dumps({**json.loads(RECIPES["test"].to_json()), "cases": [1]})),
+    "another view": token_of(json.dumps({**json.loads(RECIPES["test"].to_json()), "view": "admin"})),
+    "a long face": token_of(json.dumps({**json.loads(RECIPES["test"].to_json()), "face": "x" * 100})),
+    "too long": "a" * 10_000,
+    "a bomb": token_of("[" * 1_000_000),
+    "deep": token_of("[" * 15_000),
+    "three axes": token_of(
+        json.dumps({**json.loads(RECIPES["map"].to_json()), "axes": {n: [1, 2] for n in ("noise", "jpeg", "x")}})
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_damaged_link_is_refused_in_words(name: str) -> None:
+    with pytest.raises(InputError, match=r"recipe is damaged|Sweep one of"):
+        Recipe.from_token(BROKEN[name])
+
+
+def test_values_are_checked_as_everywhere() -> None:
+    fields = json.loads(RECIPES["test"].to_json())
+    for change, message in (
+        ({"seed": -1}, "seed"),
+        ({"cases": {"x": {"noise": 1e9}}}, "noise"),
+        ({"cases": {"x": {"hair": 1}}}, "Unknown setting hair"),
+        ({"version": 2}, "another version"),
+    ):
+        with pytest.raises(InputError, match=message):
+            Recipe.from_json(json.dumps({**fields, **change}))
+
+
+def test_another_picture_or_other_weights_are_noticed() -> None:
+    recipe = RECIPES["test"]
+    assert recipe.check(FACE, "0123456789ab") == []
+    other = FACE.copy()
+    other[100, 100, 0] ^= 1
+    assert len(recipe.check(other, "0123456789ab")) == 1
+    assert "ba9876543210" in recipe.check(FACE, "ba9876543210")[0]
+    assert picture_id(np.ascontiguousarray(FACE[:256])) != picture_id(np.ascontiguousarray(FACE[:, :256]))
