@@ -44,19 +44,24 @@ class Restorer:
         self._model = weights.model.to(device).to(memory_format=torch.channels_last)
 
     @classmethod
-    def from_pretrained(cls, source: str | Path | None = None, *, device: str = "cpu") -> Restorer:
+    def from_pretrained(
+        cls, source: str | Path | None = None, *, revision: str | None = None, device: str = "cpu"
+    ) -> Restorer:
         """Load weights.
 
         Args:
-            source: a folder of weights or the name of an embedded set; None is the embedded default. No
-                network connection is used.
+            source: a folder of weights, a model on the Hub (``owner/name`` or ``owner/name@revision``), or the name
+                of an embedded set; None is the embedded default. Only a model of the Hub that is not in its client's
+                cache yet needs a network connection.
+            revision: branch, tag or commit of a model on the Hub.
             device: "cpu", "cuda", "cuda:1", "mps" …, or "auto" for the first GPU, else the CPU.
 
         Raises:
             WeightsError: the weights are missing, damaged or do not fit.
+            HubUnreachable: the same, but another time may help.
             InputError: a device that this machine does not have.
         """
-        return cls(load_weights(source), select_device(device))
+        return cls(load_weights(source, revision=revision), select_device(device))
 
     @torch.inference_mode()
     def restore_aligned(self, image: Image) -> Image:
@@ -121,12 +126,15 @@ class Restorer:
 
     @property
     def info(self) -> dict[str, Any]:
-        """What is loaded: name, licence, source, parameters, device, network, trained ranges, training facts."""
+        """What is loaded: name, licence, source, the Hub's commit, what to know about that choice, parameters,
+        device, network, trained ranges, training facts."""
         training = self._weights.training
         return {
             "name": training["name"],
             "license": training["license"],
             "source": self._weights.source,
+            "revision": self._weights.commit,
+            "notice": self._weights.notice,
             "parameters": self._weights.model.parameter_count(),
             "device": str(self._device),
             "torch": torch.__version__,

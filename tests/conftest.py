@@ -1,10 +1,13 @@
 """What all tests share: tiny weights, the example faces, and a run that must not skip anything says so at its end."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
+import huggingface_hub.constants
 import pytest
 import torch
+from hub_server import Hub, serving
 from tiny import EXAMPLES, FACTS, SMALL
 
 from restoration.hub import save_weights
@@ -52,3 +55,31 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     save_weights(folder, UNet(SMALL), FACTS)
     return folder
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """An empty Hub on the loopback interface, and this process's client (nobody logged in, an empty cache) set to it.
+
+    Large files go the documented way over HTTP: what ``hf_xet`` speaks with its storage is not documented.
+    """
+    with serving() as server:
+        constants = {
+            "ENDPOINT": server.endpoint,
+            "HUGGINGFACE_CO_URL_TEMPLATE": server.endpoint + "/{repo_id}/resolve/{revision}/{filename}",
+            "HF_HUB_CACHE": str(tmp_path / "hf" / "hub"),
+            "HF_TOKEN_PATH": str(tmp_path / "hf" / "token"),
+            "HF_HUB_DISABLE_XET": True,
+            "HF_HUB_OFFLINE": False,
+        }
+        for name, value in constants.items():
+            monkeypatch.setattr(huggingface_hub.constants, name, value)
+        monkeypatch.delenv("HF_TOKEN", raising=False)
+        yield server
+
+
+@pytest.fixture
+def hub_environment(hub: Hub, tmp_path: Path) -> dict[str, str]:
+    """The same for other processes: their environment."""
+    own = {"HF_ENDPOINT": hub.endpoint, "HF_HOME": str(tmp_path / "hf"), "HF_HUB_DISABLE_XET": "1"}
+    return {**{key: value for key, value in os.environ.items() if not key.startswith("HF_")}, **own}

@@ -27,8 +27,6 @@ from torch import Tensor
 from restoration.images import InputError
 from restoration.model import UNet, UNetConfig
 
-EMBEDDED = Path(__file__).parents[1] / "weights"
-DEFAULT = "default"
 WEIGHTS, CONFIG, GOLDEN, TRAINING = "model.safetensors", "config.json", "golden.safetensors", "training.json"
 # float16 weights, float32 arithmetic: processors differ in the last bits only; 1/255 is one grey level.
 GOLDEN_TOLERANCE = 0.5 / 255
@@ -40,11 +38,23 @@ class WeightsError(InputError):
 
 @dataclass(frozen=True)
 class Weights:
-    """A network that passed every check of the loader, and what is known about it."""
+    """A network that passed every check of the loader, and what is known about it.
+
+    Args:
+        model: in evaluation mode, float32, on the CPU.
+        training: the facts in ``training.json``.
+        source: where it came from, for people.
+        hub_model: ``owner/name`` or ``owner/name@revision`` as it was asked for; None where the Hub is not the source.
+        commit: of the Hub, 40 hexadecimal digits; None elsewhere.
+        notice: what a person has to know about this choice of weights; None where it is what was asked for.
+    """
 
     model: UNet
     training: dict[str, Any]
     source: str
+    hub_model: str | None = None
+    commit: str | None = None
+    notice: str | None = None
 
 
 def golden_input(size: int = 64) -> Tensor:
@@ -85,27 +95,16 @@ def save_weights(folder: Path, model: UNet, training: dict[str, Any]) -> None:
         os.replace(folder / f"{name}.partial", folder / name)
 
 
-def load_weights(source: str | Path | None = None) -> Weights:
-    """Load a set of weights and check it.
+def read_weights(folder: Path, source: str) -> Weights:
+    """Read a set of weights and check it. No network connection is used.
 
     Args:
-        source: a folder, or the name of an embedded set; None is the embedded default. No network is used.
-
-    Returns:
-        The network in evaluation mode, float32, on the CPU.
+        folder: of the set; other files in it are ignored.
+        source: how people call it; passed on.
 
     Raises:
-        WeightsError: not there, incomplete, damaged, of another shape, or its golden output differs.
+        WeightsError: incomplete, damaged, of another shape, or its golden output differs.
     """
-    name = str(source if source is not None else DEFAULT)
-    folder = EMBEDDED / name if (EMBEDDED / name).is_dir() and "/" not in name else Path(name)
-    if not folder.is_dir():
-        known = (
-            ", ".join(sorted(path.name for path in EMBEDDED.iterdir() if path.is_dir()))
-            if EMBEDDED.is_dir()
-            else "none"
-        )
-        raise WeightsError(f"There are no weights at {name!r}. Give a folder, or one of the embedded sets: {known}.")
     fields = _read_json(folder / CONFIG)
     try:
         config = UNetConfig.from_dict(fields)
@@ -125,9 +124,7 @@ def load_weights(source: str | Path | None = None) -> Weights:
         deviation = float((model(golden["input"]) - golden["output"]).abs().max())
     if not deviation <= GOLDEN_TOLERANCE:  # also catches NaN
         raise WeightsError(f"The weights in {folder} are damaged: their golden output is off by {deviation:.3g}.")
-    return Weights(
-        model.requires_grad_(False), training, str(folder) if folder.parent != EMBEDDED else f"embedded: {name}"
-    )
+    return Weights(model.requires_grad_(False), training, source)
 
 
 def _read_json(path: Path) -> dict[str, Any]:

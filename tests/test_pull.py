@@ -1,0 +1,307 @@
+"""Weights from the Hub, by the real client: what is fetched, what is refused, and how long anything may take."""
+
+import hashlib
+import json
+import os
+import pickle
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import huggingface_hub.constants
+import pytest
+import torch
+from hub_server import READER, Blob, Hub, claiming, stalled, status, truncated
+from tiny import FACTS, SMALL
+
+from restoration.hub import CONFIG, GOLDEN, WEIGHTS, HubModel, HubUnreachable, WeightsError, pull, save_weights
+from restoration.hub import load_weights as load
+from restoration.hub.pull import CHECKSUMS, FILES, newest_commit
+from restoration.model import UNet
+
+REPO = "someone/faces"
+ROOT = Path(__file__).parents[1]
+
+
+def model_files(folder: Path, seed: int = 0) -> dict[str, bytes]:
+    """What a complete model on the Hub holds; every seed gives another network."""
+    torch.manual_seed(seed)
+    save_weights(folder, UNet(SMALL), {**FACTS, "seed": seed})
+    files = {path.name: path.read_bytes() for path in folder.iterdir()}
+    return with_sums(files)
+
+
+def with_sums(files: dict[str, bytes]) -> dict[str, bytes]:
+    """The list of checksums as ``sha256sum`` writes it."""
+    rows = [f"{hashlib.sha256(data).hexdigest()}  {name}\n" for name, data in files.items() if name != CHECKSUMS]
+    return {**files, CHECKSUMS: "".join(rows).encode()}
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    return model_files(tmp_path_factory.mktemp("first") / "weights")
+
+
+@pytest.fixture(scope="module")
+def newer(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    return model_files(tmp_path_factory.mktemp("second") / "weights", seed=1)
+
+
+def cache() -> Path:
+    return Path(huggingface_hub.constants.HF_HUB_CACHE)
+
+
+def test_a_pull_brings_the_same_bytes_and_names_the_commit(hub: Hub, files: dict[str, bytes]) -> None:
+    commit = hub.add(REPO, {**files, "README.md": b"hello", "extra.bin": bytes(100)})
+    weights = load(REPO)
+    assert (weights.source, weights.hub_model, weights.commit) == (f"Hub: {REPO}", REPO, commit)
+    folder = pull(HubModel(REPO))
+    assert folder.name == commit
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == files  # and nothing else
+    assert not hub.asked("README|extra")
+    assert not hub.tokens_elsewhere
+
+
+def test_the_cache_is_used_without_a_connection(hub: Hub, files: dict[str, bytes], monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    commit = hub.add(REPO, files)
+    with monkeypatch.context() as patch:
+        patch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+        with pytest.raises(HubUnreachable, match="HF_HUB_OFFLINE"):
+            load(REPO)
+    load(REPO)
+    hub.requests.clear()
+    assert load(REPO).commit == commit
+    assert load(REPO, revision=commit).commit == commit
+    assert not hub.requests
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    assert load(REPO).commit == commit
+
+
+def test_a_local_folder_comes_before_the_hub(hub: Hub, files, newer, tmp_path: Path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    hub.add(REPO, files)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / REPO).mkdir(parents=True)
+    for name, data in newer.items():
+        (tmp_path / REPO / name).write_bytes(data)
+    assert load(REPO).training["seed"] == 1
+    assert not hub.requests
+    with pytest.raises(WeightsError, match="revisions"):
+        load(REPO, revision="v1")
+
+
+def test_a_pinned_revision_stays_when_main_moves_on(hub: Hub, files, newer) -> None:  # type: ignore[no-untyped-def]
+    first = hub.add(REPO, files)
+    hub.model(REPO).tags["v1"] = first
+    assert load(REPO).commit == first
+    second = hub.add(REPO, newer)
+    for pinned in (f"{REPO}@{first}", f"{REPO}@v1"):
+        weights = load(pinned)
+        assert (weights.commit, weights.training["seed"]) == (first, 0)
+    assert load(REPO, revision=second).training["seed"] == 1
+    assert load(REPO).commit == first  # what was in use is not swapped
+    assert newest_commit(HubModel(REPO)) == second
+    assert pull(HubModel(REPO)).name == second  # on request alone
+    assert load(REPO).training["seed"] == 1
+    assert load(f"{REPO}@v1").training["seed"] == 0
+    with pytest.raises(WeightsError, match="contradict"):
+        load(f"{REPO}@v1", revision="v2")
+
+
+def test_private_models_need_a_token_which_stays_with_the_hub(hub: Hub, files, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    hub.add(REPO, files, private=True)
+    with pytest.raises(WeightsError, match="HF_TOKEN") as caught:
+        load(REPO)
+    assert not isinstance(caught.value, HubUnreachable)
+    monkeypatch.setenv("HF_TOKEN", "hf_wrong")
+    with pytest.raises(WeightsError, match="token") as caught:
+        load(REPO)
+    assert "hf_wrong" not in str(caught.value)
+    monkeypatch.setenv("HF_TOKEN", READER)
+    load(REPO)
+    assert not hub.tokens_elsewhere  # the storage host never saw it
+
+
+def test_what_is_not_there_is_named(hub: Hub, files) -> None:  # type: ignore[no-untyped-def]
+    hub.add(REPO, files)
+    with pytest.raises(WeightsError, match="no such model"):
+        load("someone/nothing")
+    with pytest.raises(WeightsError, match="no revision 'v9'"):
+        load(f"{REPO}@v9")
+    hub.fail(r"GET /api/models", status(403))
+    with pytest.raises(WeightsError, match="access"):
+        load(REPO)
+
+
+class Evil:
+    def __reduce__(self):  # type: ignore[no-untyped-def]
+        return (os.system, ("touch /tmp/restoration_was_here",))
+
+
+def test_a_pickle_is_never_fetched(hub: Hub, files) -> None:  # type: ignore[no-untyped-def]
+    evil = pickle.dumps(Evil())
+    hub.add(REPO, {CONFIG: files[CONFIG], "pytorch_model.bin": evil, "model.pt": evil})
+    with pytest.raises(WeightsError, match="Pickles are never opened"):
+        load(REPO)
+    hub.add(REPO, with_sums({**files, WEIGHTS: evil, "pytorch_model.bin": evil}))
+    with pytest.raises(WeightsError, match="not a safetensors file"):
+        load(REPO)
+    assert not hub.asked("pytorch_model|model.pt")
+    assert not Path("/tmp/restoration_was_here").exists()
+
+
+def test_names_that_climb_out_of_the_cache_are_refused(hub: Hub, files, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    hub.add(REPO, {**files, "../../../evil.txt": b"evil", "/evil.txt": b"evil"})
+    load(REPO)
+    assert not [path for path in tmp_path.rglob("*") if "evil" in path.name]
+    assert not hub.asked("evil")
+    for wrong in ("../../evil", "a/../../evil", "/etc/passwd", "-x", "", "a b", "a\n"):
+        with pytest.raises(WeightsError):
+            load(f"{REPO}@{wrong}")
+        with pytest.raises(WeightsError, match="not a revision"):
+            HubModel(REPO, wrong)
+    for no_model in ("../evil", "someone/../evil", "a/b/c", "/evil", "./a/b", "someone/", "a--b/c"):
+        assert HubModel.parse(no_model) is None
+        with pytest.raises(WeightsError, match="no weights"):
+            load(no_model)
+
+
+def test_ten_gigabytes_are_refused_before_and_while_they_come(hub: Hub, files, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    commit = hub.add(REPO, files)
+
+    class Large(bytes):
+        def __len__(self) -> int:
+            return 10_000_000_000
+
+    blobs = hub.model(REPO).commits[commit]
+    small = blobs[WEIGHTS]
+    blobs[WEIGHTS] = Blob(Large(small.content), True)
+    with pytest.raises(WeightsError, match="10,000,000,000 bytes"):
+        load(REPO)
+    assert not hub.asked("storage")
+    blobs[WEIGHTS] = small
+    hub.fail(r"GET /.*/resolve/.*config.json", claiming(10_000_000_000))  # its header was right a moment before
+    with pytest.raises(WeightsError, match="10,000,000,000 bytes"):
+        load(REPO)
+    monkeypatch.setitem(FILES, GOLDEN, len(files[GOLDEN]) - 1)
+    with pytest.raises(WeightsError, match=f"{GOLDEN}.*bytes"):
+        load(REPO)
+    assert sum(path.stat().st_size for path in cache().rglob("*") if path.is_file()) < 1_000_000
+
+
+def test_a_truncated_download_is_never_loaded(hub: Hub, files) -> None:  # type: ignore[no-untyped-def]
+    hub.add(REPO, files)
+    hub.fail("GET /storage/", truncated(1000))
+    with pytest.raises(HubUnreachable):
+        load(REPO)
+    hub.faults.clear()
+    assert load(REPO).training["seed"] == 0
+    assert not list(cache().rglob("*.incomplete"))
+
+
+def test_a_download_that_breaks_off_once_goes_on_where_it_stopped(hub: Hub, files) -> None:  # type: ignore[no-untyped-def]
+    hub.add(REPO, files)
+    hub.fail("GET /storage/" + hashlib.sha256(files[WEIGHTS]).hexdigest(), truncated(1000), times=1)
+    assert load(REPO).training["seed"] == 0
+    assert len(hub.asked("GET /storage/" + hashlib.sha256(files[WEIGHTS]).hexdigest())) == 2
+
+
+def test_wrong_checksums_are_refused_and_a_damaged_cache_is_mended(hub: Hub, files, newer) -> None:  # type: ignore[no-untyped-def]
+    hub.add(REPO, {**files, GOLDEN: newer[GOLDEN]})  # the list of checksums is another's
+    with pytest.raises(WeightsError, match=f"checksum of .*{GOLDEN}"):
+        load(REPO)
+    hub.add(REPO, {**files, CHECKSUMS: b"nonsense\n"})
+    with pytest.raises(WeightsError, match="not a list of checksums"):
+        load(REPO)
+    commit = hub.add(REPO, files)
+    assert load(REPO).commit == commit
+    blob = (pull(HubModel(REPO)) / WEIGHTS).resolve()
+    blob.write_bytes(blob.read_bytes()[:-8] + bytes(8))
+    assert load(REPO).commit == commit
+    assert blob.read_bytes() == files[WEIGHTS]
+
+
+@pytest.mark.parametrize("code", [429, 500, 503])
+def test_a_hub_in_trouble_is_unreachable(hub: Hub, files, code: int) -> None:  # type: ignore[no-untyped-def]
+    hub.add(REPO, files)
+    hub.fail("GET /api", status(code))
+    with pytest.raises(HubUnreachable, match=str(code)):
+        load(REPO)
+
+
+def test_a_passing_fault_in_the_middle_costs_a_retry_alone(hub: Hub, files) -> None:  # type: ignore[no-untyped-def]
+    hub.add(REPO, files)
+    hub.fail("HEAD /.*model.safetensors", status(503), times=1)
+    hub.fail("GET /storage", status(429, Retry_After="0"), times=1)
+    load(REPO)
+
+
+def test_something_else_in_the_hubs_place_is_unreachable(hub: Hub, files) -> None:  # type: ignore[no-untyped-def]
+    hub.fail("GET /api", lambda handler: handler.send(200, b"<html>Please log in to this hotel's network</html>"))
+    with pytest.raises(HubUnreachable):
+        load(REPO)
+
+
+def test_silence_is_given_up_in_a_few_seconds(hub: Hub, files) -> None:  # type: ignore[no-untyped-def]
+    hub.add(REPO, files)
+    hub.fail("GET /api", stalled())
+    begun = time.monotonic()
+    with pytest.raises(HubUnreachable, match="Try again"):
+        load(REPO)
+    assert time.monotonic() - begun < 6
+
+
+def test_nobody_at_the_address_is_noticed_at_once(hub: Hub, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        nobody = f"http://127.0.0.1:{free.getsockname()[1]}"
+    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", nobody)
+    begun = time.monotonic()
+    with pytest.raises(HubUnreachable, match="could not be reached"):
+        load(REPO)
+    assert time.monotonic() - begun < 3  # the client alone retries for 23 s
+
+
+def test_four_processes_at_once_leave_one_good_copy(hub: Hub, files, hub_environment: dict[str, str]) -> None:  # type: ignore[no-untyped-def]
+    commit = hub.add(REPO, files)
+    code = f"from restoration.hub import load_weights as l; print(l({REPO!r}).commit)"
+    runs = [
+        subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, env=hub_environment, stdout=subprocess.PIPE, text=True)
+        for _ in range(4)
+    ]
+    assert [run.communicate(timeout=300)[0].strip() for run in runs] == [commit] * 4
+    folder = cache() / f"models--{REPO.replace('/', '--')}"
+    assert {path.name: path.read_bytes() for path in (folder / "snapshots" / commit).iterdir()} == files
+    assert len(list((folder / "blobs").iterdir())) == len(files)
+    assert (folder / "refs" / "main").read_text() == commit
+    assert {path.name for path in folder.iterdir()} <= {"blobs", "refs", "snapshots"}
+
+
+def test_a_kill_in_the_middle_leaves_the_old_weights_in_use(hub: Hub, files, newer, hub_environment) -> None:  # type: ignore[no-untyped-def]
+    old = hub.add(REPO, files)
+    load(REPO)
+    hub.add(REPO, newer)
+    begun = threading.Event()
+    hub.fail("GET /storage/" + hashlib.sha256(newer[WEIGHTS]).hexdigest(), stalled(begun, 5))
+    code = f"from restoration.hub import *; pull(HubModel({REPO!r}))"
+    process = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, env=hub_environment)
+    assert begun.wait(200)
+    process.kill()
+    process.wait()
+    hub.requests.clear()
+    assert load(REPO).commit == old
+    assert not hub.requests
+
+
+def test_a_set_of_another_shape_is_refused(hub: Hub, files) -> None:  # type: ignore[no-untyped-def]
+    other = {**json.loads(files[CONFIG]), "widths": [8, 12, 20]}
+    hub.add(REPO, with_sums({**files, CONFIG: json.dumps(other).encode()}))
+    with pytest.raises(WeightsError, match="shape"):
+        load(REPO)
+    shutil.rmtree(cache())
+    hub.add(REPO, with_sums({**files, CONFIG: json.dumps({**other, "code": "evil"}).encode()}))
+    with pytest.raises(WeightsError, match="code"):
+        load(REPO)
