@@ -6,17 +6,20 @@ errors are raised.
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from examples.make_examples import PORTRAITS
 from restoration import Restorer
 from restoration.alignment import enlargement
+from restoration.hub import UpdateWatch, WeightsError, load_configured
 from restoration.identity import load_identity
 from restoration.page.assets import CSS
 from restoration.page.examples import FACES, enlargement_note
 from restoration.page.layout import build_page
 from restoration.page.parts import Site
 from restoration.page.theme import THEME
+from restoration.pipeline import select_device
 
 HERE = Path(__file__).parent
 MAX_UPLOAD = "30mb"
@@ -25,9 +28,18 @@ EXAMPLES_HTML = enlargement_note({portrait.name: enlargement(portrait.landmarks)
 
 
 def main() -> None:
-    """Load everything once, then serve. GRADIO_SERVER_NAME and GRADIO_SERVER_PORT are Gradio's own."""
+    """Load everything once, then serve. GRADIO_SERVER_NAME and GRADIO_SERVER_PORT are Gradio's own.
+
+    RESTORATION_MODEL names other weights than the embedded ones: a folder, or owner/name[@revision] on the Hub.
+    """
     faces = {face: str(HERE / "examples" / f"{face}.png") for face in FACES}
-    page = build_page(Site(Restorer.from_pretrained(), load_identity(), faces, EXAMPLES_HTML), FILES_EXPIRE)
+    try:
+        weights = load_configured()
+    except WeightsError as error:
+        sys.exit(f"app.py: {error}")
+    news = UpdateWatch(weights).sentence if weights.commit else None
+    site = Site(Restorer(weights, select_device("auto")), load_identity(), faces, EXAMPLES_HTML, news)
+    page = build_page(site, FILES_EXPIRE)
     page.queue(max_size=64).launch(
         theme=THEME, css=CSS, footer_links=["api"], run_history=False, max_file_size=MAX_UPLOAD, ssr_mode=False,
         enable_monitoring=False, allowed_paths=list(faces.values()),

@@ -1,4 +1,4 @@
-"""The command line: ``python -m restoration info`` and ``benchmark``."""
+"""The command line: ``python -m restoration info``, ``benchmark`` and ``pull``."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ import torch
 
 from restoration import InputError, Restorer, __version__
 from restoration.benchmark import benchmark
+from restoration.hub import WeightsError, find_update, load_configured, load_weights
+from restoration.hub.commands import add_hub_commands
+from restoration.pipeline import select_device
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -24,13 +27,13 @@ def main(arguments: list[str] | None = None) -> int:
     speed.add_argument("--threads", type=int, default=2, help="of the network (%(default)s)")
     speed.add_argument("--device", default="cpu", help="of the network (%(default)s)")
     for command in (info, speed):
-        command.add_argument("--weights", help="a folder of weights or the name of an embedded set")
+        command.add_argument("--weights", help="a folder, owner/name[@revision] on the Hub, or an embedded set")
+    info.set_defaults(run=_print_info)
+    speed.set_defaults(run=_print_benchmark)
+    add_hub_commands(commands)
     options = parser.parse_args(arguments)
     try:
-        if options.command == "benchmark":
-            _print_benchmark(options)
-        else:
-            _print_info(options)
+        options.run(options)
     except InputError as error:
         print(f"restoration: {error}", file=sys.stderr)
         return 2
@@ -47,11 +50,21 @@ def _print_benchmark(options: argparse.Namespace) -> None:
 
 
 def _print_info(options: argparse.Namespace) -> None:
-    weights = Restorer.from_pretrained(options.weights).info
+    weights = load_weights(options.weights) if options.weights else load_configured()
+    try:
+        update = find_update(weights)
+    except WeightsError as error:
+        update = f"Not known: {error}"
     devices = ["cpu", *(f"cuda:{i} ({torch.cuda.get_device_name(i)})" for i in range(torch.cuda.device_count()))]
     if torch.backends.mps.is_available():
         devices.append("mps")
-    facts = {"version": __version__, "python": platform.python_version(), "devices": devices, "weights": weights}
+    facts = {
+        "version": __version__,
+        "python": platform.python_version(),
+        "devices": devices,
+        "weights": Restorer(weights, select_device("cpu")).info,
+        "update": update,
+    }
     print(json.dumps(facts, indent=2))
 
 

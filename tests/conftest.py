@@ -8,7 +8,7 @@ import huggingface_hub.constants
 import pytest
 import torch
 from hub_server import Hub, serving
-from tiny import EXAMPLES, FACTS, SMALL
+from tiny import EXAMPLES, FACTS, SMALL, Files, published
 
 from restoration.hub import save_weights
 from restoration.model import UNet
@@ -55,6 +55,18 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     save_weights(folder, UNet(SMALL), FACTS)
     return folder
+
+
+@pytest.fixture(scope="session")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
+    """A model as it is published. Not to be modified."""
+    return published(tmp_path_factory.mktemp("published") / "first", 0)
+
+
+@pytest.fixture(scope="session")
+def newer(tmp_path_factory: pytest.TempPathFactory) -> Files:
+    """Another one. Not to be modified."""
+    return published(tmp_path_factory.mktemp("published") / "second", 1)
 
 
 @pytest.fixture

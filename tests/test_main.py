@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny import EXAMPLES
+from hub_server import Hub, status
+from tiny import EXAMPLES, REPO, Files
 
 from restoration.__main__ import main
 
@@ -20,6 +21,31 @@ def test_info_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert "cpu" in facts["devices"]
     assert main(["info", "--weights", "/nowhere"]) == 2
     assert "no weights" in capsys.readouterr().err
+
+
+def test_info_and_pull_tell_what_the_hub_has(
+    hub: Hub, files: Files, newer: Files, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = hub.add(REPO, files)
+    assert main(["info", "--weights", REPO]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert (facts["weights"]["source"], facts["weights"]["revision"]) == (f"Hub: {REPO}", first)
+    assert facts["update"] is None
+    second = hub.add(REPO, newer)
+    assert main(["info", "--weights", REPO]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["weights"]["revision"] == first
+    assert second in facts["update"]
+    assert main(["pull", REPO]) == 0
+    assert json.loads(capsys.readouterr().out)["revision"] == second
+    hub.fail("GET /api", status(503))
+    assert main(["info", "--weights", REPO]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["weights"]["revision"] == second
+    assert "could not be reached" in facts["update"]
+    assert main(["pull", REPO]) == 2
+    assert main(["pull", "nonsense"]) == 2
+    assert "owner/name" in capsys.readouterr().err
 
 
 def test_info_runs_as_a_module_without_network_or_display(tmp_path: Path) -> None:

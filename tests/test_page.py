@@ -168,6 +168,19 @@ def test_the_footer_names_weights_and_licence(tiny_weights: Path) -> None:
     assert info["name"] in text
     assert MARKUP not in footer({**info, "name": MARKUP, "license": MARKUP, "device": MARKUP})
     assert "12.3 M parameters" in footer({**info, "parameters": 12_345_678})
+    assert "a folder of this machine" in text
+    assert str(tiny_weights) not in text  # visitors need not know the server's folders
+
+
+def test_the_footer_says_where_weights_come_from_and_what_to_know_about_it(tiny_weights: Path) -> None:
+    info = Restorer.from_pretrained(tiny_weights).info
+    assert "embedded: default" in footer({**info, "source": "embedded: default"})
+    told = footer(
+        {**info, "source": "Hub: a/b@v1", "revision": "0123456789abcdef", "notice": f"Hub gone {MARKUP}"}, "v2 & on"
+    )
+    assert "Hub: a/b@v1, revision 0123456789ab" in told
+    assert "Hub gone &lt;b" in told
+    assert "<p>v2 &amp; on</p>" in told
 
 
 # ---- settings ----------------------------------------------------------------------------------

@@ -14,48 +14,21 @@ from pathlib import Path
 
 import huggingface_hub.constants
 import pytest
-import torch
 from hub_server import READER, Blob, Hub, claiming, stalled, status, truncated
-from tiny import FACTS, SMALL
+from tiny import REPO, Files, with_sums
 
-from restoration.hub import CONFIG, GOLDEN, WEIGHTS, HubModel, HubUnreachable, WeightsError, pull, save_weights
+from restoration.hub import CONFIG, GOLDEN, WEIGHTS, HubModel, HubUnreachable, WeightsError, pull
 from restoration.hub import load_weights as load
 from restoration.hub.pull import CHECKSUMS, FILES, newest_commit
-from restoration.model import UNet
 
-REPO = "someone/faces"
 ROOT = Path(__file__).parents[1]
-
-
-def model_files(folder: Path, seed: int = 0) -> dict[str, bytes]:
-    """What a complete model on the Hub holds; every seed gives another network."""
-    torch.manual_seed(seed)
-    save_weights(folder, UNet(SMALL), {**FACTS, "seed": seed})
-    files = {path.name: path.read_bytes() for path in folder.iterdir()}
-    return with_sums(files)
-
-
-def with_sums(files: dict[str, bytes]) -> dict[str, bytes]:
-    """The list of checksums as ``sha256sum`` writes it."""
-    rows = [f"{hashlib.sha256(data).hexdigest()}  {name}\n" for name, data in files.items() if name != CHECKSUMS]
-    return {**files, CHECKSUMS: "".join(rows).encode()}
-
-
-@pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    return model_files(tmp_path_factory.mktemp("first") / "weights")
-
-
-@pytest.fixture(scope="module")
-def newer(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    return model_files(tmp_path_factory.mktemp("second") / "weights", seed=1)
 
 
 def cache() -> Path:
     return Path(huggingface_hub.constants.HF_HUB_CACHE)
 
 
-def test_a_pull_brings_the_same_bytes_and_names_the_commit(hub: Hub, files: dict[str, bytes]) -> None:
+def test_a_pull_brings_the_same_bytes_and_names_the_commit(hub: Hub, files: Files) -> None:
     commit = hub.add(REPO, {**files, "README.md": b"hello", "extra.bin": bytes(100)})
     weights = load(REPO)
     assert (weights.source, weights.hub_model, weights.commit) == (f"Hub: {REPO}", REPO, commit)
@@ -66,7 +39,7 @@ def test_a_pull_brings_the_same_bytes_and_names_the_commit(hub: Hub, files: dict
     assert not hub.tokens_elsewhere
 
 
-def test_the_cache_is_used_without_a_connection(hub: Hub, files: dict[str, bytes], monkeypatch) -> None:  # type: ignore[no-untyped-def]
+def test_the_cache_is_used_without_a_connection(hub: Hub, files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
     commit = hub.add(REPO, files)
     with monkeypatch.context() as patch:
         patch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
@@ -81,7 +54,9 @@ def test_the_cache_is_used_without_a_connection(hub: Hub, files: dict[str, bytes
     assert load(REPO).commit == commit
 
 
-def test_a_local_folder_comes_before_the_hub(hub: Hub, files, newer, tmp_path: Path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+def test_a_local_folder_comes_before_the_hub(
+    hub: Hub, files: Files, newer: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     hub.add(REPO, files)
     monkeypatch.chdir(tmp_path)
     (tmp_path / REPO).mkdir(parents=True)
@@ -93,7 +68,7 @@ def test_a_local_folder_comes_before_the_hub(hub: Hub, files, newer, tmp_path: P
         load(REPO, revision="v1")
 
 
-def test_a_pinned_revision_stays_when_main_moves_on(hub: Hub, files, newer) -> None:  # type: ignore[no-untyped-def]
+def test_a_pinned_revision_stays_when_main_moves_on(hub: Hub, files: Files, newer: Files) -> None:
     first = hub.add(REPO, files)
     hub.model(REPO).tags["v1"] = first
     assert load(REPO).commit == first
@@ -111,7 +86,9 @@ def test_a_pinned_revision_stays_when_main_moves_on(hub: Hub, files, newer) -> N
         load(f"{REPO}@v1", revision="v2")
 
 
-def test_private_models_need_a_token_which_stays_with_the_hub(hub: Hub, files, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+def test_private_models_need_a_token_which_stays_with_the_hub(
+    hub: Hub, files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
     hub.add(REPO, files, private=True)
     with pytest.raises(WeightsError, match="HF_TOKEN") as caught:
         load(REPO)
@@ -125,7 +102,7 @@ def test_private_models_need_a_token_which_stays_with_the_hub(hub: Hub, files, m
     assert not hub.tokens_elsewhere  # the storage host never saw it
 
 
-def test_what_is_not_there_is_named(hub: Hub, files) -> None:  # type: ignore[no-untyped-def]
+def test_what_is_not_there_is_named(hub: Hub, files: Files) -> None:
     hub.add(REPO, files)
     with pytest.raises(WeightsError, match="no such model"):
         load("someone/nothing")
@@ -141,7 +118,7 @@ class Evil:
         return (os.system, ("touch /tmp/restoration_was_here",))
 
 
-def test_a_pickle_is_never_fetched(hub: Hub, files) -> None:  # type: ignore[no-untyped-def]
+def test_a_pickle_is_never_fetched(hub: Hub, files: Files) -> None:
     evil = pickle.dumps(Evil())
     hub.add(REPO, {CONFIG: files[CONFIG], "pytorch_model.bin": evil, "model.pt": evil})
     with pytest.raises(WeightsError, match="Pickles are never opened"):
@@ -153,7 +130,7 @@ def test_a_pickle_is_never_fetched(hub: Hub, files) -> None:  # type: ignore[no-
     assert not Path("/tmp/restoration_was_here").exists()
 
 
-def test_names_that_climb_out_of_the_cache_are_refused(hub: Hub, files, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_names_that_climb_out_of_the_cache_are_refused(hub: Hub, files: Files, tmp_path: Path) -> None:
     hub.add(REPO, {**files, "../../../evil.txt": b"evil", "/evil.txt": b"evil"})
     load(REPO)
     assert not [path for path in tmp_path.rglob("*") if "evil" in path.name]
@@ -169,7 +146,9 @@ def test_names_that_climb_out_of_the_cache_are_refused(hub: Hub, files, tmp_path
             load(no_model)
 
 
-def test_ten_gigabytes_are_refused_before_and_while_they_come(hub: Hub, files, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+def test_ten_gigabytes_are_refused_before_and_while_they_come(
+    hub: Hub, files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
     commit = hub.add(REPO, files)
 
     class Large(bytes):
@@ -192,7 +171,7 @@ def test_ten_gigabytes_are_refused_before_and_while_they_come(hub: Hub, files, m
     assert sum(path.stat().st_size for path in cache().rglob("*") if path.is_file()) < 1_000_000
 
 
-def test_a_truncated_download_is_never_loaded(hub: Hub, files) -> None:  # type: ignore[no-untyped-def]
+def test_a_truncated_download_is_never_loaded(hub: Hub, files: Files) -> None:
     hub.add(REPO, files)
     hub.fail("GET /storage/", truncated(1000))
     with pytest.raises(HubUnreachable):
@@ -202,14 +181,14 @@ def test_a_truncated_download_is_never_loaded(hub: Hub, files) -> None:  # type:
     assert not list(cache().rglob("*.incomplete"))
 
 
-def test_a_download_that_breaks_off_once_goes_on_where_it_stopped(hub: Hub, files) -> None:  # type: ignore[no-untyped-def]
+def test_a_download_that_breaks_off_once_goes_on_where_it_stopped(hub: Hub, files: Files) -> None:
     hub.add(REPO, files)
     hub.fail("GET /storage/" + hashlib.sha256(files[WEIGHTS]).hexdigest(), truncated(1000), times=1)
     assert load(REPO).training["seed"] == 0
     assert len(hub.asked("GET /storage/" + hashlib.sha256(files[WEIGHTS]).hexdigest())) == 2
 
 
-def test_wrong_checksums_are_refused_and_a_damaged_cache_is_mended(hub: Hub, files, newer) -> None:  # type: ignore[no-untyped-def]
+def test_wrong_checksums_are_refused_and_a_damaged_cache_is_mended(hub: Hub, files: Files, newer: Files) -> None:
     hub.add(REPO, {**files, GOLDEN: newer[GOLDEN]})  # the list of checksums is another's
     with pytest.raises(WeightsError, match=f"checksum of .*{GOLDEN}"):
         load(REPO)
@@ -225,27 +204,27 @@ def test_wrong_checksums_are_refused_and_a_damaged_cache_is_mended(hub: Hub, fil
 
 
 @pytest.mark.parametrize("code", [429, 500, 503])
-def test_a_hub_in_trouble_is_unreachable(hub: Hub, files, code: int) -> None:  # type: ignore[no-untyped-def]
+def test_a_hub_in_trouble_is_unreachable(hub: Hub, files: Files, code: int) -> None:
     hub.add(REPO, files)
     hub.fail("GET /api", status(code))
     with pytest.raises(HubUnreachable, match=str(code)):
         load(REPO)
 
 
-def test_a_passing_fault_in_the_middle_costs_a_retry_alone(hub: Hub, files) -> None:  # type: ignore[no-untyped-def]
+def test_a_passing_fault_in_the_middle_costs_a_retry_alone(hub: Hub, files: Files) -> None:
     hub.add(REPO, files)
     hub.fail("HEAD /.*model.safetensors", status(503), times=1)
     hub.fail("GET /storage", status(429, Retry_After="0"), times=1)
     load(REPO)
 
 
-def test_something_else_in_the_hubs_place_is_unreachable(hub: Hub, files) -> None:  # type: ignore[no-untyped-def]
+def test_something_else_in_the_hubs_place_is_unreachable(hub: Hub, files: Files) -> None:
     hub.fail("GET /api", lambda handler: handler.send(200, b"<html>Please log in to this hotel's network</html>"))
     with pytest.raises(HubUnreachable):
         load(REPO)
 
 
-def test_silence_is_given_up_in_a_few_seconds(hub: Hub, files) -> None:  # type: ignore[no-untyped-def]
+def test_silence_is_given_up_in_a_few_seconds(hub: Hub, files: Files) -> None:
     hub.add(REPO, files)
     hub.fail("GET /api", stalled())
     begun = time.monotonic()
@@ -254,7 +233,7 @@ def test_silence_is_given_up_in_a_few_seconds(hub: Hub, files) -> None:  # type:
     assert time.monotonic() - begun < 6
 
 
-def test_nobody_at_the_address_is_noticed_at_once(hub: Hub, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+def test_nobody_at_the_address_is_noticed_at_once(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         nobody = f"http://127.0.0.1:{free.getsockname()[1]}"
@@ -265,7 +244,7 @@ def test_nobody_at_the_address_is_noticed_at_once(hub: Hub, monkeypatch) -> None
     assert time.monotonic() - begun < 3  # the client alone retries for 23 s
 
 
-def test_four_processes_at_once_leave_one_good_copy(hub: Hub, files, hub_environment: dict[str, str]) -> None:  # type: ignore[no-untyped-def]
+def test_four_processes_at_once_leave_one_good_copy(hub: Hub, files: Files, hub_environment: dict[str, str]) -> None:
     commit = hub.add(REPO, files)
     code = f"from restoration.hub import load_weights as l; print(l({REPO!r}).commit)"
     runs = [
@@ -280,7 +259,9 @@ def test_four_processes_at_once_leave_one_good_copy(hub: Hub, files, hub_environ
     assert {path.name for path in folder.iterdir()} <= {"blobs", "refs", "snapshots"}
 
 
-def test_a_kill_in_the_middle_leaves_the_old_weights_in_use(hub: Hub, files, newer, hub_environment) -> None:  # type: ignore[no-untyped-def]
+def test_a_kill_in_the_middle_leaves_the_old_weights_in_use(
+    hub: Hub, files: Files, newer: Files, hub_environment: dict[str, str]
+) -> None:
     old = hub.add(REPO, files)
     load(REPO)
     hub.add(REPO, newer)
@@ -296,7 +277,7 @@ def test_a_kill_in_the_middle_leaves_the_old_weights_in_use(hub: Hub, files, new
     assert not hub.requests
 
 
-def test_a_set_of_another_shape_is_refused(hub: Hub, files) -> None:  # type: ignore[no-untyped-def]
+def test_a_set_of_another_shape_is_refused(hub: Hub, files: Files) -> None:
     other = {**json.loads(files[CONFIG]), "widths": [8, 12, 20]}
     hub.add(REPO, with_sums({**files, CONFIG: json.dumps(other).encode()}))
     with pytest.raises(WeightsError, match="shape"):

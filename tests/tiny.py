@@ -1,11 +1,14 @@
-"""The smallest network, run and recogniser that still do everything."""
+"""The smallest network, run, recogniser and published model that still do everything."""
 
+import hashlib
 from pathlib import Path
 
 import torch
 from torch import nn
 
-from restoration.model import UNetConfig
+from restoration.hub import save_weights
+from restoration.hub.pull import CHECKSUMS
+from restoration.model import UNet, UNetConfig
 from train.loop import TrainConfig
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -30,3 +33,20 @@ class Pool(nn.Module):
 
     def forward(self, crops: torch.Tensor) -> torch.Tensor:
         return nn.functional.adaptive_avg_pool2d(crops - 0.5, 4).flatten(1)
+
+
+REPO = "someone/faces"
+Files = dict[str, bytes]  # of a model on the Hub, by name
+
+
+def published(folder: Path, seed: int) -> Files:
+    """What a complete model on the Hub holds; every seed gives another network. Written to ``folder`` on the way."""
+    torch.manual_seed(seed)
+    save_weights(folder, UNet(SMALL), {**FACTS, "seed": seed})
+    return with_sums({path.name: path.read_bytes() for path in folder.iterdir()})
+
+
+def with_sums(files: Files) -> Files:
+    """The same files with a list of checksums that fits them, as ``sha256sum`` writes it."""
+    rows = [f"{hashlib.sha256(data).hexdigest()}  {name}\n" for name, data in files.items() if name != CHECKSUMS]
+    return {**files, CHECKSUMS: "".join(rows).encode()}

@@ -43,16 +43,15 @@ class UpdateWatch:
     def __init__(self, weights: Weights, *, every: float = 3600) -> None:
         self._weights, self._every = weights, every
         self._lock, self._asked, self._sentence = threading.Lock(), -every, ""
-        _ = self.sentence
+        self.sentence()
 
-    @property
     def sentence(self) -> str:
         """How to take what is newer; "" where nothing is known to be."""
         with self._lock:
             due = time.monotonic() - self._asked >= self._every
             if due:
                 self._asked = time.monotonic()
-        if due and self._weights.commit:
+        if due:
             threading.Thread(target=self._ask, daemon=True).start()
         return self._sentence
 

@@ -6,7 +6,7 @@ import gradio as gr
 
 from restoration.page.assets import HEADER_HTML, HEADER_JS
 from restoration.page.endpoints import add_endpoints
-from restoration.page.parts import BARE, Site
+from restoration.page.parts import BARE, QUIET, Site
 from restoration.page.photo_tab import add_photo_tab
 from restoration.page.test_tab import add_test_tab
 from restoration.page.words import footer
@@ -29,6 +29,9 @@ def build_page(site: Site, files_expire: int) -> gr.Blocks:
                 add_test_tab(site)
             with gr.Tab("Restore my photo", id="restore"):
                 add_photo_tab(site)
-        gr.HTML(footer(site.restorer.info), **BARE)
+        info, news = site.restorer.info, site.news
+        foot = gr.HTML(footer(info), **BARE)
+        if news:
+            page.load(lambda: footer(info, news()), None, foot, **QUIET)
         add_endpoints(site)
     return page

@@ -42,12 +42,15 @@ class Site:
         identity: measures identity angles; None leaves them unmeasured.
         faces: the example faces, name to file: the only files outside Gradio's cache that the page may serve.
         faces_note: what a visitor should know about the example faces, HTML.
+        news: what the Hub has that is newer than the network, read whenever the page is opened; None where the
+            network does not come from there.
     """
 
     restorer: Restorer
     identity: IdentityNetwork | None
     faces: dict[str, str]
     faces_note: str
+    news: Callable[[], str] | None = None
 
 
 def photo_input(value: str | None = None, **options: Any) -> gr.Image:

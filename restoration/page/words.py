@@ -24,15 +24,23 @@ def refused(error: Exception) -> str:
     return f'<p class="refused" role="alert">{html.escape(str(error))}</p>'
 
 
-def footer(info: dict[str, Any]) -> str:
-    """Weights, licence and privacy in one compact line each.
+def footer(info: dict[str, Any], update: str = "") -> str:
+    """Weights, where they come from, licence and privacy in one compact line each.
 
     Args:
-        info: ``Restorer.info``: its name, parameters, license and device are shown, escaped.
+        info: ``Restorer.info``: its name, source, revision, notice, parameters, license and device are shown, escaped;
+            of a folder on this machine no path.
+        update: how to take what is newer on the Hub; "" where nothing is.
 
     Returns:
         HTML.
     """
     size = f"{info['parameters'] / 1e6:.1f} M parameters"
-    facts = f"Weights “{info['name']}” · {size} · licence of the weights: {info['license']} · on {info['device']}"
-    return f'<div class="foot">{items([facts, PRIVACY])}</div>'
+    folder = info["revision"] is None and not info["source"].startswith("embedded: ")
+    source = "a folder of this machine" if folder else info["source"]
+    at = f", revision {info['revision'][:12]}" if info["revision"] else ""
+    facts = (
+        f"Weights “{info['name']}” ({source}{at}) · {size} · licence of the weights: {info['license']} · "
+        f"on {info['device']}"
+    )
+    return f'<div class="foot">{items([facts, *filter(None, (info["notice"], update)), PRIVACY])}</div>'
