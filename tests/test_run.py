@@ -1,15 +1,22 @@
 """The training command: it trains, resumes, refuses, and a dry run writes nothing."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+import torch
 from tiny import EXAMPLES, SMALL
 
 from restoration.hub import load_weights
 from restoration.model import UNet
 from train import loop
+from train.loop import CHECKPOINT
 from train.run import main
+
+ROOT = Path(__file__).parents[1]
 
 COMMAND = [
     "--data", str(EXAMPLES), "--validation", str(EXAMPLES), "--steps", "2", "--batch", "1", "--crop", "64",
@@ -71,3 +78,29 @@ def test_a_damaged_checkpoint_is_named(tmp_path: Path, capsys: pytest.CaptureFix
     capsys.readouterr()
     assert main([*COMMAND, *out]) == 2
     assert "checkpoint.pt is damaged" in capsys.readouterr().err
+
+
+def test_two_processes_train_what_one_would(tmp_path: Path) -> None:
+    command = ["--data", "examples", "--validation", "examples", "--validation-faces", "1", "--steps", "3"]
+    command += ["--batch", "4", "--crop", "64", "--precision", "fp32", "--save-every", "3", "--device", "cpu"]
+    command += ["--widths", "8", "12", "16", "--encoder", "1", "1", "1", "--decoder", "1", "1"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+
+    def launch(processes: int, *more: str) -> subprocess.CompletedProcess[str]:
+        start = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
+        whole = [*start, "train/run.py", *command, *more]
+        return subprocess.run(
+            whole, cwd=ROOT, env=environment, check=False, capture_output=True, text=True, timeout=300
+        )
+
+    for processes in (1, 2):
+        done = launch(processes, "--out", str(tmp_path / str(processes)))
+        assert done.returncode == 0, done.stderr
+    one, two = (torch.load(tmp_path / n / CHECKPOINT, weights_only=True) for n in ("1", "2"))
+    for name, value in one["model"].items():
+        torch.testing.assert_close(two["model"][name], value, rtol=1e-3, atol=2e-4)
+    training = json.loads((tmp_path / "2" / "weights" / "training.json").read_text())
+    assert training["processes"] == 2
+    refused = launch(2, "--batch", "3", "--out", str(tmp_path / "odd"))
+    assert refused.returncode != 0
+    assert "multiple of 2" in refused.stderr

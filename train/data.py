@@ -124,10 +124,25 @@ class TrainingBatches:
         crop: side of the random square that is cut out, pixels, [64, 512]; 512 keeps the face whole.
         degradations: what they go through.
         seed: of everything that is drawn.
+        part, parts: of several processes that share a batch, which one this is; ``batch`` is a multiple of ``parts``.
+            Together they see what one process alone would.
     """
 
-    def __init__(self, faces: Faces, *, batch: int, crop: int, degradations: Protocol | Mixture, seed: int) -> None:
+    def __init__(
+        self,
+        faces: Faces,
+        *,
+        batch: int,
+        crop: int,
+        degradations: Protocol | Mixture,
+        seed: int,
+        part: int = 0,
+        parts: int = 1,
+    ) -> None:
+        if batch % parts:
+            raise InputError(f"A batch of {batch} cannot be shared by {parts} processes: choose a multiple of {parts}.")
         self.faces, self.batch, self.crop, self.degradations, self.seed = faces, batch, crop, degradations, seed
+        self.mine = slice(part * batch // parts, (part + 1) * batch // parts)
         self._order: tuple[int, Tensor] = (-1, torch.empty(0))
 
     def _indices(self, step: int) -> list[int]:
@@ -142,15 +157,16 @@ class TrainingBatches:
         return result
 
     def __call__(self, step: int) -> tuple[Tensor, Tensor]:
-        """Degraded and clean, both (B, 3, crop, crop) float32 in [0, 1], on the faces' device."""
+        """Degraded and clean, both (B / parts, 3, crop, crop) float32 in [0, 1], on the faces' device."""
         rng = random.Random(f"crop/{self.seed}/{step}")
         crops = []
         for index in self._indices(step):
             top, left = (rng.randint(0, FACE_SIZE - self.crop) for _ in range(2))
             image = self.faces.images[index, :, top : top + self.crop, left : left + self.crop]
             crops.append(image.flip(-1) if rng.random() < 0.5 else image)
-        clean = torch.stack(crops).float() / 255
-        return degrade(clean, *draw(f"degrade/{self.seed}/{step}", len(clean), self.degradations, clean.device)), clean
+        clean = torch.stack(crops[self.mine]).float() / 255
+        settings, noise = draw(f"degrade/{self.seed}/{step}", self.batch, self.degradations, clean.device)
+        return degrade(clean, settings[self.mine], noise[self.mine]), clean
 
 
 def degraded_face(faces: Faces, index: int, protocol_name: str, protocol: Protocol | Mixture) -> tuple[Tensor, Tensor]:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from accelerate import Accelerator
 from torch import Tensor
 from tqdm import tqdm
 
@@ -109,9 +110,11 @@ class Trainer:
         faces, validation: what to learn from and what to watch; both on the device that trains.
         out: folder of the run. One that holds a checkpoint is resumed when its configuration is the same.
         facts: further facts for the weights' ``training.json`` (data, hardware).
+        accelerator: the processes that share each batch and their gradients; the first of them writes. None is one.
+        compile: ``torch.compile`` the network.
 
     Raises:
-        InputError: the folder holds a checkpoint of another configuration.
+        InputError: the folder holds a checkpoint of another configuration, or the batch cannot be shared evenly.
     """
 
     def __init__(
@@ -122,8 +125,10 @@ class Trainer:
         out: Path,
         facts: dict[str, Any],
         *,
+        accelerator: Accelerator | None = None,
         compile: bool = False,
     ) -> None:
+        self.accelerator = accelerator or Accelerator(cpu=faces.images.device.type == "cpu")
         self.config, self.faces, self.validation, self.out, self.facts = config, faces, validation, out, facts
         self.device = faces.images.device
         torch.manual_seed(config.seed)
@@ -135,6 +140,8 @@ class Trainer:
         self.average.requires_grad_(False)
         self.average.load_state_dict(self.model.state_dict())
         self.forward: Callable[[Tensor], Tensor] = torch.compile(self.model) if compile else self.model
+        if self.accelerator.num_processes > 1:
+            self.forward = self.accelerator.prepare_model(self.forward)
         self.optimizer = WeightOptimizer(self.model, config.optimizer, weight_decay=config.weight_decay)
         identity = load_identity(config.identity) if config.identity else None
         self.loss = CompositeLoss(
@@ -144,18 +151,32 @@ class Trainer:
             identity=identity.to(self.device) if identity else None,
         )
         self.batches = TrainingBatches(
-            faces, batch=config.batch, crop=config.crop, degradations=TRAINING, seed=config.seed
+            faces,
+            batch=config.batch,
+            crop=config.crop,
+            degradations=TRAINING,
+            seed=config.seed,
+            part=self.accelerator.process_index,
+            parts=self.accelerator.num_processes,
         )
         self.step, self.seconds = 0, 0.0
         out.mkdir(parents=True, exist_ok=True)
         if (out / CHECKPOINT).exists():
             self._resume()
-        (out / CONFIG).write_text(json.dumps(config.to_dict(), indent=2) + "\n")
+        if self.accelerator.is_main_process:
+            (out / CONFIG).write_text(json.dumps(config.to_dict(), indent=2) + "\n")
 
     def run(self, until: int | None = None) -> None:
         """Train to the last step, or to step ``until``; then save the checkpoint and the averaged weights."""
         last = min(self.config.steps, until if until is not None else self.config.steps)
-        bar = tqdm(total=self.config.steps, initial=self.step, desc=self.config.name, unit="step", mininterval=5)
+        bar = tqdm(
+            total=self.config.steps,
+            initial=self.step,
+            desc=self.config.name,
+            unit="step",
+            mininterval=5,
+            disable=not self.accelerator.is_main_process,
+        )
         sums: dict[str, Tensor] = defaultdict(lambda: torch.zeros((), device=self.device))
         begun, logged = time.perf_counter(), self.step
         while self.step < last:
@@ -164,7 +185,8 @@ class Trainer:
             self.step += 1
             bar.update()
             if self.step % self.config.log_every == 0 or self.step == last:
-                means = {name: float(value) / (self.step - logged) for name, value in sums.items()}
+                steps = self.step - logged
+                means = {name: float(self.accelerator.reduce(v, "mean")) / steps for name, v in sums.items()}
                 if not math.isfinite(means["total"]):
                     raise RuntimeError(f"The loss is {means['total']} at step {self.step}; lower the learning rate.")
                 self.seconds += time.perf_counter() - begun
@@ -187,7 +209,7 @@ class Trainer:
             restored = self.forward(degraded)
         terms = self.loss(restored.float(), clean)
         self.optimizer.zero_grad()
-        torch.autograd.backward(terms["total"])
+        self.accelerator.backward(terms["total"])
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.gradient_clip)
         self.optimizer.step(learning_rate(self.config, self.step))
         decay = min(self.config.ema, (1 + self.step) / (10 + self.step))
@@ -212,6 +234,11 @@ class Trainer:
 
     def save(self) -> None:
         """Validate, then write checkpoint, logs and averaged weights; a kill leaves the previous ones whole."""
+        if self.accelerator.is_main_process:
+            self._write()
+        self.accelerator.wait_for_everyone()
+
+    def _write(self) -> None:
         self._log(VALIDATION_LOG, {"step": self.step, "seconds": round(self.seconds, 1), **self.validate()})
         state = {
             "config": self.config.to_dict(),
@@ -251,18 +278,21 @@ class Trainer:
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.step, self.seconds = state["step"], state["seconds"]
+        self.accelerator.wait_for_everyone()  # all have read before one writes
         for log in (TRAIN_LOG, VALIDATION_LOG):
             self._drop_rows_after(self.out / log)
 
     def _drop_rows_after(self, log: Path) -> None:
         """A killed run may have logged steps that no checkpoint holds; they will be done again."""
-        if log.exists():
+        if log.exists() and self.accelerator.is_main_process:
             with log.open() as file:
                 header, *rows = list(csv.reader(file))
             with log.open("w", newline="") as file:
                 csv.writer(file).writerows([header, *(row for row in rows if int(row[0]) <= self.step)])
 
     def _log(self, name: str, row: dict[str, float]) -> None:
+        if not self.accelerator.is_main_process:
+            return
         path = self.out / name
         fresh = not path.exists()
         with path.open("a", newline="") as file:

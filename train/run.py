@@ -1,6 +1,7 @@
 """The command: train the network, or go on with a run that was stopped.
 
 python train/run.py --data FOLDER --validation FOLDER --out runs/mine
+accelerate launch train/run.py …  shares every batch between the processes, with the same result
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import sys
 from pathlib import Path
 
 import torch
+from accelerate import Accelerator
 
 if __package__ in (None, ""):  # started as a file: make the repository importable
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -90,22 +92,36 @@ def main(arguments: list[str] | None = None) -> int:
             print(json.dumps({**config.to_dict(), **facts}, indent=2))
             return 0
         _make_folder(options["out"])
+        accelerator = Accelerator(cpu=device == "cpu")
+        if accelerator.num_processes > 1:
+            device = str(accelerator.device)
         faces = load_faces(options["data"], limit=options["limit"], device=device)
         validation = load_faces(options["validation"], limit=config.validation_faces, device=device)
         facts = {
             "data": [Path(folder).name for folder in options["data"]],
             "training_faces": len(faces),
+            "processes": accelerator.num_processes,
             "hardware": torch.cuda.get_device_name()
             if device.startswith("cuda")
             else f"{torch.get_num_threads()} CPU threads",
             "torch": torch.__version__,
             "python": platform.python_version(),
         }
-        trainer = Trainer(config, faces, validation, options["out"], facts, compile=options["compile"])
+        trainer = Trainer(
+            config,
+            faces,
+            validation,
+            options["out"],
+            facts,
+            accelerator=accelerator,
+            compile=options["compile"],
+        )
         trainer.run(options["stop_after"])
     except InputError as error:
         print(f"run.py: {error}", file=sys.stderr)
         return 2
+    if not accelerator.is_main_process:
+        return 0
     plot_curves(options["out"])
     print(f"{options['out'] / RESULT}: averaged weights of step {trainer.step}")
     return 0
