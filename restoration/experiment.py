@@ -32,6 +32,7 @@ class Outcome:
         scores: table row to its scores against the clean face; empty where there is no clean face.
         warnings: what the visitor should know, plain text.
         settings: how the face was degraded; None where it was not.
+        seed: of the noise; None where the face was not degraded.
         seconds: wall-clock time of the network; None where it did not run.
     """
 
@@ -40,6 +41,7 @@ class Outcome:
     scores: dict[str, Scores] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     settings: Degradation | None = None
+    seed: int | None = None
     seconds: float | None = None
 
 
@@ -110,6 +112,7 @@ def run_degrade(
         scores={INPUT_ROW: score(degraded, face, identity)},
         warnings=notes,
         settings=settings,
+        seed=seed,
     )
 
 
@@ -140,6 +143,7 @@ def run_experiment(
         scores={**before.scores, RESTORED_ROW: score(restored, face, identity)},
         warnings=before.warnings + restorer.out_of_range(settings),
         settings=settings,
+        seed=seed,
         seconds=seconds,
     )
 

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from restoration.alignment import Box, crop_centre
+from restoration.calibration import KEY, Calibration, calibration_of
 from restoration.degradations import LIMITS, Degradation
 from restoration.hub import Weights, load_weights
 from restoration.images import Image, InputError, check_image, to_image, to_tensor
@@ -95,9 +97,23 @@ class Restorer:
         """
         if len({check_image(image).shape for image in images}) != 1:
             raise InputError("A batch needs at least one face, and all of one size.")
-        faces = torch.cat([to_tensor(image) for image in images])
-        restored = self._model(faces.to(self._device, memory_format=torch.channels_last)).float().cpu()
+        restored = self.restore_tensor(torch.cat([to_tensor(image) for image in images]))
         return [to_image(face[None]) for face in restored]
+
+    @torch.inference_mode()
+    def restore_tensor(self, faces: Tensor) -> Tensor:
+        """The network itself: (B, 3, H, W) float32 in [0, 1] to the same shape on the CPU, not rounded or clamped."""
+        restored: Tensor = self._model(faces.to(self._device, memory_format=torch.channels_last)).float().cpu()
+        return restored
+
+    @functools.cached_property
+    def calibration(self) -> Calibration | None:
+        """What is known about the errors of these weights; None where they were not measured.
+
+        Raises:
+            InputError: the figures that came with the weights are damaged or belong to others.
+        """
+        return calibration_of(self._weights.training, self.fingerprint)
 
     @functools.cached_property
     def fingerprint(self) -> str:
@@ -140,7 +156,9 @@ class Restorer:
             "torch": torch.__version__,
             "network": self._weights.model.config.to_dict(),
             "ranges": training["ranges"],
-            "training": {key: value for key, value in training.items() if key not in ("name", "license", "ranges")},
+            "training": {
+                key: value for key, value in training.items() if key not in ("name", "license", "ranges", KEY)
+            },
         }
 
     def out_of_range(self, settings: Degradation) -> list[str]:

@@ -56,6 +56,8 @@ class Bands:
         """Where an angle lies among the pairs, one sentence. Names no verdict about the restoration."""
         if angle >= self.different[0]:
             return "As far apart as photos of different people often are."
+        if angle < self.same[0]:
+            return "Closer than most photos of one person are to each other."
         if angle <= self.same[2]:
             return "Within what different photos of one person show."
         return "Further apart than most photos of one person, nearer than most of different people."

@@ -36,6 +36,8 @@ def test_moving_away_is_warned_about_without_bands_too() -> None:
 
 
 def test_an_angle_is_placed_among_pairs_of_photos() -> None:
+    assert "Closer than most" in BANDS.place(29)
+    assert "one person show" in BANDS.place(30)
     assert "one person show" in BANDS.place(66)
     assert "nearer than most of different people" in BANDS.place(70)
     assert "different people" in BANDS.place(75)

@@ -169,6 +169,13 @@ class TrainingBatches:
         return degrade(clean, settings[self.mine], noise[self.mine]), clean
 
 
+def fixed_draw(
+    faces: Faces, index: int, protocol_name: str, protocol: Protocol | Mixture
+) -> tuple[list[Degradation], list[torch.Generator]]:
+    """What ``degraded_face`` does to one face: its settings and a fresh source of its noise, one of each."""
+    return draw(f"measure/{protocol_name}/{faces.names[index]}", 1, protocol, torch.device("cpu"))
+
+
 def degraded_face(faces: Faces, index: int, protocol_name: str, protocol: Protocol | Mixture) -> tuple[Tensor, Tensor]:
     """One face under its own fixed draw of a protocol, decided by the two names alone.
 
@@ -176,5 +183,4 @@ def degraded_face(faces: Faces, index: int, protocol_name: str, protocol: Protoc
         degraded and clean, both (1, 3, 512, 512) float32 in [0, 1], on the faces' device.
     """
     clean = faces.clean([index])
-    settings, generators = draw(f"measure/{protocol_name}/{faces.names[index]}", 1, protocol, torch.device("cpu"))
-    return degrade(clean, settings, generators), clean
+    return degrade(clean, *fixed_draw(faces, index, protocol_name, protocol)), clean

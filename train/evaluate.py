@@ -3,7 +3,8 @@
     python train/evaluate.py --faces val=FOLDER celebahq=FOLDER --protocols blind original --out evaluation
 
 writes means with 95 % confidence intervals to ``evaluation.json`` and ``evaluation.md``, for all faces and by group
-(``train.groups`` says which and in what form), and every image to ``images.csv``.
+(``train.groups`` says which and in what form), and every image to ``images.csv``; with ``--grid`` also ``severity.csv``
+and curves, each degradation alone from weak to strong (``train.severity``).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import torch
 from tqdm import tqdm
@@ -23,34 +25,41 @@ if __package__ in (None, ""):  # started as a file: make the repository importab
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from restoration import Restorer
-from restoration.baselines import non_local_means
+from restoration.baselines import lanczos, non_local_means
 from restoration.identity import IdentityNetwork, load_identity
 from restoration.images import Image, InputError, to_image
 from restoration.metrics import Scores, score
-from restoration.protocols import PROTOCOLS
-from train.data import Faces, degraded_face, load_faces
+from restoration.protocols import PROTOCOLS, Mixture, Protocol
+from train.data import Faces, degraded_face, fixed_draw, load_faces
 from train.groups import groupings
+from train.severity import grid_protocols, write_grid
 from train.summary import INPUT, markdown, summarise
 
-METHODS = (INPUT, "non-local means", "restored")
+METHODS = (INPUT, "lanczos", "non-local means", "restored")
 
 
 def evaluate_face(
     faces: Faces,
     index: int,
-    protocol: str,
+    protocol: tuple[str, Protocol | Mixture],
     restorer: Restorer,
     identity: IdentityNetwork | None,
     methods: Sequence[str],
 ) -> dict[str, Scores]:
-    """Scores of every method for one face under its own fixed draw of a protocol, against the clean face."""
-    degraded, clean = (to_image(image) for image in degraded_face(faces, index, protocol, PROTOCOLS[protocol]))
-    results: dict[str, Image] = {INPUT: degraded}
+    """Scores of every method for one face under its own fixed draw of a named protocol, against the clean face.
+
+    "lanczos" is told by how much the face was reduced; where it was not, it returns its input.
+    """
+    given, truth = (to_image(image) for image in degraded_face(faces, index, *protocol))
+    (settings,), _ = fixed_draw(faces, index, *protocol)
+    results: dict[str, Image] = {INPUT: given}
+    if "lanczos" in methods:
+        results["lanczos"] = lanczos(given, max(1.0, settings.downsample))
     if "non-local means" in methods:
-        results["non-local means"] = non_local_means(degraded)
+        results["non-local means"] = non_local_means(given)
     if "restored" in methods:
-        results["restored"] = restorer.restore_aligned(degraded)
-    return {method: score(results[method], clean, identity) for method in methods}
+        results["restored"] = restorer.restore_aligned(given)
+    return {method: score(results[method], truth, identity) for method in methods}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -60,6 +69,7 @@ def parser() -> argparse.ArgumentParser:
     add("--faces", nargs="+", required=True, metavar="NAME=FOLDER", help="sets of aligned faces")
     add("--protocols", nargs="+", choices=PROTOCOLS, default=list(PROTOCOLS), metavar="NAME", help=", ".join(PROTOCOLS))
     add("--methods", nargs="+", choices=METHODS, default=list(METHODS), metavar="NAME", help=", ".join(METHODS))
+    add("--grid", action="store_true", help="also one degradation at a time over a grid of severities")
     add("--weights", help="a folder of weights or the name of an embedded set (the default set)")
     add("--identity", metavar="FILE", help="TorchScript recogniser that was not trained against")
     add("--limit", type=int, help="at most so many images a set, spread evenly")
@@ -78,35 +88,36 @@ def main(arguments: list[str] | None = None) -> int:
         methods = [name for name in METHODS if name == INPUT or name in options.methods]
         restorer = Restorer.from_pretrained(options.weights, device=options.device)
         identity = load_identity(options.identity)
+        protocols = {name: PROTOCOLS[name] for name in options.protocols}
+        grid = grid_protocols() if options.grid else {}
         runs, rows = [], []
         for name, folder in sets.items():
             faces = load_faces([folder], limit=options.limit)
-            for protocol in options.protocols:
+            for protocol in (*protocols.items(), *grid.items()):
 
-                def one(index: int, faces: Faces = faces, protocol: str = protocol) -> dict[str, Scores]:
+                def one(index: int, faces: Faces = faces, protocol: Any = protocol) -> dict[str, Scores]:
                     return evaluate_face(faces, index, protocol, restorer, identity, methods)
 
                 with ThreadPoolExecutor(2) as pool:
-                    progress = tqdm(pool.map(one, range(len(faces))), total=len(faces), desc=f"{name}, {protocol}")
+                    progress = tqdm(pool.map(one, range(len(faces))), total=len(faces), desc=f"{name}, {protocol[0]}")
                     per_image = list(progress)
                 for face, row in zip(faces.names, per_image, strict=True):
-                    rows += [[name, protocol, face, method, *vars(scores).values()] for method, scores in row.items()]
-                runs.append(
-                    {
-                        "set": name,
-                        "protocol": protocol,
-                        "images": len(faces),
-                        "methods": summarise(per_image),
-                        "groupings": groupings(faces, per_image),
-                    }
-                )
+                    rows += [
+                        [name, protocol[0], face, method, *vars(scores).values()] for method, scores in row.items()
+                    ]
+                run = {"set": name, "protocol": protocol[0], "images": len(faces), "methods": summarise(per_image)}
+                runs.append(run if protocol[0] in grid else {**run, "groupings": groupings(faces, per_image)})
     except InputError as error:
         print(f"evaluate.py: {error}", file=sys.stderr)
         return 2
     info = {key: restorer.info[key] for key in ("name", "source", "parameters")}
     network = identity.name if identity else None
-    results = {"weights": info, "identity": network, "torch": torch.__version__, "runs": runs}
+    points = [run for run in runs if run["protocol"] in grid]
+    results: dict[str, Any] = {"weights": info, "identity": network, "torch": torch.__version__}
+    results |= {"runs": [run for run in runs if run["protocol"] not in grid], "grid": points}
     options.out.mkdir(parents=True, exist_ok=True)
+    if points:
+        write_grid(points, options.out)
     (options.out / "evaluation.json").write_text(json.dumps(results, indent=1) + "\n")
     (options.out / "evaluation.md").write_text(markdown(results))
     with (options.out / "images.csv").open("w", newline="") as file:

@@ -10,6 +10,7 @@ def _read(name: str) -> str:
 CSS = _read("style.css")
 HEADER_HTML, HEADER_JS = _read("header.html"), _read("header.js")
 RESULT_HTML, RESULT_JS = _read("result.html"), _read("result.js")  # the template draws what ``app.present`` returns
+PANEL_HTML = _read("panel.html")  # draws what ``examine`` returns
 STRIP_JS = _read("strip.js")
 # On a phone the result is above the button that was pressed: bring it into view.
 SHOW_RESULT_JS = _read("show_result.js")

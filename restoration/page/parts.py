@@ -6,9 +6,10 @@ import base64
 import binascii
 import functools
 import html
+import json
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -29,6 +30,7 @@ from restoration.resampling import KERNELS
 BARE: dict[str, Any] = {"apply_default_css": False}
 NOTE: dict[str, Any] = {"elem_classes": "note", **BARE}
 ONE_AT_A_TIME: dict[str, Any] = {"concurrency_id": "network", "concurrency_limit": 1}
+RECIPE = "recipe.json"  # beside the pictures of a result: how the face was degraded
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -81,11 +83,18 @@ def present(outcome: Outcome, identity: IdentityNetwork | None) -> dict[str, Any
     folder.mkdir(parents=True)
     pictures = []
     for label, image in outcome.pictures.items():
-        name = label.lower().replace(" ", "_") + ".png"
+        name = file_name(label)
         write_png(image, folder / name)  # what was measured, bit for bit
         file = FileData(path=str(folder / name), orig_name=name, mime_type="image/png")
         pictures.append({"label": label, "name": name, "file": file.model_dump()})
+    settings = asdict(outcome.settings) if outcome.settings else None
+    (folder / RECIPE).write_text(json.dumps({"settings": settings, "seed": outcome.seed}))
     return {"pictures": pictures, "facts": facts(outcome, identity.name if identity else None)}
+
+
+def file_name(label: str) -> str:
+    """What the picture of a result with this label is called."""
+    return label.lower().replace(" ", "_") + ".png"
 
 
 def shown(function: Callable[P, R]) -> Callable[P, R]:

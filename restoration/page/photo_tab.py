@@ -8,6 +8,7 @@ import gradio as gr
 
 from restoration.experiment import run_restore
 from restoration.page.assets import RESULT_HTML, RESULT_JS, SHOW_RESULT_JS
+from restoration.page.examine import add_examination
 from restoration.page.parts import BARE, NOTE, QUIET, Site, check_photo, network_event, photo_input, present, shown
 from restoration.page.words import CROP_HTML
 
@@ -23,6 +24,7 @@ def add_photo_tab(site: Site) -> None:
                 elem_classes="result",
                 **BARE,
             )
+            add_examination(site, result)
         with gr.Column(scale=4, min_width=320, elem_classes="panel"):
             photo = photo_input(label="Your photo", height=300, alt_text="The photo to restore", elem_id="photo")
             gr.HTML(CROP_HTML, **NOTE)

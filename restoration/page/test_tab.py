@@ -11,6 +11,7 @@ import gradio as gr
 from restoration.experiment import MAX_SEED, make_seed, run_degrade, run_experiment
 from restoration.images import read_image
 from restoration.page.assets import GATE_JS, RESULT_HTML, RESULT_JS, SHOW_RESULT_JS, STRIP_JS
+from restoration.page.examine import add_examination
 from restoration.page.examples import EXAMPLES, strip
 from restoration.page.parts import (
     BARE,
@@ -49,6 +50,7 @@ def add_test_tab(site: Site) -> None:
                 elem_classes="result",
                 **BARE,
             )
+            add_examination(site, result)
         with gr.Column(scale=4, min_width=320, elem_classes="panel"):
             alt = "The clean face that is degraded"
             face = photo_input(site.faces[first_face], label="Clean face", height=190, alt_text=alt, elem_id="face")

@@ -1,0 +1,86 @@
+"""The panel on the page: opened by a visitor, closed by a new result, and blind to files that are not its own."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+from test_app import EILEEN
+from test_browser import CHROMIUM, address, browser, page, upload  # noqa: F401 - fixtures
+
+from restoration import InputError, Restorer
+from restoration.experiment import run_experiment, run_restore
+from restoration.page.examine import read_result, result_folder
+from restoration.page.parts import present
+from restoration.protocols import PRESETS
+
+BUTTON = "Where did it change the face?"
+in_browser = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"no browser at {CHROMIUM} (apt-get install chromium)")
+
+
+@in_browser
+def test_the_panel_opens_on_request_and_closes_with_a_new_result(page: Page) -> None:  # noqa: F811
+    panel = page.locator(".examination section")
+    expect(panel).to_have_count(0)
+    page.get_by_role("button", name=BUTTON).click()
+    expect(panel.locator("figure")).to_have_count(4)
+    widths = "images => images.map(i => i.naturalWidth)"
+    for image in panel.locator("img").all():
+        image.scroll_into_view_if_needed()
+        expect(image).to_have_js_property("complete", True)
+    assert panel.locator("img").evaluate_all(widths) == [512] * 4
+    assert panel.locator("img").evaluate_all("images => images.every(i => i.alt.length > 20)")
+    expect(panel.get_by_role("row")).to_have_count(6)
+    expect(panel).to_contain_text("Whole picture")
+    page.get_by_role("button", name="Example: Grace Hopper, CCTV").click()
+    expect(page.locator("#result .caption")).to_contain_text("monochrome")
+    expect(panel).to_have_count(0)
+
+
+@in_browser
+def test_a_photo_shows_what_changed_and_claims_no_truth(page: Page) -> None:  # noqa: F811
+    page.get_by_role("button", name="restore a photo of your own").click()
+    upload(page, Path(EILEEN), "#photo")
+    page.get_by_role("button", name="Restore", exact=True).click()
+    expect(page.locator("#photo-result .verdict")).to_be_visible()
+    page.get_by_role("button", name=BUTTON).filter(visible=True).click()
+    panel = page.locator(".examination section").filter(visible=True)
+    expect(panel.locator("figure")).to_have_count(2)
+    expect(panel).not_to_contain_text("measured")
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def test_a_result_is_found_again_with_its_recipe(cache: Path, tiny_weights: Path) -> None:
+    tiny, settings = Restorer.from_pretrained(tiny_weights), PRESETS["old_phone"].draw(1)
+    outcome = run_experiment(str(EILEEN), settings, 3, tiny, None)
+    pictures, recipe = read_result(result_folder(present(outcome, None)))
+    assert {label: picture.tobytes() for label, picture in pictures.items()} == {
+        label: picture.tobytes() for label, picture in outcome.pictures.items()
+    }
+    assert recipe == (settings, 3)
+    photo = run_restore(str(EILEEN), tiny)
+    pictures, recipe = read_result(result_folder(present(photo, None)))
+    assert list(pictures) == ["Restored", "Your photo"]
+    assert recipe is None
+
+
+@pytest.mark.parametrize(
+    "path", ["/etc/passwd", "../../secret/x.png", "x.png", "/" + "a" * 32 + "/../etc/x", "/" + "a" * 32 + "/clean.png"]
+)
+def test_only_results_of_the_page_are_opened(cache: Path, path: str) -> None:
+    (cache.parent / "secret").mkdir()
+    (cache.parent / "secret" / "recipe.json").write_text(json.dumps({"settings": None, "seed": None}))
+    with pytest.raises(InputError, match="expired"):
+        result_folder({"pictures": [{"file": {"path": path}}]})
+
+
+@pytest.mark.parametrize("value", [None, {}, {"pictures": []}, {"pictures": "x"}, {"pictures": [{"file": None}]}])
+def test_no_result_is_no_crash(value: Any) -> None:
+    with pytest.raises(InputError, match="no restored face yet"):
+        result_folder(value)

@@ -1,0 +1,123 @@
+"""Faithfulness: what is known is shown, what is not is None, and what went wrong is said."""
+
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from test_calibration import CALIBRATION
+from tiny import EXAMPLES, Pool
+
+from restoration import Restorer
+from restoration.calibration import KEY
+from restoration.degradations import Degradation, degrade_image
+from restoration.faithfulness import consistency_residual, examine
+from restoration.identity import IdentityNetwork
+from restoration.images import Image, InputError, read_image
+from restoration.regions import region_errors, region_masks, skin_colour_difference
+
+TRUTH = read_image(EXAMPLES / "eileen_collins.png")
+SETTINGS = Degradation(blur_sigma=2, downsample=3, noise=12, jpeg=70)
+DEGRADED = degrade_image(TRUTH, SETTINGS, 7)
+
+
+@pytest.fixture(scope="module")
+def restorer(tiny_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Restorer:
+    """Small and fast, with a calibration of its own."""
+    folder = tmp_path_factory.mktemp("calibrated") / "tiny"
+    shutil.copytree(tiny_weights, folder)
+    calibration = dataclasses.replace(CALIBRATION, weights=Restorer.from_pretrained(folder).fingerprint)
+    facts = json.loads((folder / "training.json").read_text())
+    (folder / "training.json").write_text(json.dumps({**facts, KEY: calibration.to_dict()}))
+    return Restorer.from_pretrained(folder)
+
+
+@pytest.fixture(scope="module")
+def restored(restorer: Restorer) -> Image:
+    return restorer.restore_aligned(DEGRADED)
+
+
+def test_the_truth_explains_the_photo_exactly_and_another_face_does_not() -> None:
+    assert not consistency_residual(TRUTH, DEGRADED, SETTINGS, 7).any()
+    other = read_image(EXAMPLES / "grace_hopper.png")
+    assert np.abs(consistency_residual(other, DEGRADED, SETTINGS, 7)).mean() > 20
+    assert consistency_residual(TRUTH, DEGRADED, SETTINGS, 8).any()  # another seed, other noise
+
+
+def test_everything_is_known_where_the_truth_and_the_recipe_are(restorer: Restorer, restored: Image) -> None:
+    network = IdentityNetwork(Pool(), "pool")
+    seen = examine(DEGRADED, restored, restorer, truth=TRUTH, recipe=(SETTINGS, 7), identity=network)
+    np.testing.assert_array_equal(seen.change, restored.astype(int) - DEGRADED)
+    np.testing.assert_array_equal(seen.error, restored.astype(int) - TRUTH)
+    np.testing.assert_array_equal(seen.residual, consistency_residual(restored, DEGRADED, SETTINGS, 7))
+    assert [region.name for region in seen.regions] == ["eyes", "nose", "mouth", "skin", "whole picture"]
+    assert {r.name: r.restored for r in seen.regions} == region_errors(restored, TRUTH)
+    assert {r.name: r.degraded for r in seen.regions} == region_errors(DEGRADED, TRUTH)
+    assert seen.skin == skin_colour_difference(restored, TRUTH)
+    assert seen.identity is not None
+    assert seen.identity.network == "pool"
+    assert seen.identity.restored == pytest.approx(network.angle(restored, TRUTH))
+    assert seen.identity.degraded == pytest.approx(network.angle(DEGRADED, TRUTH))
+
+
+def test_nothing_is_claimed_about_a_photo_without_a_truth(restorer: Restorer, restored: Image) -> None:
+    seen = examine(DEGRADED, restored, restorer, identity=IdentityNetwork(Pool(), "pool"))
+    assert (seen.residual, seen.error, seen.identity, seen.skin) == (None, None, None, None)
+    assert all((region.degraded, region.restored) == (None, None) for region in seen.regions)
+    assert seen.calibrated
+    assert all(region.expected is not None and region.expected > 0 for region in seen.regions)
+    assert seen.warnings == []
+
+
+def test_the_expected_error_of_the_default_weights_is_near_the_true_one() -> None:
+    restorer = Restorer.from_pretrained()
+    seen = examine(DEGRADED, restorer.restore_aligned(DEGRADED), restorer, truth=TRUTH)
+    whole = seen.regions[-1]
+    assert whole.expected is not None
+    assert whole.restored is not None
+    assert 0.5 < whole.expected / whole.restored < 2
+    assert seen.uncertainty.shape == (512, 512)
+    assert seen.identity is None
+
+
+def test_without_a_calibration_only_the_place_is_known(tiny_weights: Path) -> None:
+    tiny = Restorer.from_pretrained(tiny_weights)
+    seen = examine(DEGRADED, tiny.restore_aligned(DEGRADED), tiny)
+    assert not seen.calibrated
+    assert {region.expected for region in seen.regions} == {None}
+    assert any("not measured: uncertainty shows where, not how much" in warning for warning in seen.warnings)
+
+
+def test_a_worse_face_is_called_worse(restorer: Restorer) -> None:
+    green = TRUTH.astype(int)
+    green[region_masks()["skin"]] += [-60, 40, -60]
+    spoilt = np.clip(green, 0, 255).astype(np.uint8)
+    gentle = degrade_image(TRUTH, Degradation(noise=1), 0)
+    seen = examine(gentle, spoilt, restorer, truth=TRUTH)
+    warnings = " ".join(seen.warnings)
+    assert "Restoration made the skin worse" in warnings
+    assert "The colour of the skin changed: ΔE2000" in warnings
+    assert "mouth worse" not in warnings
+
+
+def test_moving_away_from_the_person_and_the_photo_is_warned_about(restorer: Restorer) -> None:
+    away = TRUTH.copy()
+    away[:, :256] = 255 - away[:, :256]
+    network = IdentityNetwork(Pool(), "pool")
+    seen = examine(DEGRADED, away, restorer, truth=TRUTH, recipe=(SETTINGS, 7), identity=network)
+    assert seen.identity is not None
+    assert seen.identity.verdict.better is False
+    assert any("moved the face away" in warning for warning in seen.warnings)
+    assert any("does not explain what was seen" in warning for warning in seen.warnings)
+
+
+def test_other_sizes_are_refused(restorer: Restorer) -> None:
+    with pytest.raises(InputError, match="Align"):
+        examine(DEGRADED[:256], DEGRADED[:256], restorer)
+
+
+def test_calibration_is_that_of_the_loaded_weights(restorer: Restorer) -> None:
+    assert restorer.calibration is not None
+    assert restorer.calibration.weights == restorer.fingerprint

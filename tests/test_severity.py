@@ -1,0 +1,73 @@
+"""The severity grid: one degradation at a time, rising, and written as a table and as curves."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+from tiny import EXAMPLES
+
+from restoration.degradations import Degradation
+from restoration.images import read_image
+from restoration.protocols import Protocol
+from train.data import Faces, fixed_draw
+from train.evaluate import evaluate_face, main
+from train.severity import GRID, grid_protocols, write_grid
+
+
+def test_every_point_is_one_degradation_at_its_severity(faces: Faces) -> None:
+    protocols = grid_protocols()
+    assert len(protocols) == sum(map(len, GRID.values()))
+    for name, protocol in protocols.items():
+        setting, value = name.split(" ")
+        (drawn,), _ = fixed_draw(faces, 0, name, protocol)
+        expected = {setting: float(value), "motion_angle": drawn.motion_angle, "kernel": drawn.kernel}
+        assert drawn == Degradation(**{**expected, "jpeg": int(value) if setting == "jpeg" else None})  # type: ignore[arg-type]
+
+
+def test_table_and_curves_hold_every_point(tmp_path: Path) -> None:
+    names = [*grid_protocols()]
+    runs = [
+        {
+            "set": group,
+            "protocol": name,
+            "images": 2,
+            "methods": {
+                method: {"psnr": {"mean": 20 + index + bonus, "ci95": 1.0}, "ssim": {"mean": 0.5, "ci95": 0.1}}
+                for method, bonus in (("degraded input", 0), ("restored", 1))
+            },
+        }
+        for group in ("val", "other")
+        for index, name in enumerate(names)
+    ]
+    write_grid(runs, tmp_path)
+    with (tmp_path / "severity.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 2 * len(names) * 2 * 2
+    row = next(r for r in rows if (r["set"], r["degradation"], r["severity"]) == ("other", "noise", "25"))
+    assert float(row["mean"]) == 20 + names.index("noise 25")
+    for group in ("val", "other"):
+        assert read_image(tmp_path / f"severity_{group}.png").shape[1] > 1000
+
+
+def test_lanczos_is_told_the_factor_and_leaves_other_degradations_alone(faces: Faces) -> None:
+    def psnr(**settings: tuple[float, float]) -> tuple[float, float]:
+        scores = evaluate_face(faces, 0, ("p", Protocol(**settings)), None, None, ["degraded input", "lanczos"])  # type: ignore[arg-type]
+        return scores["degraded input"].psnr, scores["lanczos"].psnr
+
+    before, after = psnr(noise=(10, 10))
+    assert after == before
+    before, after = psnr(downsample=(4, 4), noise=(25, 25))
+    assert after != before
+
+
+def test_command_adds_the_grid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("train.severity.GRID", {"noise": (5, 25), "jpeg": (60,)})
+    command = ["--faces", f"examples={EXAMPLES}", "--protocols", "undegraded", "--methods", "restored", "--grid"]
+    assert main([*command, "--device", "cpu", "--out", str(tmp_path)]) == 0
+    results = json.loads((tmp_path / "evaluation.json").read_text())
+    assert [run["protocol"] for run in results["runs"]] == ["undegraded"]
+    assert [run["protocol"] for run in results["grid"]] == ["noise 5", "noise 25", "jpeg 60"]
+    weak, strong = (run["methods"]["degraded input"]["psnr"]["mean"] for run in results["grid"][:2])
+    assert strong < weak
+    assert {path.name for path in tmp_path.iterdir()} >= {"severity.csv", "severity_examples.png"}

@@ -1,0 +1,89 @@
+"""The uncertainty map: passes that undo their own change, features in the right units, the stated formula."""
+
+import numpy as np
+import pytest
+import torch
+from tiny import EXAMPLES
+
+from restoration.images import read_image, to_tensor
+from restoration.uncertainty import (
+    FEATURES,
+    PASSES,
+    expected_error,
+    perturbed_restorations,
+    smooth,
+    uncertainty_features,
+)
+
+FACE = to_tensor(read_image(EXAMPLES / "eileen_collins.png"))
+INNER = np.s_[..., 8:-8, 8:-8]
+
+
+def soft(face: torch.Tensor) -> torch.Tensor:
+    """Without the detail that half a pixel of shift, there and back, would lose."""
+    return torch.nn.functional.avg_pool2d(face, 9, 1, 4)
+
+
+def test_a_network_that_changes_nothing_is_sure_but_for_the_noise() -> None:
+    face = soft(FACE)
+    seen: list[torch.Tensor] = []
+
+    def network(batch: torch.Tensor) -> torch.Tensor:
+        seen.append(batch)
+        return batch
+
+    passes = perturbed_restorations(face, network)
+    assert [tuple(batch.shape) for batch in seen] == [(PASSES, 3, 512, 512)]  # one batch
+    assert torch.equal(passes[0], face[0])
+    assert torch.equal(passes[1], face[0])  # mirrored there and back
+    quiet, noisy = passes[2:4], passes[4:]
+    assert float((quiet - face)[INNER].abs().max()) < 1.5 / 255  # shifted there and back
+    levels = (noisy - face)[INNER].flatten(1).std(dim=1) * 255
+    assert 0.5 < float(levels[:2].mean()) < 2 < float(levels[2:].mean()) < 5  # interpolation averages some of it away
+    assert len({batch.numpy().tobytes() for batch in seen[0]}) == PASSES
+
+
+def test_the_same_face_gives_the_same_passes() -> None:
+    assert torch.equal(perturbed_restorations(FACE, torch.sqrt), perturbed_restorations(FACE, torch.sqrt))
+
+
+def test_the_spread_is_high_where_the_network_wavers() -> None:
+    def network(batch: torch.Tensor) -> torch.Tensor:
+        wavering = batch.clone()
+        wavering[..., :256, :] += torch.arange(len(batch))[:, None, None, None] * 4 / 255
+        return wavering
+
+    face = torch.full((1, 3, 512, 512), 0.5)
+    features = uncertainty_features(face, perturbed_restorations(face, network))
+    assert tuple(features) == FEATURES
+    expected = 4 * np.sqrt((PASSES**2 - 1) / 12)  # of 0, 4, 8 … grey levels
+    assert features["spread"][100, 256] == pytest.approx(expected, rel=0.25)  # and the noise on top
+    assert features["spread"][400, 256] < 3
+    assert features["change"][100, 256] == pytest.approx(0, abs=1e-3)  # pass 0 did not waver
+
+
+def test_detail_and_change_are_in_grey_levels() -> None:
+    ramp = (torch.arange(512) / 512).expand(1, 3, 512, 512)
+    features = uncertainty_features(ramp, (ramp * 0.5).expand(PASSES, -1, -1, -1))
+    assert features["input detail"][256, 256] == pytest.approx(255 / 512, rel=1e-3)
+    assert features["detail"][256, 256] == pytest.approx(255 / 1024, rel=1e-3)
+    assert features["change"][256, 256] == pytest.approx(255 * 0.25, rel=1e-3)
+    assert features["spread"].max() == 0
+
+
+def test_expected_error_is_the_stated_formula_and_never_negative() -> None:
+    values = {name: np.full((2, 2), level, np.float32) for name, level in zip(FEATURES, (1, 3, 0, 7), strict=True)}
+    weights = dict(zip(FEATURES, (0.5, 0.25, -0.1, 0.2), strict=True))
+    error = expected_error(values, weights, 0.3)
+    np.testing.assert_allclose(error, np.exp(0.3) * 1.5**0.5 * 3.5**0.25 * 0.5**-0.1 * 7.5**0.2 - 0.5, rtol=1e-6)
+    assert expected_error(values, dict.fromkeys(FEATURES, 0.0), -5.0).min() == 0
+    more = expected_error(values | {"spread": values["spread"] + 1}, weights, 0.3)
+    assert (more > error).all()
+
+
+def test_smoothing_keeps_the_mean() -> None:
+    values = np.zeros((64, 64), np.float32)
+    values[32, 32] = 100
+    blurred = smooth(values, 4.0)
+    assert blurred.sum() == pytest.approx(100, rel=1e-3)
+    assert blurred.max() == pytest.approx(100 / (2 * np.pi * 16), rel=0.02)

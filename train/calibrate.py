@@ -1,0 +1,173 @@
+"""How large are a network's errors where it is unsure?  Fits the uncertainty map to true errors on validation faces.
+
+    python train/calibrate.py --faces FOLDER --weights runs/mine/weights
+
+measures on faces that were not trained on, and writes the figures into the weights' training.json, where
+``Restorer.calibration`` finds them. Eight restorations a face: 60 faces take about four minutes on one core.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.stats import spearmanr
+from tqdm import tqdm
+
+if __package__ in (None, ""):  # started as a file: make the repository importable
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from restoration import Restorer
+from restoration.calibration import KEY, Calibration
+from restoration.degradations import degrade
+from restoration.hub import DEFAULT, EMBEDDED, TRAINING
+from restoration.images import InputError, to_image
+from restoration.protocols import PROTOCOLS
+from restoration.regions import skin_colour_difference
+from restoration.uncertainty import (
+    FEATURES,
+    Map,
+    expected_error,
+    log_feature,
+    perturbed_restorations,
+    smooth,
+    uncertainty_features,
+)
+from train.data import Faces, degraded_face, fixed_draw, load_faces
+
+ERROR_WINDOW = 2.0  # pixels, sigma: how local an error is foretold
+STRIDE = 5  # pixels along both axes: neighbours say the same
+MIN_FACES = 4
+TENTHS = 10
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One face: features and errors on every ``STRIDE``-th pixel, and two figures of the whole face.
+
+    features: by name, grey levels. error, pixel_error: mean absolute error over the channels, around and at the pixel.
+    """
+
+    features: dict[str, Map]
+    error: Map
+    pixel_error: Map
+    skin: float
+    residual: float
+
+
+@torch.inference_mode()
+def measure_face(faces: Faces, index: int, protocol: str, restorer: Restorer) -> Measured:
+    """Degrade a face as ``train/evaluate.py`` does, restore it eight times, and compare with the truth."""
+    given = faces, index, protocol, PROTOCOLS[protocol]
+    degraded, clean = degraded_face(*given)
+    restorations = perturbed_restorations(degraded, restorer.restore_tensor)
+    restored = to_image(restorations[:1])
+    again = degrade((restorations[:1] * 255).round() / 255, *fixed_draw(*given))
+    pixels: Map = np.abs(restored - to_image(clean).astype(np.float32)).mean(axis=2)
+    grid = np.s_[::STRIDE, ::STRIDE]
+    return Measured(
+        {key: value[grid] for key, value in uncertainty_features(degraded, restorations).items()},
+        smooth(pixels, ERROR_WINDOW)[grid],
+        pixels[grid],
+        skin_colour_difference(restored, to_image(clean)),
+        float((again - degraded).abs().mean() * 255),
+    )
+
+
+def fit(faces: Sequence[Measured]) -> tuple[dict[str, float], float]:
+    """Coefficients and offset of ``expected_error``: least squares between logarithms, then the mean made right."""
+    columns = [np.concatenate([log_feature(face.features[name]).ravel() for face in faces]) for name in FEATURES]
+    target = np.concatenate([log_feature(face.error).ravel() for face in faces])
+    solution = np.linalg.lstsq(np.column_stack([*columns, np.ones(len(target))]), target, rcond=None)[0]
+    coefficients, offset = dict(zip(FEATURES, map(float, solution[:-1]), strict=True)), float(solution[-1])
+    logs = sum(coefficients[name] * column for name, column in zip(FEATURES, columns, strict=True)) + offset
+    return coefficients, offset + float(np.log(np.exp(target).mean() / np.exp(logs).mean()))
+
+
+def rank_correlation(maps: Sequence[Map], errors: Sequence[Map]) -> float:
+    """Spearman's rank correlation within each face, the mean over faces."""
+    return float(np.mean([spearmanr(a.ravel(), b.ravel()).statistic for a, b in zip(maps, errors, strict=True)]))
+
+
+def calibrate(faces: Sequence[Measured], weights: str, protocol: str) -> Calibration:
+    """Fit to all faces; the correlations and the reliability come from two halves that foretell each other.
+
+    Raises:
+        InputError: fewer than ``MIN_FACES`` faces.
+    """
+    if len(faces) < MIN_FACES:
+        raise InputError(f"A calibration needs at least {MIN_FACES} faces, not {len(faces)}.")
+    halves = faces[::2], faces[1::2]
+    foretold: list[Map] = []
+    for half, other in (halves, halves[::-1]):
+        foretold += [expected_error(face.features, *fit(other)) for face in half]
+    shown = [*halves[0], *halves[1]]
+    errors = [face.error for face in shown]
+    coefficients, offset = fit(faces)
+    return Calibration(
+        weights=weights,
+        protocol=protocol,
+        faces=len(faces),
+        coefficients={name: round(value, 4) for name, value in coefficients.items()},
+        offset=round(offset, 4),
+        rank_correlation=round(rank_correlation(foretold, errors), 3),
+        pixel_rank_correlation=round(rank_correlation(foretold, [face.pixel_error for face in shown]), 3),
+        spread_rank_correlation=round(rank_correlation([face.features["spread"] for face in shown], errors), 3),
+        reliability=reliability(np.concatenate(foretold), np.concatenate(errors)),
+        skin_difference=round(float(np.percentile([face.skin for face in faces], 95)), 2),
+        residual=round(float(np.percentile([face.residual for face in faces], 95)), 2),
+    )
+
+
+def reliability(foretold: NDArray[np.float32], errors: NDArray[np.float32]) -> tuple[tuple[float, float], ...]:
+    """(expected, measured) mean error of tenths of all pixels, least to most unsure, grey levels."""
+    order = foretold.ravel().argsort(kind="stable")
+    parts = zip(*(np.array_split(values.ravel()[order], TENTHS) for values in (foretold, errors)), strict=True)
+    return tuple((round(float(a.mean()), 2), round(float(b.mean()), 2)) for a, b in parts)
+
+
+def parser() -> argparse.ArgumentParser:
+    """Options of the command."""
+    result = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = result.add_argument
+    add("--faces", nargs="+", required=True, metavar="FOLDER", help="aligned faces that were not trained on")
+    add("--weights", default=DEFAULT, help="a folder of weights or the name of an embedded set (%(default)s)")
+    add("--protocol", choices=PROTOCOLS, default="blind", metavar="NAME", help=f"{', '.join(PROTOCOLS)} (%(default)s)")
+    add("--limit", type=int, default=60, help="at most so many faces, spread evenly (%(default)s)")
+    add("--device", default="auto", help="of the network (%(default)s)")
+    return result
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; returns the exit status: 0 done, 2 unusable input."""
+    options = parser().parse_args(arguments)
+    folder = EMBEDDED / options.weights if (EMBEDDED / options.weights).is_dir() else Path(options.weights)
+    try:
+        if not (folder / TRAINING).is_file():
+            raise InputError(f"There are no weights in {folder} to write the figures to. Give a local folder.")
+        restorer = Restorer.from_pretrained(options.weights, device=options.device)
+        faces = load_faces(options.faces, limit=options.limit)
+        indices = tqdm(range(len(faces)), unit="face", disable=None)
+        measured = [measure_face(faces, index, options.protocol, restorer) for index in indices]
+        calibration = calibrate(measured, restorer.fingerprint, options.protocol)
+    except InputError as error:
+        print(f"calibrate.py: {error}", file=sys.stderr)
+        return 2
+    facts = json.loads((folder / TRAINING).read_text())
+    partial = folder / f"{TRAINING}.partial"
+    partial.write_text(json.dumps({**facts, KEY: calibration.to_dict()}, indent=2) + "\n")
+    os.replace(partial, folder / TRAINING)
+    print(json.dumps(calibration.to_dict(), indent=1))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
