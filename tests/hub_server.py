@@ -110,9 +110,14 @@ def is_large(path: str, content: bytes) -> bool:
 
 
 def status(code: int, **headers: str) -> Callable[[Handler], None]:
-    return lambda handler: handler.send(
-        code, b'{"error": "fault"}', {key.replace("_", "-"): value for key, value in headers.items()}
-    )
+    """This status; underscores of header names are hyphens."""
+
+    def act(handler: Handler) -> None:
+        if handler.command in ("POST", "PUT"):
+            handler.body()
+        handler.send(code, b'{"error": "fault"}', {key.replace("_", "-"): value for key, value in headers.items()})
+
+    return act
 
 
 def truncated(length: int) -> Callable[[Handler], None]:

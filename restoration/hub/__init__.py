@@ -11,7 +11,9 @@ from restoration.hub.checkpoint import (
     read_weights,
     save_weights,
 )
-from restoration.hub.pull import HubModel, HubUnreachable, pull
+from restoration.hub.client import HubModel, HubUnreachable
+from restoration.hub.pull import pull
+from restoration.hub.push import push_to_hub
 from restoration.hub.sources import DEFAULT, EMBEDDED, load_configured, load_weights
 from restoration.hub.updates import UpdateWatch, find_update
 
@@ -32,6 +34,7 @@ __all__ = [
     "load_configured",
     "load_weights",
     "pull",
+    "push_to_hub",
     "read_weights",
     "save_weights",
 ]

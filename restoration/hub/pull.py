@@ -9,70 +9,18 @@ import hashlib
 import os
 import re
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from huggingface_hub import HfApi, is_offline_mode, try_to_load_from_cache
-from huggingface_hub.errors import (
-    GatedRepoError,
-    HfHubHTTPError,
-    LocalEntryNotFoundError,
-    OfflineModeIsEnabled,
-    RemoteEntryNotFoundError,
-    RepositoryNotFoundError,
-    RevisionNotFoundError,
-)
+from huggingface_hub import HfApi, try_to_load_from_cache
 from tqdm import tqdm
 
 from restoration.hub.checkpoint import CONFIG, GOLDEN, TRAINING, WEIGHTS, WeightsError
+from restoration.hub.client import ANSWER, SLOWEST, HubModel, HubUnreachable, in_time
 
 CHECKSUMS = "SHA256SUMS"  # as sha256sum writes it
 # What is fetched, and at most how many bytes of it. Whatever else a repository holds is never touched.
 FILES = {CHECKSUMS: 100_000, CONFIG: 100_000, TRAINING: 1_000_000, GOLDEN: 1_000_000, WEIGHTS: 500_000_000}
-ANSWER = 4.0  # seconds that the Hub has to answer a question, the look-up of its name included
-SLOWEST = 100_000  # bytes a second; a slower download is given up
-TRY_LATER = "Try again later, or give a folder of weights."
-T = TypeVar("T")
-
-
-class HubUnreachable(WeightsError):
-    """The Hub did not answer in time, or said that it cannot now. What it holds is unknown."""
-
-
-@dataclass(frozen=True)
-class HubModel:
-    """A model on the Hub: ``owner/name``, at a branch, tag or commit.
-
-    Raises:
-        WeightsError: the revision could not be one of git's.
-    """
-
-    repo_id: str
-    revision: str = "main"
-
-    def __post_init__(self) -> None:
-        if not re.fullmatch(r"\w[\w./-]*", self.revision, re.ASCII) or ".." in self.revision:
-            raise WeightsError(f"{self.revision!r} is not a revision: give a branch, a tag or a commit.")
-
-    def __str__(self) -> str:
-        return self.repo_id if self.revision == "main" else f"{self.repo_id}@{self.revision}"
-
-    @classmethod
-    def parse(cls, text: str, revision: str | None = None) -> HubModel | None:
-        """Read ``owner/name`` or ``owner/name@revision``; None where it is neither.
-
-        Raises:
-            WeightsError: two revisions, or one that could not be git's.
-        """
-        part = r"[A-Za-z0-9](?:[\w.-]*\w)?"
-        match = re.fullmatch(rf"({part}/{part})(?:@(.+))?", text, re.ASCII)
-        if not match or "--" in match[1] or ".." in match[1]:
-            return None
-        if match[2] and revision and match[2] != revision:
-            raise WeightsError(f"{text} and revision {revision!r} contradict each other. Give one of them.")
-        return cls(match[1], match[2] or revision or "main")
 
 
 def cached(model: HubModel) -> Path | None:
@@ -110,7 +58,7 @@ def pull(model: HubModel) -> Path:
     if not re.fullmatch(r"[0-9a-f]{40}", commit):
         raise HubUnreachable(f"The answer about {model} names no commit. Is HF_ENDPOINT a Hub?")
     seconds = ANSWER + sum(sizes[name] or 0 for name in FILES) / SLOWEST
-    folder = _in_time(seconds, model, lambda: _download(model, commit))
+    folder = in_time(seconds, model, lambda: _download(model, commit))
     if model.revision != commit:
         _point(folder.parents[1] / "refs", model.revision, commit)
     return folder
@@ -145,7 +93,7 @@ def verify(folder: Path) -> None:
 
 
 def _ask(model: HubModel, **options: Any) -> Any:
-    return _in_time(
+    return in_time(
         ANSWER, model, lambda: HfApi().model_info(model.repo_id, revision=model.revision, timeout=ANSWER, **options)
     )
 
@@ -203,51 +151,3 @@ def _limited(model: HubModel, name: str, limit: int) -> type[tqdm]:
             return super().update(n)  # type: ignore[no-any-return]
 
     return Limited
-
-
-def _in_time(seconds: float, model: HubModel, work: Callable[[], T]) -> T:
-    """Do ``work`` in a thread, and give it up after so many seconds: looking up a name has no time limit of its own.
-
-    Raises:
-        HubUnreachable, WeightsError: in place of the client's own exceptions.
-    """
-    results: list[T] = []
-    errors: list[Exception] = []
-
-    def run() -> None:
-        try:
-            results.append(work())
-        except Exception as error:
-            errors.append(error)
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if results:
-        return results[0]
-    if errors:
-        raise _explained(model, errors[0]) from errors[0]
-    raise HubUnreachable(f"The Hub did not deliver {model} in {seconds:.0f} s. {TRY_LATER}")
-
-
-def _explained(model: HubModel, error: Exception) -> WeightsError:
-    """The client's exception as a sentence that says what to do."""
-    if isinstance(error, WeightsError):
-        return error
-    cause = error.__cause__ if isinstance(error, LocalEntryNotFoundError) and error.__cause__ else error
-    status = cause.response.status_code if isinstance(cause, HfHubHTTPError) and cause.response is not None else None
-    if isinstance(cause, GatedRepoError) or status == 403:
-        return WeightsError(f"The Hub does not give access to {model}: ask its owner, or use another HF_TOKEN.")
-    if isinstance(cause, RevisionNotFoundError):
-        return WeightsError(f"{model.repo_id} has no revision {model.revision!r} on the Hub.")
-    if isinstance(cause, RepositoryNotFoundError) or status == 401:
-        return WeightsError(
-            f"There is no folder {str(model)!r}, and the Hub shows no such model: it does not exist, or it is private "
-            "and the token (HF_TOKEN, or hf auth login) does not open it."
-        )
-    if isinstance(cause, RemoteEntryNotFoundError):
-        return WeightsError(f"{model} is incomplete on the Hub.")
-    if isinstance(cause, OfflineModeIsEnabled) or is_offline_mode():
-        return HubUnreachable(f"{model} is not in the cache, and HF_HUB_OFFLINE forbids to ask the Hub.")
-    reason = f"status {status}" if status else f"{type(cause).__name__}: {cause}"
-    return HubUnreachable(f"The Hub could not be reached for {model}, or broke off ({reason}). {TRY_LATER}")

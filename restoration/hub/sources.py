@@ -8,7 +8,8 @@ import os
 from pathlib import Path
 
 from restoration.hub.checkpoint import Weights, WeightsError, read_weights
-from restoration.hub.pull import HubModel, HubUnreachable, cached, pull, verify
+from restoration.hub.client import HubModel, HubUnreachable
+from restoration.hub.pull import cached, pull, verify
 
 EMBEDDED = Path(__file__).parents[1] / "weights"
 DEFAULT = "default"

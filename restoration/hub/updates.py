@@ -6,7 +6,8 @@ import threading
 import time
 
 from restoration.hub.checkpoint import Weights, WeightsError
-from restoration.hub.pull import HubModel, newest_commit
+from restoration.hub.client import HubModel
+from restoration.hub.pull import newest_commit
 from restoration.hub.sources import ENVIRONMENT
 
 
