@@ -47,6 +47,7 @@ LAYERS = [
     {"train.severity"},
     {"train.evaluate", "train.calibrate"},
     {"train.run"},
+    {"train.sweep"},
     {"examples", "examples.make_examples", "examples.make_screenshots"},
     {"app"},
 ]
