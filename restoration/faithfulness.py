@@ -7,6 +7,7 @@ Convention:
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,6 +76,27 @@ class Examination:
     identity: Identity | None
     skin: float | None
     warnings: list[str] = field(default_factory=list)
+
+    def report(self) -> dict[str, Any]:
+        """Everything but the maps, ready for JSON: errors are means in grey levels, angles are in degrees."""
+        person = self.identity and {
+            "network": self.identity.network,
+            "degraded_deg": self.identity.degraded,
+            "restored_deg": self.identity.restored,
+            "verdict": self.identity.verdict.text,
+        }
+        return {
+            "regions": {
+                region.name: {"expected": region.expected, "degraded": region.degraded, "restored": region.restored}
+                for region in self.regions
+            },
+            "change": float(np.abs(self.change).mean()),
+            "residual": None if self.residual is None else float(np.abs(self.residual).mean()),
+            "identity": person,
+            "skin_delta_e2000": self.skin,
+            "calibrated": self.calibrated,
+            "warnings": self.warnings,
+        }
 
 
 def examine(

@@ -1,19 +1,24 @@
 """The panel on the page: opened by a visitor, closed by a new result, and blind to files that are not its own."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from gradio_client import Client, handle_file
 from playwright.sync_api import Page, expect
 from test_app import EILEEN
 from test_browser import CHROMIUM, address, browser, page, upload  # noqa: F401 - fixtures
 
 from restoration import InputError, Restorer
 from restoration.experiment import run_experiment, run_restore
+from restoration.images import read_image
 from restoration.page.examine import read_result, result_folder
 from restoration.page.parts import present
 from restoration.protocols import PRESETS
+from restoration.regions import region_errors
 
 BUTTON = "Where did it change the face?"
 in_browser = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"no browser at {CHROMIUM} (apt-get install chromium)")
@@ -48,6 +53,19 @@ def test_a_photo_shows_what_changed_and_claims_no_truth(page: Page) -> None:  # 
     panel = page.locator(".examination section").filter(visible=True)
     expect(panel.locator("figure")).to_have_count(2)
     expect(panel).not_to_contain_text("measured")
+
+
+def test_a_program_can_look_too(address: str) -> None:  # noqa: F811
+    client, settings = Client(address, verbose=False), PRESETS["old_phone"].draw(1)
+    change, unsure, report = client.predict(handle_file(EILEEN), 1, **asdict(settings), api_name="/examine")
+    restorer = Restorer.from_pretrained()
+    pictures = run_experiment(str(EILEEN), settings, 1, restorer, None).pictures
+    difference = pictures["Restored"].astype(int) - pictures["Degraded"]
+    np.testing.assert_array_equal(read_image(change), np.clip(128 + 4 * difference, 0, 255))
+    assert read_image(unsure).shape == (512, 512, 3)
+    assert report["regions"]["eyes"]["restored"] == region_errors(pictures["Restored"], pictures["Clean"])["eyes"]
+    assert report["calibrated"]
+    assert report["change"] == pytest.approx(np.abs(difference).mean())
 
 
 @pytest.fixture

@@ -60,6 +60,10 @@ def test_everything_is_known_where_the_truth_and_the_recipe_are(restorer: Restor
     assert seen.identity.network == "pool"
     assert seen.identity.restored == pytest.approx(network.angle(restored, TRUTH))
     assert seen.identity.degraded == pytest.approx(network.angle(DEGRADED, TRUTH))
+    report = json.loads(json.dumps(seen.report()))
+    assert report["identity"]["restored_deg"] == seen.identity.restored
+    assert report["regions"]["nose"]["restored"] == seen.regions[1].restored
+    assert report["residual"] == pytest.approx(np.abs(seen.residual).mean())
 
 
 def test_nothing_is_claimed_about_a_photo_without_a_truth(restorer: Restorer, restored: Image) -> None:
@@ -69,6 +73,7 @@ def test_nothing_is_claimed_about_a_photo_without_a_truth(restorer: Restorer, re
     assert seen.calibrated
     assert all(region.expected is not None and region.expected > 0 for region in seen.regions)
     assert seen.warnings == []
+    assert seen.report()["identity"] is None
 
 
 def test_the_expected_error_of_the_default_weights_is_near_the_true_one() -> None:

@@ -9,6 +9,7 @@ import gradio as gr
 
 from restoration.degradations import LIMITS, Degradation
 from restoration.experiment import (
+    CLEAN,
     DEGRADED,
     MAX_SEED,
     RESTORED,
@@ -18,7 +19,10 @@ from restoration.experiment import (
     run_experiment,
     run_restore,
 )
+from restoration.faithfulness import examine
 from restoration.images import Image
+from restoration.page.maps import amplified, heat
+from restoration.page.panel import GAIN, TOP
 from restoration.page.parts import ONE_AT_A_TIME, Site, photo_input, shown
 from restoration.protocols import PRESETS
 from restoration.resampling import KERNELS
@@ -52,6 +56,23 @@ def add_endpoints(site: Site) -> None:
         outcome = run_experiment(image, settings, make_seed(seed), restorer, identity)
         return outcome.pictures[DEGRADED], outcome.pictures[RESTORED], report(outcome, restorer)
 
+    def examine_restoration(
+        image: Any, seed: float | None, *, blur_sigma_y: float | None = None, jpeg: Any = None, **others: Any
+    ) -> tuple[Image, Image, dict[str, Any]]:
+        """Degrade and restore a clean face, and look where it changed. Returns the change 4 x amplified around grey,
+        the expected error (dark is 0, yellow 20 grey levels or more), and errors by region, identity and warnings."""
+        settings, number = Degradation(**others, blur_sigma_y=blur_sigma_y, jpeg=jpeg), make_seed(seed)
+        pictures = run_experiment(image, settings, number, restorer, None).pictures
+        seen = examine(
+            pictures[DEGRADED],
+            pictures[RESTORED],
+            restorer,
+            truth=pictures[CLEAN],
+            recipe=(settings, number),
+            identity=identity,
+        )
+        return amplified(seen.change, GAIN), heat(seen.uncertainty, TOP), seen.report()
+
     def presets(seed: float | None) -> dict[str, Any]:
         """All named degradations: label, description, and the settings that this seed draws."""
         result = {}
@@ -73,9 +94,15 @@ def add_endpoints(site: Site) -> None:
         fields["grayscale"] = gr.Checkbox(off["grayscale"], label="Monochrome")
         degraded, restored = (gr.Image(label=f"{word}, 512 x 512 PNG", format="png") for word in (DEGRADED, RESTORED))
         metrics = gr.JSON(label="Metrics, settings, warnings, model")
+        change, unsure = (
+            gr.Image(label=f"{word}, 512 x 512 PNG", format="png") for word in ("Change", "Expected error")
+        )
+        seen = gr.JSON(label="Errors by region in grey levels, identity, skin, warnings")
         hidden = gr.Button()
     hidden.click(shown(degrade), [image, number], [degraded, metrics], inputs_kwargs=fields, api_name="degrade")
     hidden.click(shown(restore), image, [restored, metrics], api_name="restore", **ONE_AT_A_TIME)
     hidden.click(shown(degrade_and_restore), [image, number], [degraded, restored, metrics], inputs_kwargs=fields,
                  api_name="degrade_and_restore", **ONE_AT_A_TIME)  # fmt: skip
+    hidden.click(shown(examine_restoration), [image, number], [change, unsure, seen], inputs_kwargs=fields,
+                 api_name="examine", **ONE_AT_A_TIME)  # fmt: skip
     hidden.click(shown(presets), number, metrics, api_name="presets")
