@@ -40,6 +40,7 @@ def main() -> None:
     news = UpdateWatch(weights).sentence if weights.commit else None
     site = Site(Restorer(weights, select_device("auto")), load_identity(), faces, EXAMPLES_HTML, news)
     page = build_page(site, FILES_EXPIRE)
+    site.restorer.use_lent_gpu()
     page.queue(max_size=64).launch(
         theme=THEME, css=CSS, footer_links=["api"], run_history=False, max_file_size=MAX_UPLOAD, ssr_mode=False,
         enable_monitoring=False, allowed_paths=list(faces.values()),

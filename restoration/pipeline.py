@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from restoration.alignment import Box, crop_centre
@@ -38,10 +41,11 @@ class Restoration:
 
 
 class Restorer:
-    """A loaded network. Safe to share between threads: nothing changes after construction."""
+    """A loaded network. Safe to share between threads: nothing changes after construction and ``use_lent_gpu``."""
 
     def __init__(self, weights: Weights, device: torch.device) -> None:
         self._weights, self._device = weights, device
+        self._lent_run: Callable[[NDArray[np.float32]], NDArray[np.float32]] | None = None
         # Normalising over channels is cheapest where they lie side by side.
         self._model = weights.model.to(device).to(memory_format=torch.channels_last)
 
@@ -103,7 +107,30 @@ class Restorer:
     @torch.inference_mode()
     def restore_tensor(self, faces: Tensor) -> Tensor:
         """The network itself: (B, 3, H, W) float32 in [0, 1] to the same shape on the CPU, not rounded or clamped."""
+        if self._lent_run is not None:
+            return torch.from_numpy(self._lent_run(faces.cpu().numpy()))
         restored: Tensor = self._model(faces.to(self._device, memory_format=torch.channels_last)).float().cpu()
+        return restored
+
+    def use_lent_gpu(self) -> None:
+        """Run the network under ``spaces.GPU`` from now on, where that package is installed.
+
+        On a Space with ZeroGPU hardware a GPU is lent for one call at a time, to another process; anywhere else the
+        decorator does nothing. To be called once, after the page is built: before it is served none is lent.
+        """
+        try:
+            import spaces
+        except ImportError:
+            return
+        self._lent_run = spaces.GPU(self._run_lent)
+
+    @torch.inference_mode()
+    def _run_lent(self, faces: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Arrays rather than tensors, because they go to another process and come back."""
+        device = torch.device("cuda") if torch.cuda.is_available() else self._device
+        model = self._model.to(device)  # in the process that has the GPU, and once in its life
+        batch = torch.from_numpy(faces).to(device, memory_format=torch.channels_last)
+        restored: NDArray[np.float32] = model(batch).float().cpu().numpy()
         return restored
 
     @functools.cached_property
@@ -189,13 +216,15 @@ def select_device(name: str) -> torch.device:
     """The device that a person named.
 
     Args:
-        name: "cpu", "cuda", "cuda:1", "mps" …, or "auto" for the first GPU, else the CPU.
+        name: "cpu", "cuda", "cuda:1", "mps" …, or "auto" for the first GPU, else the CPU; on ZeroGPU hardware the CPU,
+            because there a GPU is lent to other processes (``Restorer.use_lent_gpu``).
 
     Raises:
         InputError: this machine does not have it.
     """
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        lent = os.environ.get("SPACES_ZERO_GPU") == "true"
+        return torch.device("cuda" if torch.cuda.is_available() and not lent else "cpu")
     try:
         device = torch.device(name)
         torch.empty(0, device=device)

@@ -1,6 +1,10 @@
 """The package's public face on the embedded weights."""
 
+import pickle
+import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,6 +12,7 @@ from tiny import EXAMPLES
 
 from restoration import Degradation, InputError, Restorer, degrade_image, read_image
 from restoration.metrics import psnr, ssim
+from restoration.pipeline import select_device
 from restoration.protocols import PRESETS
 
 FACES = {path.stem: read_image(path) for path in sorted(EXAMPLES.glob("*.png"))}
@@ -94,3 +99,33 @@ def test_unknown_devices_are_refused() -> None:
         Restorer.from_pretrained(device="cuda:99")
     with pytest.raises(InputError, match="not available"):
         Restorer.from_pretrained(device="toaster")
+
+
+def test_a_lent_gpu_gives_the_same_faces(monkeypatch: pytest.MonkeyPatch, tiny_weights: Path) -> None:
+    """``spaces.GPU`` runs the function in another process: what goes there and comes back is pickled."""
+    calls = []
+
+    def elsewhere(function):  # type: ignore[no-untyped-def]
+        def call(*arguments):  # type: ignore[no-untyped-def]
+            calls.append(function)
+            return pickle.loads(pickle.dumps(function(*pickle.loads(pickle.dumps(arguments)))))
+
+        return call
+
+    restorer = Restorer.from_pretrained(tiny_weights)
+    before = restorer.restore_aligned(FACES["grace_hopper"])
+    monkeypatch.setitem(sys.modules, "spaces", None)  # not installed
+    restorer.use_lent_gpu()
+    assert np.array_equal(restorer.restore_aligned(FACES["grace_hopper"]), before)
+    monkeypatch.setitem(sys.modules, "spaces", SimpleNamespace(GPU=elsewhere))
+    restorer.use_lent_gpu()
+    assert np.array_equal(restorer.restore_aligned(FACES["grace_hopper"]), before)
+    assert len(calls) == 1
+    assert restorer.fingerprint == Restorer.from_pretrained(tiny_weights).fingerprint
+
+
+def test_on_zerogpu_hardware_nothing_lies_on_a_gpu_between_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    assert select_device("auto").type == "cuda"
+    monkeypatch.setenv("SPACES_ZERO_GPU", "true")
+    assert select_device("auto").type == "cpu"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from hub_server import WRITER, Hub, status
 from tiny import EXAMPLES, SMALL
 
 from restoration.hub import load_weights
@@ -55,11 +56,27 @@ def test_command_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixtur
         (["--device", "toaster"], "not available"),
         (["--out", "/proc/nowhere"], "/proc/nowhere"),
         (["--data", "/nowhere", "--dry-run"], "/nowhere"),
+        (["--datasets", "FFHQ"], "NAME=LICENCE"),
     )
     for extra, message in wrong:
         assert main([*COMMAND, *out, *extra]) == 2
         assert message in capsys.readouterr().err
     assert not (tmp_path / "run" / loop.CHECKPOINT).exists()
+
+
+def test_a_push_that_cannot_work_is_refused_before_the_training(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = ["--out", str(tmp_path / "run")]
+    assert main([*COMMAND, *out, "--push-to-hub", "a/b"]) == 2
+    assert "HF_TOKEN" in capsys.readouterr().err
+    monkeypatch.setenv("HF_TOKEN", WRITER)
+    for fault, message in ((status(503), "503"), (status(401), "token")):
+        hub.faults.clear()
+        hub.fail("GET /api", fault)
+        assert main([*COMMAND, *out, "--push-to-hub", "a/b"]) == 2
+        assert message in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
 
 
 def test_dry_run_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

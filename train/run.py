@@ -11,6 +11,7 @@ import json
 import platform
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -18,9 +19,13 @@ from accelerate import Accelerator
 if __package__ in (None, ""):  # started as a file: make the repository importable
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from restoration.hub import TRAINING, push_to_hub
+from restoration.hub.commands import STAGING, add_push_options
+from restoration.hub.push import check_push, prepare
 from restoration.images import InputError
 from restoration.model import BLOCKS, UNet, UNetConfig
 from restoration.pipeline import select_device
+from train import evaluate
 from train.curves import plot_curves
 from train.data import find_faces, load_faces
 from train.loop import RESULT, TrainConfig, Trainer
@@ -70,6 +75,15 @@ def parser() -> argparse.ArgumentParser:
     add("--device", default="auto", help="cpu, cuda, cuda:1 …; auto is the first GPU, else the CPU (%(default)s)")
     add("--compile", action="store_true", help="torch.compile the network")
     add("--stop-after", type=int, metavar="STEP", help="stop there; the same command without it goes on")
+    add(
+        "--datasets",
+        nargs="+",
+        default=[],
+        metavar="NAME=LICENCE",
+        help="where the training faces come from, for training.json and the model card: FFHQ=cc-by-nc-sa-4.0",
+    )
+    add("--push-to-hub", metavar="OWNER/NAME", help="evaluate the finished run on the validation faces and publish it")
+    add_push_options(result)
     add("--dry-run", action="store_true", help="check folders and settings, print the resolved configuration, and stop")
     return result
 
@@ -77,20 +91,26 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns the exit status: 0 done, 2 unusable input."""
     options = vars(parser().parse_args(arguments))
+    repo_id = options["push_to_hub"]
     try:
         widths, encoder, decoder = (tuple(options.pop(key)) for key in ("widths", "encoder", "decoder"))
         model = UNetConfig(block=options.pop("block"), widths=widths, encoder=encoder, decoder=decoder)
         names = {field for field in TrainConfig.__dataclass_fields__ if field != "model"}
         config = TrainConfig(model=model, **{key: value for key, value in options.items() if key in names})
         device = str(select_device(options["device"]))
+        datasets = _datasets(options["datasets"])
         if options["dry_run"]:
             found = {
                 "data": len(find_faces(options["data"], limit=options["limit"])),
                 "validation": len(find_faces(options["validation"], limit=config.validation_faces)),
             }
             facts = {"parameters": UNet(model).parameter_count(), "device": device, "faces": found}
+            if repo_id:
+                facts["push"] = _plan_push(options["out"], repo_id, options["public"])
             print(json.dumps({**config.to_dict(), **facts}, indent=2))
             return 0
+        if repo_id:
+            check_push(repo_id, options["public"])  # now rather than after the training
         _make_folder(options["out"])
         accelerator = Accelerator(cpu=device == "cpu")
         if accelerator.num_processes > 1:
@@ -99,6 +119,7 @@ def main(arguments: list[str] | None = None) -> int:
         validation = load_faces(options["validation"], limit=config.validation_faces, device=device)
         facts = {
             "data": [Path(folder).name for folder in options["data"]],
+            "datasets": datasets,
             "training_faces": len(faces),
             "processes": accelerator.num_processes,
             "hardware": torch.cuda.get_device_name()
@@ -124,7 +145,39 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     plot_curves(options["out"])
     print(f"{options['out'] / RESULT}: averaged weights of step {trainer.step}")
+    return _publish(options, repo_id) if repo_id and trainer.step == config.steps else 0
+
+
+def _publish(options: dict[str, Any], repo_id: str) -> int:
+    """Evaluate the run on its validation faces, and push it; returns the exit status."""
+    out = options["out"]
+    sets = [f"{Path(folder).name}{index or ''}={folder}" for index, folder in enumerate(options["validation"])]
+    command = ["--faces", *sets, "--protocols", "blind", "original", "--limit", str(options["validation_faces"])]
+    if evaluate.main([*command, "--weights", str(out / RESULT), "--device", options["device"], "--out", str(out)]):
+        return 2
+    try:
+        pushed = push_to_hub(out, repo_id, public=options["public"], tag=options["tag"], card=options["card"])
+    except InputError as error:
+        print(f"run.py: {error}\nThe run is whole: python -m restoration push {out} {repo_id}", file=sys.stderr)
+        return 2
+    print(f"{pushed.repo_id}: revision {pushed.revision}, tag {pushed.tag}")
     return 0
+
+
+def _plan_push(out: Path, repo_id: str, public: bool) -> dict[str, Any]:
+    """What would be pushed; of a run that has weights already, the files themselves, written to ``STAGING``."""
+    plan: dict[str, Any] = {"repository": repo_id, "public": public}
+    if (out / RESULT / TRAINING).exists():
+        folder = STAGING / repo_id.replace("/", "--")
+        plan |= {"folder": str(folder), "files": prepare(out, folder, repo_id)}
+    return plan
+
+
+def _datasets(texts: list[str]) -> list[dict[str, str]]:
+    rows = [text.partition("=") for text in texts]
+    if wrong := [name for name, _, licence in rows if not name or not licence]:
+        raise InputError(f"--datasets takes NAME=LICENCE, for example FFHQ=cc-by-nc-sa-4.0, not {wrong[0]!r}.")
+    return [{"name": name, "license": licence} for name, _, licence in rows]
 
 
 def _make_folder(path: Path) -> None:

@@ -47,23 +47,15 @@ def add_push_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def dry_run(folder: Path, repo_id: str, *, public: bool) -> None:
-    """Write what a push would send, and print it. Nothing is sent, and no network connection is used."""
-    out = STAGING / repo_id.replace("/", "--")
-    _list(out, prepare(folder, out, repo_id), f"A push to {repo_id} ({'public' if public else 'private'})")
-
-
-def push(folder: Path, repo_id: str, options: argparse.Namespace) -> None:
-    """Push with the options of ``add_push_options``, and print what is on the Hub then."""
-    pushed = push_to_hub(folder, repo_id, public=options.public, tag=options.tag, card=options.card)
-    print(f"{pushed.repo_id}: revision {pushed.revision}, tag {pushed.tag}")
-
-
 def _push(options: argparse.Namespace) -> None:
+    repo_id = options.repo_id
     if options.dry_run:
-        dry_run(options.folder, options.repo_id, public=options.public)
-    else:
-        push(options.folder, options.repo_id, options)
+        out = STAGING / repo_id.replace("/", "--")
+        names = prepare(options.folder, out, repo_id)
+        _list(out, names, f"A push to {repo_id} ({'public' if options.public else 'private'})")
+        return
+    pushed = push_to_hub(options.folder, repo_id, public=options.public, tag=options.tag, card=options.card)
+    print(f"{pushed.repo_id}: revision {pushed.revision}, tag {pushed.tag}")
 
 
 def _publish_space(options: argparse.Namespace) -> None:

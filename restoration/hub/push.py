@@ -94,6 +94,26 @@ def push_to_hub(
             exists; a repository that somebody else is changing.
         HubUnreachable: the Hub does not answer, or the transfer is slower than ``SLOWEST``.
     """
+    model, state = check_push(repo_id, public)
+    with tempfile.TemporaryDirectory() as staging:
+        out = Path(staging) / "model"
+        names = prepare(folder, out, repo_id)
+        size = sum((out / name).stat().st_size for name in names)
+        return in_time(
+            10 * ANSWER + 2 * size / SLOWEST, model, lambda: _publish(repo_id, out, names, state, public, tag, card)
+        )
+
+
+def check_push(repo_id: str, public: bool) -> tuple[HubModel, ModelInfo | None]:
+    """Ask the Hub what can be known before there is anything to push. Nothing is changed.
+
+    Returns:
+        The repository, and what the Hub knows about it: None where it does not exist.
+
+    Raises:
+        WeightsError: not such a name, no valid token, or a repository whose visibility is not ``public``.
+        HubUnreachable: the Hub does not answer.
+    """
     model = HubModel.parse(repo_id)
     if model is None or model.revision != "main":
         raise WeightsError(f"{repo_id!r} is not a name on the Hub: write owner/name.")
@@ -103,13 +123,7 @@ def push_to_hub(
         raise WeightsError(
             f"{repo_id} exists and is {now}: {other}, or change that on its settings page. Nothing was sent."
         )
-    with tempfile.TemporaryDirectory() as staging:
-        out = Path(staging) / "model"
-        names = prepare(folder, out, repo_id)
-        size = sum((out / name).stat().st_size for name in names)
-        return in_time(
-            10 * ANSWER + 2 * size / SLOWEST, model, lambda: _publish(repo_id, out, names, state, public, tag, card)
-        )
+    return model, state
 
 
 def _state(repo_id: str) -> ModelInfo | None:

@@ -1,0 +1,97 @@
+"""The retraining loop: train, evaluate, push, run the page on that revision, restore; and the page without a Hub."""
+
+import json
+import socket
+from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
+
+import numpy as np
+import pytest
+from gradio_client import Client, handle_file
+from hub_server import WRITER, Hub
+from huggingface_hub import ModelCard
+from test_app import EILEEN, pixels, running_app
+from test_run import COMMAND
+from tiny import REPO
+
+from restoration import Restorer
+from restoration.experiment import run_restore
+from train.run import main as train
+
+
+@pytest.fixture
+def page_environment(hub_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What ``running_app`` hands to its process: this Hub, and the cache of this test."""
+    for name in ("HF_ENDPOINT", "HF_HOME", "HF_HUB_DISABLE_XET"):
+        monkeypatch.setenv(name, hub_environment[name])
+
+
+def config(address: str) -> dict[str, Any]:
+    with urlopen(f"{address}/config", timeout=30) as answer:
+        return json.load(answer)
+
+
+@pytest.mark.usefixtures("page_environment")
+def test_train_push_and_the_page_on_that_revision(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", WRITER)
+    monkeypatch.chdir(tmp_path)
+    out = tmp_path / "run"
+    push = [
+        *COMMAND,
+        "--out",
+        str(out),
+        "--name",
+        "ours",
+        "--datasets",
+        "portraits=public domain",
+        "--push-to-hub",
+        REPO,
+    ]
+    assert train([*push, "--dry-run"]) == 0
+    assert json.loads(capsys.readouterr().out)["push"] == {"repository": REPO, "public": False}
+    assert not hub.repositories
+    assert train([*push, "--stop-after", "1"]) == 0
+    assert not hub.repositories  # what is not finished is not published
+    assert train(push) == 0
+    model = hub.model(REPO)
+    assert capsys.readouterr().out.endswith(f"{REPO}: revision {model.head}, tag v1\n")
+    assert {"evaluation.json", "curves.png", "train.csv", "validation.csv", "run.json"} <= set(model.files)
+    card = ModelCard(model.files["README.md"].decode())
+    results = {(r.dataset_config, r.metric_type): r.metric_value for r in card.data.eval_results}
+    measured = json.loads(model.files["evaluation.json"])["runs"]
+    assert {(run["protocol"], round(run["methods"]["restored"]["psnr"]["mean"], 2)) for run in measured} == {
+        (protocol, results[protocol, "psnr"]) for protocol in ("blind", "original")
+    }
+    assert "| portraits | public domain |" in card.text
+    assert train([*push, "--dry-run"]) == 0
+    plan = json.loads(capsys.readouterr().out)["push"]
+    assert set(plan["files"]) | {".gitattributes"} == set(model.files)
+    assert len(model.commits) == 2
+
+    monkeypatch.setenv("RESTORATION_MODEL", f"{REPO}@v1")
+    with running_app(tmp_path) as address:
+        assert f"Hub: {REPO}@v1, revision {model.head[:12]}" in json.dumps(config(address))
+        restored = Client(address, verbose=False).predict(handle_file(EILEEN), api_name="/restore")[0]
+        shown = pixels(restored)
+    expected = run_restore(str(EILEEN), Restorer.from_pretrained(out / "weights")).pictures["Restored"]
+    assert np.array_equal(shown, expected)
+    assert not np.array_equal(shown, run_restore(str(EILEEN), Restorer.from_pretrained()).pictures["Restored"])
+
+
+@pytest.mark.usefixtures("page_environment")
+def test_without_a_hub_the_page_starts_on_embedded_weights_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{free.getsockname()[1]}")
+    monkeypatch.setenv("RESTORATION_MODEL", f"{REPO}@v1")
+    with running_app(tmp_path) as address:
+        page = json.dumps(config(address))
+    assert "embedded: default" in page
+    assert "The Hub could not be reached" in page
+    assert f"RESTORATION_MODEL names {REPO}@v1" in page
+    assert "The Hub could not be reached" in (tmp_path / "app.log").read_text()
