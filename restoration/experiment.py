@@ -16,6 +16,7 @@ from restoration.identity import IdentityNetwork
 from restoration.images import Image, InputError, read_image
 from restoration.metrics import Scores, score
 from restoration.pipeline import Restorer
+from restoration.verdict import Bands, Verdict, judge
 
 MAX_SEED = 2**31 - 1
 CLEAN, DEGRADED, RESTORED, PHOTO = "Clean", "Degraded", "Restored", "Your photo"
@@ -137,15 +138,29 @@ def run_experiment(
     start = perf_counter()
     restored = restorer.restore_aligned(degraded)
     seconds = perf_counter() - start
+    scores = {**before.scores, RESTORED_ROW: score(restored, face, identity)}
+    verdict = identity_verdict(scores, identity.bands if identity else None)
+    unlike = [verdict.warning] if verdict and verdict.warning else []
     return Outcome(
         pictures={**before.pictures, RESTORED: restored},
         caption=settings.describe(),
-        scores={**before.scores, RESTORED_ROW: score(restored, face, identity)},
-        warnings=before.warnings + restorer.out_of_range(settings),
+        scores=scores,
+        warnings=before.warnings + restorer.out_of_range(settings) + unlike,
         settings=settings,
         seed=seed,
         seconds=seconds,
     )
+
+
+def identity_verdict(scores: dict[str, Scores], bands: Bands | None = None) -> Verdict | None:
+    """Whether the restored face is nearer to the person than the degraded one; None where that was not measured.
+
+    Args:
+        scores: rows of an ``Outcome``. bands: of the network that measured the angles.
+    """
+    angles = [scores[row].identity_angle for row in (INPUT_ROW, RESTORED_ROW) if row in scores]
+    known = [angle for angle in angles if angle is not None]
+    return judge(known[0], known[1], bands) if len(known) == 2 else None
 
 
 def run_restore(photo: str | bytes | None, restorer: Restorer) -> Outcome:

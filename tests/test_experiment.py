@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny import EXAMPLES, FACTS, Pool
+import torch
+from tiny import EXAMPLES, FACTS, SMALL, Pool
+from torch import nn
 
 from restoration import Degradation, InputError, Restorer
 from restoration.degradations import degrade_image
@@ -19,6 +21,7 @@ from restoration.experiment import (
     PHOTO,
     RESTORED,
     RESTORED_ROW,
+    identity_verdict,
     make_seed,
     read_face,
     report,
@@ -26,9 +29,11 @@ from restoration.experiment import (
     run_experiment,
     run_restore,
 )
+from restoration.hub import save_weights
 from restoration.identity import IdentityNetwork
 from restoration.images import read_image, write_png
 from restoration.metrics import score
+from restoration.model import UNet
 
 EILEEN = str(EXAMPLES / "eileen_collins.png")
 SETTINGS = Degradation(blur_sigma=2, downsample=4, noise=10)
@@ -209,3 +214,26 @@ def test_a_report_without_truth_has_neither_metrics_nor_settings(restorer: Resto
     outcome = replace(run_restore(EILEEN, restorer), seconds=0.5)
     told = json.loads(json.dumps(report(outcome, restorer), allow_nan=False))
     assert (told["metrics"], told["settings"], told["warnings"], told["seconds"]) == ([], None, [], 0.5)
+
+
+class Shade(nn.Module):
+    """A recogniser of brightness alone: the angle grows with the difference."""
+
+    def forward(self, crops: torch.Tensor) -> torch.Tensor:
+        light = crops.mean(dim=(1, 2, 3))
+        return torch.stack([light, torch.ones_like(light)], dim=1)
+
+
+def test_a_step_away_from_the_person_is_warned_about(restorer: Restorer, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    darkener = UNet(SMALL)
+    nn.init.constant_(darkener.tail.bias, -1.0)  # every face comes out black
+    save_weights(tmp_path / "dark", darkener, FACTS)
+    dark, network = Restorer.from_pretrained(tmp_path / "dark"), IdentityNetwork(Shade(), "shade")
+    outcome = run_experiment(EILEEN, Degradation(noise=1), 0, dark, network)
+    assert any("moved the face away from the person" in warning for warning in outcome.warnings)
+    verdict = identity_verdict(outcome.scores)
+    assert verdict is not None
+    assert verdict.better is False
+    assert identity_verdict({INPUT_ROW: outcome.scores[INPUT_ROW]}) is None
+    assert run_experiment(EILEEN, Degradation(noise=1), 0, restorer, None).warnings == []

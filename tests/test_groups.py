@@ -52,6 +52,7 @@ def test_a_known_unfairness_is_found_with_its_interval(people: Faces) -> None:
     by_folder, by_light = groupings(people, rows)
     assert (by_folder["by"], by_light["by"], by_light["method"]) == ("folder", "skin lightness", "restored")
     assert [group["images"] for group in by_folder["groups"]] == [9, 9]
+    assert [group["name"].split()[0] for group in by_light["groups"]] == ["darkest", "middle", "lightest"]
     gap = by_light["gap"]["psnr"]
     assert gap["worst"].startswith("darkest")
     assert gap["gap"] == pytest.approx(2, abs=0.2)

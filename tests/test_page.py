@@ -129,6 +129,13 @@ def test_a_degraded_face_alone_asks_to_be_restored() -> None:
     assert "<td>25.00</td><td>0.700</td>" in table
 
 
+def test_the_person_is_spoken_of_in_words() -> None:
+    scores = {"Degraded input": row(25, 0.7, 30), "Restored": row(26, 0.8, 36)}
+    assert "Further from the person than the degraded photo by 6°. Identity by net" in measured(scores, "net")[1]
+    scores["Restored"] = row(26, 0.8, 21)
+    assert "Closer to the person than the degraded photo by 9°. Identity by net" in measured(scores, "net")[1]
+
+
 def test_everything_that_is_not_the_page_s_own_is_escaped() -> None:
     scores = {"Degraded input": row(25, 0.7, 40), "Restored": row(26, 0.8, 30)}
     plain = facts(Outcome(pictures={}, caption="x", scores=scores, warnings=["x"], seconds=1.5), "x")

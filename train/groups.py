@@ -15,6 +15,7 @@ from train.data import Faces
 from train.summary import INPUT, Summary, metric_values, summarise, summary
 
 MIN_GROUP = 5  # faces; a mean of fewer says nothing about a group
+THIRDS = ("darkest", "middle", "lightest")
 HIGHER_IS_BETTER = {"psnr": True, "ssim": True, "identity_angle": False}
 
 
@@ -33,7 +34,7 @@ def lightness_groups(faces: Faces) -> list[str]:
     third[lightness.argsort(kind="stable")] = np.arange(len(faces)) * 3 // len(faces)
     names = {
         index: f"{word} third, L* {lightness[third == index].min():.0f}–{lightness[third == index].max():.0f}"
-        for index, word in enumerate(("darkest", "middle", "lightest"))
+        for index, word in enumerate(THIRDS)
         if (third == index).any()
     }
     return [names[index] for index in third]
@@ -60,8 +61,11 @@ def groupings(faces: Faces, per_image: Sequence[dict[str, Scores]]) -> list[dict
         picked is not in it.
     """
     result = []
-    for by, labels in (("folder", folder_groups(faces)), ("skin lightness", lightness_groups(faces))):
-        members = {name: [i for i, label in enumerate(labels) if label == name] for name in sorted(set(labels))}
+    by_light = lightness_groups(faces)
+    dark_first = sorted(set(by_light), key=lambda name: THIRDS.index(name.split()[0]))
+    folders = folder_groups(faces)
+    for by, labels, names in (("folder", folders, sorted(set(folders))), ("skin lightness", by_light, dark_first)):
+        members = {name: [i for i, label in enumerate(labels) if label == name] for name in names}
         members = {name: indices for name, indices in members.items() if len(indices) >= MIN_GROUP}
         if len(members) < 2:
             continue

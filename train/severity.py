@@ -68,7 +68,8 @@ def _plot(runs: Sequence[dict[str, Any]], path: Path) -> None:
                 means, halves = ([point[method][metric][key] for point in methods] for key in ("mean", "ci95"))
                 style = "--" if method == INPUT else "-"
                 axis.errorbar(values, means, halves, fmt=style, marker=".", linewidth=1.2, capsize=2, label=method)
-            axis.set(xlabel=f"{LIMITS[setting].label}, {LIMITS[setting].unit}", ylabel=label)
+            unit = "" if setting == "jpeg" else f", {LIMITS[setting].unit}"
+            axis.set(xlabel=LIMITS[setting].label + unit, ylabel=label)
             axis.grid(alpha=0.3)
             if setting == "jpeg":  # worse to the right, as everywhere
                 axis.invert_xaxis()

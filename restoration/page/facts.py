@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import math
 
-from restoration.experiment import Outcome
+from restoration.experiment import Outcome, identity_verdict
 from restoration.metrics import Scores
 from restoration.page.words import items
 
@@ -67,6 +67,8 @@ def measured(scores: dict[str, Scores], identity_name: str | None) -> tuple[str,
         if identity_name
         else "Identity is not measured: no identity network is installed here."
     )
+    verdict = identity_verdict(scores)
+    about = f"{verdict.text}. {about}" if verdict and identity_name else about
     return headline, (
         '<table><caption class="sr">Measured against the clean original</caption><thead><tr><th scope="col">Picture'
         '</th><th scope="col">PSNR<small>dB, higher is better</small></th><th scope="col">SSIM'
