@@ -290,9 +290,9 @@ class Handler(BaseHTTPRequestHandler):
                 for key, git, names in (("branches", "heads", repo.branches), ("tags", "tags", repo.tags))
             }
             return self.send_json({**found, "converts": []})
-        wanted: dict[str, Any] = json.loads(data) if part != "commit" else {}
+        wanted: dict[str, Any] = json.loads(data) if data and part != "commit" else {}
         if part == "variables":
-            repo.variables[wanted["key"]] = wanted["value"]
+            repo.variables |= {wanted["key"]: wanted["value"]} if wanted else {}
             return self.send_json({key: {"value": value} for key, value in repo.variables.items()})
         if part == "tag":
             if wanted["tag"] in repo.tags:

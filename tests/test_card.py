@@ -107,7 +107,7 @@ def test_data_and_recipe_are_those_of_the_training(tiny_weights: Path) -> None:
         "hardware": "one <GPU>",
         "step": 3000,
         "seconds": 1776,
-        "config": {"batch": 12, "model": {"widths": [8]}},
+        "config": {"batch": 12, "identity": "/home/anna/teacher.pt", "model": {"widths": [8]}},
         "license": "My own licence",
     }
     weights = Weights(load_weights(tiny_weights).model, facts, "x")
@@ -117,6 +117,8 @@ def test_data_and_recipe_are_those_of_the_training(tiny_weights: Path) -> None:
     assert "| FFHQ | cc-by-nc-sa-4.0 |" in text
     assert "3000 steps, 30 minutes, on one &lt;GPU&gt;" in text
     assert "| batch | 12 |" in text
+    assert "| identity | teacher.pt |" in text
+    assert "anna" not in text
     data = ModelCard(text).data.to_dict()
     assert (data["license"], data["license_name"], data["datasets"]) == ("other", "My own licence", ["nvidia/ffhq"])
 

@@ -93,7 +93,9 @@ def test_what_is_gone_here_goes_there_and_what_is_theirs_stays(hub: Hub, checkou
 def test_a_model_of_the_hub_is_configured_and_loaded_when_the_space_is_built(hub: Hub, checkout: Path) -> None:
     publish_space(REPO, HubModel("someone/faces", "v2"), root=checkout)
     space = hub.repositories[("spaces", REPO)]
+    publish_space(REPO, HubModel("someone/faces", "v2"), root=checkout)
     assert space.variables == {"RESTORATION_MODEL": "someone/faces@v2"}
+    assert len(hub.asked("POST .*/variables")) == 1  # each would restart the Space
     data = RepoCard(space.files["README.md"].decode()).data.to_dict()
     [preload] = data["preload_from_hub"]
     repo, names, revision = preload.split()  # "repository file1,file2 revision", the Hub's documented form

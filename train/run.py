@@ -43,7 +43,7 @@ def parser() -> argparse.ArgumentParser:
     add("--out", type=Path, required=True, help="folder of the run; resumed when it holds a checkpoint")
     add("--name", default=default.name, help="name of the weights (%(default)s)")
     add("--license", default=default.license, help="licence of the weights (%(default)s)")
-    add("--init", help="weights to start from: a folder or an embedded name")
+    add("--init", help="weights to start from: a folder, owner/name@revision on the Hub, or an embedded name")
     add("--limit", type=int, help="use at most so many training faces")
     add("--steps", type=int, default=default.steps, help="optimiser steps (%(default)s)")
     add("--batch", type=int, default=default.batch, help="images a step (%(default)s)")

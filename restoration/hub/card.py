@@ -7,6 +7,7 @@ import html
 import math
 import re
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from huggingface_hub import EvalResult, ModelCardData
@@ -152,7 +153,7 @@ def _limits(training: dict[str, Any], runs: Sequence[dict[str, Any]]) -> str:
         spans.append(f"{limit.label} {low:g} to {high:g}{unit}")
     lines = [
         f"Trained on: {'; '.join(spans)}. Anything outside is a guess.",
-        "One upright face, aligned to the 512×512 FFHQ template. Below about 32 pixels between the ears it stays soft.",
+        "One upright face, aligned to the 512×512 FFHQ template. What the input does not hold stays soft.",
     ]
     for run in runs:
         restored = run["methods"].get("restored", {})
@@ -210,7 +211,11 @@ def _data(training: dict[str, Any]) -> str:
 
 def _recipe(training: dict[str, Any]) -> str:
     config = training.get("config", {})
-    rows = [[key, value] for key, value in config.items() if not isinstance(value, dict) and value is not None]
+    rows = [
+        [key, Path(value).name if isinstance(value, str) else value]  # of a file, no folder of somebody's machine
+        for key, value in config.items()
+        if not isinstance(value, dict) and value is not None
+    ]
     seconds = training.get("seconds")
     facts = [
         f"{training.get('step', 'An unknown number of')} steps",

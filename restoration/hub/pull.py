@@ -58,10 +58,7 @@ def pull(model: HubModel) -> Path:
     if not re.fullmatch(r"[0-9a-f]{40}", commit):
         raise HubUnreachable(f"The answer about {model} names no commit. Is HF_ENDPOINT a Hub?")
     seconds = ANSWER + sum(sizes[name] or 0 for name in FILES) / SLOWEST
-    folder = in_time(seconds, model, lambda: _download(model, commit))
-    if model.revision != commit:
-        _point(folder.parents[1] / "refs", model.revision, commit)
-    return folder
+    return in_time(seconds, model, lambda: _download(model, commit))
 
 
 def newest_commit(model: HubModel) -> str:
@@ -99,7 +96,8 @@ def _ask(model: HubModel, **options: Any) -> Any:
 
 
 def _download(model: HubModel, commit: str) -> Path:
-    """Fetch what the cache lacks of a commit, and once more what is damaged there."""
+    """Fetch what the cache lacks of a commit, and everything once more where something is damaged there; then let the
+    cache's branch or tag be that commit."""
     folder = Path()
     for again in (False, True):
         for name, limit in FILES.items():
@@ -118,6 +116,8 @@ def _download(model: HubModel, commit: str) -> Path:
         except WeightsError:
             if again:
                 raise
+    if model.revision != commit:
+        _point(folder.parents[1] / "refs", model.revision, commit)
     return folder
 
 

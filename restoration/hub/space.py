@@ -14,13 +14,13 @@ from huggingface_hub.errors import RepositoryNotFoundError
 from restoration.hub.checkpoint import WeightsError
 from restoration.hub.client import ANSWER, SLOWEST, HubModel, in_time, refusals
 from restoration.hub.pull import FILES
+from restoration.hub.sources import ENVIRONMENT
 from restoration.images import InputError
 
 ROOT = Path(__file__).parents[2]
 # What the app does not need: tests, training, and the tools' settings. Everything else that git tracks is sent.
 LEFT_OUT = {"tests", "train", ".ci", ".gitignore", ".mypy.ini", ".pytest.ini", ".ruff.toml"}
 APP, README, MARK = "app.py", "README.md", "restoration/__init__.py"
-VARIABLE = "RESTORATION_MODEL"
 
 
 @dataclass(frozen=True)
@@ -117,8 +117,8 @@ def _publish(
         if state is None:
             api.create_repo(repo_id, repo_type="space", space_sdk="gradio", private=not public)
             state = api.space_info(repo_id)
-        if model:
-            api.add_space_variable(repo_id, VARIABLE, str(model))
+        if model and getattr(api.get_space_variables(repo_id).get(ENVIRONMENT), "value", None) != str(model):
+            api.add_space_variable(repo_id, ENVIRONMENT, str(model))  # restarts a Space that runs
         ours = {name.partition("/")[0] for name in names if "/" in name}
         there = [file.rfilename for file in state.siblings or []]
         stale = sorted(name for name in there if name.partition("/")[0] in ours and name not in names)
