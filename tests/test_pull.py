@@ -173,7 +173,8 @@ def test_ten_gigabytes_are_refused_before_and_while_they_come(
 
 def test_a_truncated_download_is_never_loaded(hub: Hub, files: Files) -> None:
     hub.add(REPO, files)
-    hub.fail("GET /storage/", truncated(1000))
+    hub.fail("GET /storage/", truncated(1000), times=1)
+    hub.fail("GET /storage/", truncated(0))  # the client tries to go on for 5 s
     with pytest.raises(HubUnreachable):
         load(REPO)
     hub.faults.clear()

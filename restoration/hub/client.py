@@ -86,7 +86,8 @@ def in_time(seconds: float, model: HubModel, work: Callable[[], T]) -> T:
     if results:
         return results[0]
     if errors:
-        raise explained(model, errors[0]) from errors[0]
+        told = explained(model, errors[0])
+        raise told from (None if told is errors[0] else errors[0])
     raise HubUnreachable(
         f"The Hub did not finish {model} in {seconds:.0f} s. Try again later; a folder of weights needs no Hub."
     )

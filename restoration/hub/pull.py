@@ -42,7 +42,7 @@ def pull(model: HubModel) -> Path:
         The folder of its files; its name is the commit.
 
     Raises:
-        HubUnreachable: no answer in ``ANSWER`` seconds, a download slower than ``SLOWEST``, or a Hub in trouble.
+        HubUnreachable: no answer in ``ANSWER`` seconds a file, a download slower than ``SLOWEST``, or a Hub in trouble.
         WeightsError: no such model or revision, no access, not a set of weights, too large, or a wrong checksum.
     """
     info = _ask(model, files_metadata=True)
@@ -57,7 +57,7 @@ def pull(model: HubModel) -> Path:
     commit = info.sha or ""
     if not re.fullmatch(r"[0-9a-f]{40}", commit):
         raise HubUnreachable(f"The answer about {model} names no commit. Is HF_ENDPOINT a Hub?")
-    seconds = ANSWER + sum(sizes[name] or 0 for name in FILES) / SLOWEST
+    seconds = ANSWER * len(FILES) + sum(sizes[name] or 0 for name in FILES) / SLOWEST
     return in_time(seconds, model, lambda: _download(model, commit))
 
 
