@@ -14,7 +14,6 @@ from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from skimage.color import deltaE_ciede2000, rgb2lab
 
 from restoration.alignment import FACE_SIZE, FACE_TEMPLATE
 from restoration.images import Image, InputError, check_image
@@ -82,6 +81,8 @@ def skin_colour_difference(image: Image, truth: Image) -> float:
         Sharma, Wu, Dalal, "The CIEDE2000 color-difference formula", Color Research and Application 30(1), 2005.
     """
     _check_aligned(image, truth)
+    from skimage.color import deltaE_ciede2000, rgb2lab  # slow to import, and the page opens without it
+
     mask = region_masks()["skin"]
     return float(deltaE_ciede2000(rgb2lab(image[mask]), rgb2lab(truth[mask])).mean())
 
@@ -93,6 +94,8 @@ def skin_lightness(image: Image) -> float:
         InputError: not an aligned face.
     """
     _check_aligned(image)
+    from skimage.color import rgb2lab  # as above
+
     return float(np.median(rgb2lab(image[region_masks()["skin"]])[:, 0]))
 
 
