@@ -111,7 +111,7 @@ def explained(model: HubModel, error: Exception) -> WeightsError:
     if isinstance(cause, RemoteEntryNotFoundError):
         return WeightsError(f"{model} is incomplete on the Hub.")
     if isinstance(cause, OfflineModeIsEnabled) or is_offline_mode():
-        return HubUnreachable(f"{model} is not in the cache, and HF_HUB_OFFLINE forbids to ask the Hub.")
+        return HubUnreachable(f"HF_HUB_OFFLINE forbids to ask the Hub about {model}: its cache alone can be used.")
     reason = f"status {status}" if status else f"{type(cause).__name__}: {cause}"
     return HubUnreachable(
         f"The Hub could not be reached for {model}, or broke off ({reason}). "
