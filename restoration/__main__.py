@@ -1,4 +1,4 @@
-"""The command line: ``python -m restoration info``, ``benchmark`` and ``pull``."""
+"""The command line: ``python -m restoration restore``, ``degrade``, ``info``, ``benchmark`` and ``pull``."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ import torch
 
 from restoration import InputError, Restorer, __version__
 from restoration.benchmark import benchmark
+from restoration.commands import add_photo_commands
 from restoration.hub import WeightsError, find_update, load_configured, load_weights
 from restoration.hub.commands import add_hub_commands
 from restoration.pipeline import select_device
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a command; returns the exit status: 0 done, 2 unusable input."""
+    """Run a command; returns the exit status: 0 done, 1 done in part, 2 unusable input, 130 interrupted."""
     parser = argparse.ArgumentParser(prog="python -m restoration", description="Face restoration.")
     commands = parser.add_subparsers(dest="command", required=True)
     info = commands.add_parser("info", help="print version, weights, configuration and devices")
@@ -31,13 +32,14 @@ def main(arguments: list[str] | None = None) -> int:
     info.set_defaults(run=_print_info)
     speed.set_defaults(run=_print_benchmark)
     add_hub_commands(commands)
+    add_photo_commands(commands)
     options = parser.parse_args(arguments)
     try:
-        options.run(options)
+        status: int | None = options.run(options)
     except InputError as error:
         print(f"restoration: {error}", file=sys.stderr)
         return 2
-    return 0
+    return status or 0
 
 
 def _print_benchmark(options: argparse.Namespace) -> None:

@@ -1,4 +1,4 @@
-"""Where are the faces, and how do they come out of a photo?
+"""How does a face come out of a photo, and where did it lie there?
 
 Convention (everywhere in this file):
     - points are (x, y): x to the right, y down, in pixels; whole numbers are pixel centres, so a picture of width W
@@ -63,15 +63,25 @@ def crop_centre(photo: Image) -> tuple[Image, Box]:
     Raises:
         InputError: not an ``Image``.
     """
-    height, width = check_image(photo).shape[:2]
-    side = min(height, width)
-    left, top = (width - side) // 2, (height - side) // 2
-    box = Box(left, top, left + side, top + side)
+    box = centre_square(photo)
+    side = box.right - box.left
     square = photo[box.top : box.bottom, box.left : box.right]
     if side == FACE_SIZE:
         return square.copy(), box
     kernel = cv2.INTER_AREA if side > FACE_SIZE else cv2.INTER_LANCZOS4
     return cv2.resize(np.ascontiguousarray(square), (FACE_SIZE, FACE_SIZE), interpolation=kernel), box
+
+
+def centre_square(photo: Image) -> Box:
+    """Where the largest centred square of a photo lies; an odd margin loses its extra pixel on the right or below.
+
+    Raises:
+        InputError: not an ``Image``.
+    """
+    height, width = check_image(photo).shape[:2]
+    side = min(height, width)
+    left, top = (width - side) // 2, (height - side) // 2
+    return Box(left, top, left + side, top + side)
 
 
 def similarity_transform(source_points: ArrayLike, target_points: ArrayLike) -> Transform:
@@ -128,44 +138,69 @@ def align_face(photo: Image, landmarks: ArrayLike) -> Image:
             close together that the face would have to be enlarged by more than MAX_ENLARGEMENT.
     """
     height, width = check_image(photo).shape[:2]
-    to_crop = _square(similarity_transform(landmarks, FACE_TEMPLATE))
+    to_crop = similarity_transform(landmarks, FACE_TEMPLATE)
     scale = enlargement(landmarks)
     if not 1 / max(width, height) < scale <= MAX_ENLARGEMENT:
         raise InputError(f"The landmarks would scale the face by {scale:.4g}. Check that they lie on one face.")
 
-    # Reduce the part of the photo that is needed by a whole factor k, then draw the crop from that, at twice its size
-    # if it is still being reduced (by less than 2), and average that too.
+    drawn = resample(photo, to_crop, FACE_SIZE, FACE_SIZE)
+    if drawn is None:
+        raise InputError("The landmarks lie outside the photo. Check that they belong to it.")
+    return np.clip(np.rint(drawn), 0, 255).astype(np.uint8)
+
+
+def resample(picture: Image, transform: Transform, width: int, height: int) -> NDArray[np.float64] | None:
+    """Draw a picture as a similarity places it, without aliasing.
+
+    Convention:
+        - enlarged by cubic interpolation; reduced by area averaging first
+        - outside the picture its nearest edge pixel is repeated
+
+    Args:
+        picture: (H, W, C) uint8. Not modified.
+        transform: (2, 3) similarity, from pixels of the picture to those of the result.
+        width, height: of the result, pixels.
+
+    Returns:
+        (height, width, C) float64 grey levels, not clipped: cubic interpolation overshoots. None where no pixel of the
+        picture, and none near it, falls into the result.
+    """
+    # Reduce the part of the picture that is needed by a whole factor k, then draw the result from that, at twice its
+    # size if it is still being reduced (by less than 2), and average that too.
+    to_result = _square(transform)
+    scale = math.hypot(transform[0, 0], transform[1, 0])
     k = max(1, math.floor(1 / scale + 1e-9))
-    edge = FACE_SIZE - 0.5
-    corners = np.linalg.inv(to_crop) @ np.array([[-0.5, edge, edge, -0.5], [-0.5, -0.5, edge, edge], [1, 1, 1, 1]])
+    right_edge, bottom_edge = width - 0.5, height - 0.5
+    frame = np.array([[-0.5, right_edge, right_edge, -0.5], [-0.5, -0.5, bottom_edge, bottom_edge], [1, 1, 1, 1]])
+    corners = np.linalg.inv(to_result) @ frame
     margin = 3 * k + 3  # the cubic kernel reaches 2 reduced pixels
     left, top = (max(0, math.floor(value) - margin) for value in corners[:2].min(axis=1))
     right, bottom = (
         min(limit, math.ceil(value) + margin)
-        for limit, value in zip((width, height), corners[:2].max(axis=1), strict=True)
+        for limit, value in zip((picture.shape[1], picture.shape[0]), corners[:2].max(axis=1), strict=True)
     )
     if left >= right or top >= bottom:
-        raise InputError("The landmarks lie outside the photo. Check that they belong to it.")
-    part = photo[top:bottom, left:right]
+        return None
+    part = picture[top:bottom, left:right]
     if k > 1:
         to_blocks = (0, -part.shape[0] % k, 0, -part.shape[1] % k)  # top, bottom, left, right: whole blocks of k x k
         part = cv2.copyMakeBorder(part, *to_blocks, borderType=cv2.BORDER_REPLICATE)
         part = cv2.resize(part, (part.shape[1] // k, part.shape[0] // k), interpolation=cv2.INTER_AREA)
     n = 2 if scale * k < 1 - 1e-9 else 1
-    part_to_photo = np.array([[1.0, 0, left], [0, 1, top], [0, 0, 1]]) @ _zoom(k)
-    part_to_drawn = _zoom(n) @ to_crop @ part_to_photo
+    part_to_picture = np.array([[1.0, 0, left], [0, 1, top], [0, 0, 1]]) @ _zoom(k)
+    part_to_drawn = _zoom(n) @ to_result @ part_to_picture
     drawn: NDArray[np.float64] = warp(
         part.astype(np.float64),
         np.linalg.inv(part_to_drawn),
-        output_shape=(n * FACE_SIZE, n * FACE_SIZE),
+        output_shape=(n * height, n * width),
         order=3,
         mode="edge",
         clip=False,
         preserve_range=True,
     )
     if n > 1:
-        drawn = cv2.resize(drawn, (FACE_SIZE, FACE_SIZE), interpolation=cv2.INTER_AREA)
-    return np.clip(np.rint(drawn), 0, 255).astype(np.uint8)
+        drawn = cv2.resize(drawn, (width, height), interpolation=cv2.INTER_AREA).reshape(height, width, -1)
+    return drawn
 
 
 def enlargement(landmarks: ArrayLike) -> float:
@@ -176,6 +211,21 @@ def enlargement(landmarks: ArrayLike) -> float:
     """
     matrix = similarity_transform(landmarks, FACE_TEMPLATE)
     return math.hypot(matrix[0, 0], matrix[1, 0])
+
+
+def face_to_photo(landmarks: ArrayLike, photo_scale: float = 1) -> Transform:
+    """Where the pixels of an aligned face lie in the photo: the exact inverse of what ``align_face`` draws by.
+
+    Args:
+        landmarks: (5, 2) as for ``align_face``, which raises the same ``InputError`` for bad ones.
+        photo_scale: the photo is taken to be enlarged by this.
+
+    Returns:
+        (2, 3), from pixels of the 512 face to those of the photo.
+    """
+    to_crop = _square(similarity_transform(landmarks, FACE_TEMPLATE))
+    placed: Transform = (_zoom(photo_scale) @ np.linalg.inv(to_crop))[:2]
+    return placed
 
 
 def _square(transform: Transform) -> NDArray[np.float64]:

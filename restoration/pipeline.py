@@ -5,9 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,28 +14,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from restoration.alignment import Box, crop_centre
 from restoration.calibration import KEY, Calibration, calibration_of
 from restoration.degradations import LIMITS, Degradation
+from restoration.detection import Detector, Face, load_detector
 from restoration.hub import Weights, load_weights
 from restoration.images import Image, InputError, check_image, to_image, to_tensor
-
-
-@dataclass(frozen=True)
-class Restoration:
-    """What ``Restorer.restore`` found and made.
-
-    Args:
-        face: (512, 512, 3) uint8 RGB, restored.
-        input_face: (512, 512, 3) uint8 RGB, the same crop before restoration.
-        box: where the crop lies in the photo, pixels.
-        seconds: wall-clock time of the network, without reading and cropping.
-    """
-
-    face: Image
-    input_face: Image
-    box: Box
-    seconds: float
+from restoration.photo import Background, CentredSquare, Progress, Restoration, restore_photo
 
 
 class Restorer:
@@ -151,21 +133,51 @@ class Restorer:
             digest.update(value.detach().cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()[:12]
 
-    def restore(self, photo: Image) -> Restoration:
-        """Restore the face in the middle of a photograph.
-
-        Faces are not searched for: the largest centred square is cut out and brought to 512x512.
+    def restore(
+        self,
+        photo: Image,
+        *,
+        detector: Detector | str | None = None,
+        faces: Sequence[Face] | None = None,
+        centre: bool = False,
+        scale: int = 1,
+        strength: float | Sequence[float] = 1.0,
+        background: Background = "lanczos",
+        progress: Progress | None = None,
+    ) -> Restoration:
+        """Restore every face of a photograph, and put each back where it was.
 
         Args:
             photo: (H, W, 3) uint8 RGB. Not modified.
+            detector: what looks for faces: an object, or a name as ``load_detector`` takes it.
+            faces: restore these instead of looking: some of those that ``find_faces`` returned.
+            centre: take the photo's centred square for one face instead of looking.
+            scale: how much larger the result is: 1, 2 or 4. At 1, all but the faces stays bit for bit.
+            strength: 0 (untouched) to 1 (restored), for all faces or one a face; ``blend`` of the result changes it.
+            background: what enlarges the rest at scale 2 and 4: "lanczos", or "network": this network, in tiles.
+            progress: called after each face with the number of those that are done and of all.
 
         Raises:
-            InputError: not such an image.
+            NoFaceError: no face was found.
+            InputError: not such an image, an option outside its range, or more than 100 megapixels would come out.
         """
-        face, box = crop_centre(check_image(photo))
-        begun = time.perf_counter()
-        restored = self.restore_aligned(face)
-        return Restoration(restored, face, box, time.perf_counter() - begun)
+        chosen: Detector | None
+        if centre:
+            chosen = CentredSquare()
+        elif detector is None or isinstance(detector, str):
+            chosen = load_detector(detector) if faces is None else None
+        else:
+            chosen = detector
+        return restore_photo(
+            photo,
+            self.restore_aligned,
+            chosen,
+            faces=faces,
+            scale=scale,
+            strength=strength,
+            background=background,
+            progress=progress,
+        )
 
     @property
     def info(self) -> dict[str, Any]:

@@ -13,9 +13,11 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 from test_app import EILEEN, ROOT, running_app
 
+from examples.make_photos import group
 from restoration.degradations import degrade_image
 from restoration.images import Image, read_image
 from restoration.metrics import psnr, ssim
+from restoration.pasting import Patch, blend
 from restoration.protocols import PRESETS
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -122,16 +124,59 @@ def test_a_clean_face_is_uploaded_degraded_restored_measured_and_downloaded(page
         assert numbers(page, row) == (round(psnr(image, truth), 2), round(ssim(image, truth), 3))
 
 
-def test_a_photo_is_uploaded_restored_and_downloaded_without_numbers(page: Page, tmp_path: Path) -> None:
-    path = tmp_path / "photo.jpg"
-    PIL.Image.open(EILEEN).resize((300, 300)).crop((0, 0, 240, 300)).save(path, quality=40)
-    page.get_by_role("button", name="restore a photo of your own").click()
-    upload(page, path, "#photo")
-    expect(page.get_by_text("centred 240 × 240 square of your 240 × 300 photo")).to_be_visible()
+def test_faces_of_a_photo_are_found_chosen_restored_and_downloaded(page: Page, tmp_path: Path) -> None:
+    truth = group()
+    PIL.Image.fromarray(truth).save(tmp_path / "group.png")
+    page.get_by_role("tab", name="Restore my photo").click()
+    upload(page, tmp_path / "group.png", "#photo")
+    expect(page.locator("#faces .box")).to_have_count(2)
+    expect(page.locator("#faces .found")).to_have_text("2 faces found. Detector: embedded.")
+    expect(page.locator("#faces .thumbs img")).to_have_count(2)
+    page.get_by_role("checkbox", name="Face 2").uncheck()
     page.get_by_role("button", name="Restore", exact=True).click()
-    expect(page.locator("#photo-result .verdict")).to_have_text("Nothing to measure against")
+    expect(page.locator("#photo-result .verdict")).to_have_text("1 face restored and put back")
+    expect(page.locator("#photo-result .pairs li")).to_have_count(1)
     expect(page.locator("#photo-result table")).to_have_count(0)
-    downloaded(page, page.locator("#photo-result").get_by_role("link", name="Download restored face"), tmp_path)
+    after = page.locator("#photo-result .after")
+    assert after.evaluate("image => getComputedStyle(image).opacity") == "1"
+    whole = saved(page, tmp_path)
+    left, right = (np.abs(whole[:, part].astype(int) - truth[:, part]).max() for part in (np.s_[:380], np.s_[420:]))
+    assert left == 0  # the second face was not chosen
+    assert right > 0
+    slider = page.get_by_role("slider", name=re.compile("Strength"))
+    slider.focus()
+    for _ in range(10):
+        page.keyboard.press("ArrowLeft")
+    assert after.evaluate("image => getComputedStyle(image).opacity") == "0.5"  # at once, in the browser
+    expected, deadline = blend(truth, [Patch(0, 0, whole)], [0.5]), time.monotonic() + 60
+    while not np.array_equal(saved(page, tmp_path), expected):  # the file follows the slider
+        assert time.monotonic() < deadline
+        page.wait_for_timeout(300)
+
+
+def saved(page: Page, tmp_path: Path) -> Image:
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download photo").or_(page.get_by_text("Download photo")).first.click()
+    download.value.save_as(tmp_path / "saved.png")
+    return read_image(tmp_path / "saved.png")
+
+
+def test_a_face_of_a_photo_is_degraded_and_measured_against_itself(page: Page, tmp_path: Path) -> None:
+    PIL.Image.fromarray(group()).save(tmp_path / "group.png")
+    page.get_by_role("tab", name="Restore my photo").click()
+    upload(page, tmp_path / "group.png", "#photo")
+    expect(page.locator("#faces .box")).to_have_count(2)
+    page.get_by_role("button", name="Degrade a face of this photo, then restore it").click()
+    page.get_by_role("button", name="Degrade & restore this face").click()
+    expect(page.locator("#face-result table tbody tr")).to_have_count(2)
+
+
+def test_a_photo_without_a_face_offers_its_centred_square(page: Page, tmp_path: Path) -> None:
+    PIL.Image.fromarray(np.full((200, 300, 3), 120, np.uint8)).save(tmp_path / "wall.png")
+    page.get_by_role("tab", name="Restore my photo").click()
+    upload(page, tmp_path / "wall.png", "#photo")
+    expect(page.locator("#faces .found")).to_contain_text("No face was found")
+    expect(page.get_by_role("checkbox", name="The centred square")).to_be_checked()
 
 
 def test_one_click_loads_an_example_with_its_settings(page: Page) -> None:

@@ -64,15 +64,17 @@ def test_wrong_images_are_refused(restorer: Restorer) -> None:
             restorer.restore_aligned(wrong)
 
 
-def test_a_photo_is_cropped_in_the_middle(restorer: Restorer) -> None:
-    photo = np.zeros((600, 1000, 3), np.uint8)
-    photo[:, 200:800] = np.random.default_rng(0).integers(0, 256, (600, 600, 3), np.uint8)
-    result = restorer.restore(photo)
-    assert (result.box.left, result.box.top, result.box.right, result.box.bottom) == (200, 0, 800, 600)
-    assert result.face.shape == result.input_face.shape == (512, 512, 3)
-    assert result.input_face.min(axis=(0, 2)).max() > 0  # no black border came along
-    assert np.array_equal(result.face, restorer.restore_aligned(result.input_face))
-    assert result.seconds > 0
+def test_the_centred_square_is_taken_for_a_face_on_request(restorer: Restorer) -> None:
+    photo = np.zeros((512, 900, 3), np.uint8)
+    photo[:, 194:706] = FACES["grace_hopper"]
+    result = restorer.restore(photo, centre=True)
+    assert result.detector == "centred square"
+    [face] = result.faces
+    assert face.face.box == (193.5, -0.5, 705.5, 511.5)
+    np.testing.assert_array_equal(face.input_crop, FACES["grace_hopper"])
+    np.testing.assert_array_equal(face.restored_crop, restorer.restore_aligned(face.input_crop))
+    np.testing.assert_array_equal(result.photo[:, :190], photo[:, :190])
+    assert (result.photo != photo).any()
 
 
 def test_two_threads_do_not_disturb_each_other(restorer: Restorer) -> None:

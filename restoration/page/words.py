@@ -10,8 +10,8 @@ PRIVACY = (
     "Your picture is processed on the machine that runs this page, is never shown to another visitor, and its "
     "temporary copies are deleted within two hours. No analytics, no history."
 )
-CROP_HTML = """<p>For now the centred square of a photo is restored: crop it so that one upright face fills it,
-as in the examples.</p>"""
+PHOTO_HTML = """<p>Any photo: every face in it is found, and you choose which to restore. The rest of the picture stays
+exactly as it is.</p>"""
 
 
 def items(texts: Iterable[str], tag: str = "p") -> str:

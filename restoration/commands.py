@@ -1,0 +1,217 @@
+"""The commands ``restore`` and ``degrade``: files and folders in, files out.
+
+Exit status: 0 all done, 1 some photos could not be done (each is named), 2 nothing could be started, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from restoration.degradations import LIMITS, Degradation, degrade_image
+from restoration.detection import NAMES, load_detector
+from restoration.experiment import MAX_SEED, make_seed
+from restoration.images import Image, InputError
+from restoration.metrics import psnr, ssim
+from restoration.photo import BACKGROUNDS, NoFaceError, Restoration
+from restoration.photo_file import SUFFIXES, PhotoFile, read_photo, write_photo
+from restoration.pipeline import Restorer
+from restoration.protocols import PRESETS
+
+Facts = dict[str, Any]
+
+
+def add_photo_commands(commands: Any) -> None:
+    """Add ``restore`` and ``degrade`` to the sub-commands of a parser."""
+    restore = commands.add_parser("restore", help="restore every face in a photo or a folder of photos")
+    _add_paths(restore)
+    restore.add_argument("--weights", help="a folder, owner/name[@revision] on the Hub, or an embedded set")
+    restore.add_argument("--device", default="cpu", help="cpu, cuda, mps, …, or auto (%(default)s)")
+    restore.add_argument("--detector", help=f"{', '.join(NAMES)}, or a folder with its file (auto)")
+    restore.add_argument("--centre", action="store_true", help="take the centred square for the face; do not look")
+    restore.add_argument("--scale", type=int, choices=(1, 2, 4), default=1, help="enlargement (%(default)s)")
+    restore.add_argument("--background", choices=BACKGROUNDS, default=BACKGROUNDS[0], help="enlarged by (%(default)s)")
+    restore.add_argument("--strength", type=float, default=1.0, help="0 untouched to 1 restored (%(default)s)")
+    restore.set_defaults(run=_restore)
+    degrade = commands.add_parser("degrade", help="degrade a photo or a folder of photos, to test with")
+    _add_paths(degrade)
+    degrade.add_argument("--preset", choices=PRESETS, help="a named degradation, in place of the settings below")
+    degrade.add_argument("--seed", type=int, default=0, help=f"of the noise, 0 to {MAX_SEED} (%(default)s)")
+    for field in fields(Degradation):
+        name = f"--{field.name.replace('_', '-')}"
+        if field.name in LIMITS:
+            limit = LIMITS[field.name]
+            kind = int if field.name == "jpeg" else float
+            degrade.add_argument(name, type=kind, help=f"{limit.label}, {limit.low:g} to {limit.high:g} {limit.unit}")
+        elif field.name == "grayscale":
+            degrade.add_argument(name, action="store_true", default=None, help="monochrome")
+        else:
+            degrade.add_argument(name, help="how the reduction samples")
+    degrade.set_defaults(run=_degrade)
+
+
+def _add_paths(command: argparse.ArgumentParser) -> None:
+    command.add_argument("source", type=Path, metavar="IN", help="a photo, or a folder with its sub-folders")
+    command.add_argument("destination", type=Path, metavar="OUT", help="a file for a photo, a folder for a folder")
+    command.add_argument("--overwrite", action="store_true", help="write files that are there already again")
+    command.add_argument("--json", type=Path, metavar="FILE", help="write a report of every photo there")
+
+
+def _restore(options: argparse.Namespace) -> int:
+    if not 0 <= options.strength <= 1:
+        raise InputError(f"--strength lies between 0 (untouched) and 1 (restored), not {options.strength}.")
+    jobs = _find_jobs(options.source, options.destination)
+    restorer = Restorer.from_pretrained(options.weights, device=options.device)
+    detector = None if options.centre else load_detector(options.detector)
+
+    def work(photo: PhotoFile) -> tuple[Image, Facts]:
+        result = restorer.restore(
+            photo.image,
+            detector=detector,
+            centre=options.centre,
+            scale=options.scale,
+            strength=options.strength,
+            background=options.background,
+        )
+        return result.photo, _describe(result)
+
+    common = {
+        "command": "restore",
+        "weights": restorer.info["source"],
+        "device": restorer.info["device"],
+        "detector": detector.name if detector else "centred square",
+        "scale": options.scale,
+        "strength": options.strength,
+    }
+    print(f"faces found by: {common['detector']}", file=sys.stderr)
+    return _run(jobs, work, common, options)
+
+
+def _degrade(options: argparse.Namespace) -> int:
+    given = {field.name: getattr(options, field.name) for field in fields(Degradation)}
+    given = {name: value for name, value in given.items() if value is not None}
+    if options.preset and given:
+        raise InputError("Give --preset or single settings, not both.")
+    seed = make_seed(options.seed)
+    settings = PRESETS[options.preset].draw(seed) if options.preset else Degradation(**given)
+    jobs = _find_jobs(options.source, options.destination)
+
+    def work(photo: PhotoFile) -> tuple[Image, Facts]:
+        degraded = degrade_image(photo.image, settings, seed)
+        return degraded, {"psnr_db": psnr(degraded, photo.image), "ssim": ssim(degraded, photo.image)}
+
+    return _run(jobs, work, {"command": "degrade", "settings": asdict(settings), "seed": seed}, options)
+
+
+def _describe(result: Restoration) -> Facts:
+    """A result as JSON. How far each face was changed is measured against its input: the truth is not known."""
+    faces = [
+        {
+            "box": [round(value, 2) for value in face.face.box],
+            "landmarks": face.face.landmarks.round(2).tolist(),
+            "score": round(face.face.score, 4),
+            "psnr_to_input_db": psnr(face.restored_crop, face.input_crop),
+            "ssim_to_input": ssim(face.restored_crop, face.input_crop),
+        }
+        for face in result.faces
+    ]
+    return {"faces": faces, "seconds": {step: round(value, 4) for step, value in result.seconds.items()}}
+
+
+def _find_jobs(source: Path, destination: Path) -> list[tuple[Path, Path]]:
+    """(photo, where its result goes), sorted; names and sub-folders are kept, but a GIF's result is a PNG."""
+    if source.is_file():
+        target = destination / source.name if destination.is_dir() else destination
+        jobs = [(source, target)]
+    elif source.is_dir():
+        if destination.exists() and not destination.is_dir():
+            raise InputError(f"{destination} is a file; a folder of photos needs a folder to go to.")
+        inside = destination.resolve()
+        photos = [path for path in sorted(source.rglob("*")) if path.suffix.lower() in SUFFIXES and path.is_file()]
+        photos = [path for path in photos if inside not in path.resolve().parents or inside == source.resolve()]
+        if not photos:
+            raise InputError(f"There are no photos ({', '.join(SUFFIXES)}) in {source}.")
+        jobs = [(path, destination / path.relative_to(source)) for path in photos]
+    else:
+        raise InputError(f"There is no file or folder {source}. Check the path.")
+    jobs = [(path, target.with_suffix(".png") if target.suffix.lower() == ".gif" else target) for path, target in jobs]
+    target, times = Counter(target for _, target in jobs).most_common(1)[0]
+    if times > 1:
+        raise InputError(f"Two photos would both become {target}. Rename one of them.")
+    for path, target in jobs:
+        if path.resolve() == target.resolve():
+            raise InputError(f"{path} would be replaced by its own result. Choose another place.")
+    return jobs
+
+
+def _run(
+    jobs: list[tuple[Path, Path]],
+    work: Callable[[PhotoFile], tuple[Image, Facts]],
+    common: Facts,
+    options: argparse.Namespace,
+) -> int:
+    """Do what is not done yet, one photo after the other; one that fails does not stop the others."""
+    rows: list[Facts] = []
+    status = 0
+    try:
+        with tqdm(jobs, unit="photo", disable=None, desc=common["command"]) as bar:
+            for path, target in bar:
+                bar.set_postfix_str(path.name)
+                row: Facts = {"input": str(path), "output": str(target)}
+                rows.append(row)
+                if target.exists() and not options.overwrite:
+                    row["status"] = "skipped"
+                    if options.source.is_file():
+                        raise InputError(f"{target} is there already. Give another name, or --overwrite.")
+                    continue
+                begun = time.perf_counter()
+                try:
+                    photo = read_photo(path)
+                    image, facts = work(photo)
+                    write_photo(image, target, photo)
+                    row.update({"status": "done", **facts})
+                except NoFaceError as error:
+                    row.update({"status": "no face", "message": str(error)})
+                except InputError as error:
+                    row.update({"status": "failed", "message": str(error)})
+                row["total_seconds"] = round(time.perf_counter() - begun, 4)
+                if row["status"] != "done":
+                    status = 1
+                    bar.write(f"{path}: {row['message']}", file=sys.stderr)
+    except KeyboardInterrupt:
+        status = 130
+    finally:
+        _report(rows, common, options)
+    states = Counter(row.get("status") for row in rows)
+    counts = {state: states[state] for state in ("done", "skipped", "no face", "failed")}
+    summary = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
+    print(f"{common['command']}: {summary or 'nothing'} of {len(jobs)}" + (", interrupted" if status == 130 else ""))
+    return status
+
+
+def _report(rows: list[Facts], common: Facts, options: argparse.Namespace) -> None:
+    if options.json:
+        photos = [{key: _finite(value) for key, value in row.items()} for row in rows if "status" in row]
+        try:
+            options.json.parent.mkdir(parents=True, exist_ok=True)
+            options.json.write_text(json.dumps({**common, "photos": photos}, indent=2, allow_nan=False) + "\n")
+        except OSError as error:
+            raise InputError(f"Cannot write {options.json}: {error.strerror}. Choose a writable place.") from error
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no infinity: the PSNR of identical pictures becomes null."""
+    if isinstance(value, float):
+        return value if abs(value) != float("inf") else None
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    return [_finite(inner) for inner in value] if isinstance(value, list) else value

@@ -1,0 +1,1 @@
+strength => { document.querySelector('#photo-result').style.setProperty('--strength', strength); }

@@ -1,0 +1,157 @@
+"""Detectors: where they come from, that the embedded one finds people, and in which coordinates they answer."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from examples.make_examples import PORTRAITS
+from restoration import detection
+from restoration.detection import (
+    DEFAULT,
+    EMBEDDED,
+    ENVIRONMENT_VARIABLE,
+    EmbeddedDetector,
+    Face,
+    RetinaFaceDetector,
+    find_faces,
+    load_detector,
+)
+from restoration.download import DownloadError
+from restoration.images import Image, InputError
+from restoration.retinaface import RetinaFace
+
+COLLINS, HOPPER = PORTRAITS
+
+
+@pytest.fixture(scope="module")
+def embedded() -> EmbeddedDetector:
+    found = load_detector(EMBEDDED)
+    assert isinstance(found, EmbeddedDetector)
+    return found
+
+
+def error(face: Face, landmarks: object) -> float:
+    """Mean distance of the landmarks, as a share of the distance between the eyes."""
+    truth = np.asarray(landmarks, float)
+    return float(np.linalg.norm(face.landmarks - truth, axis=1).mean() / np.linalg.norm(truth[1] - truth[0]))
+
+
+@pytest.mark.parametrize("portrait", PORTRAITS, ids=lambda portrait: portrait.name)
+@pytest.mark.parametrize("factor", [1, 2, 4])
+def test_the_embedded_detector_finds_the_portraits(embedded: EmbeddedDetector, portrait, factor: int) -> None:
+    photo = np.repeat(np.repeat(portrait.read(), factor, 0), factor, 1)
+    [face] = find_faces(photo, embedded)
+    assert (
+        error(face, (np.array(portrait.landmarks) + 0.5) * factor - 0.5) < 0.1
+    )  # labels by eye: both detectors agree on a higher mouth
+    left, top, right, bottom = face.box
+    assert left < face.landmarks[:, 0].min() < face.landmarks[:, 0].max() < right
+    assert top < face.landmarks[:, 1].min() < face.landmarks[:, 1].max() < bottom
+    assert 0.9 < face.score <= 1
+
+
+def test_two_people_are_two_faces_the_larger_first(embedded: EmbeddedDetector) -> None:
+    photo = np.hstack([COLLINS.read()[:500], HOPPER.read()[:500]])
+    larger, smaller = find_faces(photo, embedded)
+    assert error(larger, np.add(HOPPER.landmarks, (512, 0))) < 0.1
+    assert error(smaller, COLLINS.landmarks) < 0.1
+
+
+@pytest.mark.parametrize("quarters", [1, 2, 3])
+def test_a_photo_lying_on_its_side_is_searched_turned(embedded: EmbeddedDetector, quarters: int) -> None:
+    photo = HOPPER.read()
+    height, width = photo.shape[:2]
+    x, y = np.array(HOPPER.landmarks).T
+    places = {1: (y, width - 1 - x), 2: (width - 1 - x, height - 1 - y), 3: (height - 1 - y, x)}
+    [face] = find_faces(np.ascontiguousarray(np.rot90(photo, quarters)), embedded)
+    assert error(face, np.stack(places[quarters], axis=1)) < 0.1
+
+
+def test_pictures_without_a_face_have_none(embedded: EmbeddedDetector) -> None:
+    import skimage.data
+
+    noise = np.random.default_rng(0).integers(0, 256, (300, 400, 3), np.uint8)
+    for photo in (noise, np.full((16, 16, 3), 90, np.uint8), skimage.data.coffee(), skimage.data.chelsea()):
+        assert find_faces(np.ascontiguousarray(photo), embedded) == []
+
+
+class Scripted:
+    """Answers with faces that it was given."""
+
+    name = "scripted"
+
+    def __init__(self, faces: list[Face]) -> None:
+        self.faces = faces
+
+    def find(self, photo: Image) -> list[Face]:
+        return self.faces
+
+
+def test_faces_that_cannot_be_aligned_are_left_out() -> None:
+    photo = np.zeros((200, 200, 3), np.uint8)
+    points = np.array(COLLINS.landmarks)
+    outside, one_place = points + 500, np.full((5, 2), 50.0)
+    bad = [Face((0, 0, 9, 9), landmarks, 0.9) for landmarks in (outside, one_place)]
+    assert find_faces(photo, Scripted(bad)) == []
+
+
+def published(folder: Path) -> Path:
+    """A file of the published name that holds an untrained network, keys prefixed as the release's are."""
+    torch.manual_seed(0)
+    path = folder / detection.PUBLISHED[DEFAULT][1]
+    torch.save({f"module.{key}": value for key, value in RetinaFace("mobile0.25").state_dict().items()}, path)
+    return path
+
+
+def test_a_folder_with_the_published_file_is_a_detector(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = published(tmp_path)
+    found = load_detector(tmp_path)
+    assert isinstance(found, RetinaFaceDetector)
+    assert found.name == DEFAULT
+    assert all(isinstance(face, Face) for face in found.find(COLLINS.read()))
+    monkeypatch.setenv(ENVIRONMENT_VARIABLE, str(tmp_path))
+    assert load_detector() is found  # loaded once
+    path.with_name("other").mkdir()
+    path.rename(tmp_path / "other" / path.name).write_bytes(b"no weights")
+    with pytest.raises(DownloadError, match="does not hold"):
+        load_detector(tmp_path / "other")
+
+
+def test_the_published_file_comes_from_the_cache_by_its_checksum(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = published(tmp_path)
+    checksum = hashlib.sha256(path.read_bytes()).hexdigest()
+    backbone, file, _ = detection.PUBLISHED[DEFAULT]
+    monkeypatch.setattr(detection, "cache_folder", lambda: tmp_path)
+    monkeypatch.setitem(detection.PUBLISHED, DEFAULT, (backbone, file, checksum))
+    detection._load.cache_clear()
+    assert load_detector(DEFAULT).name == DEFAULT
+    detection._load.cache_clear()
+    assert load_detector("auto").name == DEFAULT
+    monkeypatch.setitem(detection.PUBLISHED, DEFAULT, (backbone, file, "0" * 64))
+    detection._load.cache_clear()
+    with pytest.raises(DownloadError, match="checksum"):
+        load_detector(DEFAULT)
+    detection._load.cache_clear()
+
+
+def test_without_network_and_cache_the_embedded_detector_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(detection, "cache_folder", lambda: tmp_path)
+    monkeypatch.setattr(detection, "_RELEASE", "http://127.0.0.1:9/")  # nothing listens on the discard port
+    detection._load.cache_clear()
+    assert load_detector("auto").name == EMBEDDED
+    with pytest.raises(DownloadError, match="cannot be reached"):
+        load_detector(DEFAULT)
+    detection._load.cache_clear()
+
+
+def test_names_that_are_no_detector_are_refused(tmp_path: Path) -> None:
+    for name in ("toaster", tmp_path):
+        with pytest.raises(InputError, match="no detector"):
+            load_detector(name)

@@ -1,0 +1,200 @@
+"""A face goes back to where it came from, to the pixel; nothing else changes; no border shows."""
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from examples.make_examples import PORTRAITS
+from restoration.alignment import FACE_SIZE, align_face, face_to_photo, resample
+from restoration.degradations import Degradation, degrade_image
+from restoration.images import Image, InputError
+from restoration.pasting import blend, enlarge, face_mask, kept_detail, make_patch, match_colour
+from restoration.pipeline import Restorer
+from train.scenes import clouds
+
+COLLINS, HOPPER = PORTRAITS
+
+
+def free(photo: Image) -> NDArray[np.uint8]:
+    return np.zeros(photo.shape[:2], np.uint8)
+
+
+def misplacement(image: NDArray[np.float64], reference: Image, inside: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """By how many pixels ``image`` lies beside ``reference``: the least-squares shift that explains the difference."""
+    levels = reference.astype(np.float64).mean(axis=2)
+    down, across = np.gradient(levels)
+    slopes = np.stack((across[inside], down[inside]), axis=1)
+    shift, *_ = np.linalg.lstsq(slopes, (levels - image.mean(axis=2))[inside], rcond=None)
+    return np.abs(shift)
+
+
+def core(height: int, width: int) -> NDArray[np.bool_]:
+    inside = np.zeros((height, width), bool)
+    inside[height // 4 : 3 * height // 4, width // 4 : 3 * width // 4] = True
+    return inside
+
+
+@pytest.mark.parametrize("scale", [1, 2, 4])
+@pytest.mark.parametrize("portrait", PORTRAITS, ids=lambda portrait: portrait.name)
+def test_out_and_back_neither_shifts_nor_changes_the_face(portrait, scale: int) -> None:
+    """facexlib's ``paste_faces_to_input_image`` adds 0.5 s for 0.5 (s - 1): half a pixel at every scale."""
+    photo, base = portrait.read(), enlarge(portrait.read(), scale)
+    face = align_face(photo, portrait.landmarks)
+    # The bare warp, nothing added: resampling twice may soften, but must not move anything.
+    place = face_to_photo(portrait.landmarks, scale)
+    height, width = base.shape[:2]
+    drawn = resample(face, place, width, height)
+    assert drawn is not None
+    middle = place @ (255.5, 300, 1)
+    y, x = np.mgrid[0:height, 0:width]
+    inside = np.hypot(x - middle[0], y - middle[1]) < 90 * np.hypot(*place[:, 0])
+    assert misplacement(drawn, base, inside).max() < 0.01
+    wrong = np.roll(drawn, 1, axis=1) / 2 + drawn / 2  # half a pixel to the right, as the measure must see it
+    assert misplacement(wrong, base, inside)[0] > 0.4
+    # The whole way back: exact.
+    patch = make_patch(base, face, face, portrait.landmarks, scale=scale, taken=free(base))
+    assert patch is not None
+    np.testing.assert_array_equal(blend(base, [patch], [1.0]), base)
+
+
+def test_a_face_larger_than_its_crop_keeps_the_detail_that_the_crop_could_not_hold() -> None:
+    landmarks = (np.array(HOPPER.landmarks) + 0.5) * 3 - 0.5  # 251 pixels between the eyes; 126 in the crop
+    photo = cv2.resize(HOPPER.read(), None, fx=3, fy=3, interpolation=cv2.INTER_CUBIC)
+    rng = np.random.default_rng(0)
+    photo = np.clip(photo + rng.normal(0, 3, photo.shape), 0, 255).astype(np.uint8)
+    face = align_face(photo, landmarks)
+    brighter = np.clip(face.astype(int) + (face > 128) * 4, 0, 255).astype(np.uint8)
+    patch = make_patch(photo, face, brighter, landmarks, scale=1, taken=free(photo))
+    assert patch is not None
+    inside = core(*patch.pixels.shape[:2])
+    fine = [image - cv2.GaussianBlur(image, (0, 0), 1) for image in (patch.pixels / 255.0, patch.region(photo) / 255.0)]
+    assert np.corrcoef(fine[0][inside].ravel(), fine[1][inside].ravel())[0, 1] > 0.95
+
+
+def test_noise_that_the_network_removed_does_not_come_back() -> None:
+    truth = HOPPER.read()
+    noisy = np.clip(truth + np.random.default_rng(0).normal(0, 20, truth.shape), 0, 255).astype(np.uint8)
+    clean_face, face = align_face(truth, HOPPER.landmarks), align_face(noisy, HOPPER.landmarks)
+    patch = make_patch(noisy, face, clean_face, HOPPER.landmarks, scale=1, taken=free(noisy))
+    assert patch is not None
+    inside = core(*patch.pixels.shape[:2])
+    left = (patch.pixels.astype(float) - patch.region(truth))[inside].std()
+    assert left < 0.25 * (patch.region(noisy).astype(float) - patch.region(truth))[inside].std()
+    assert kept_detail(clean_face, face)[256, 256] < 0.6 * 255
+    assert kept_detail(face, face).min() == 255
+
+
+def test_the_rest_of_the_photo_is_bit_identical() -> None:
+    photo = COLLINS.read()
+    face = align_face(photo, COLLINS.landmarks)
+    patch = make_patch(photo, face, 255 - face, COLLINS.landmarks, scale=1, taken=free(photo))
+    changed = (blend(photo, [patch], [1.0]) != photo).any(axis=2)
+    y, x = np.nonzero(changed)
+    inverse = np.linalg.inv(np.vstack((face_to_photo(COLLINS.landmarks), (0, 0, 1))))
+    u, v = (inverse @ np.stack((x, y, np.ones_like(x))))[:2]
+    assert ((u > -1) & (u < FACE_SIZE) & (v > -1) & (v < FACE_SIZE)).all()
+    assert 0.02 < changed.mean() < 0.25
+    np.testing.assert_array_equal(blend(photo, [patch], [0.0]), photo)
+
+
+def test_strength_is_a_straight_line_between_untouched_and_restored() -> None:
+    photo = COLLINS.read()
+    face = align_face(photo, COLLINS.landmarks)
+    patch = make_patch(photo, face, 255 - face, COLLINS.landmarks, scale=1, taken=free(photo))
+    whole, half = blend(photo, [patch], [1.0]), blend(photo, [patch], [0.5])
+    assert np.abs(half - (whole.astype(float) + photo) / 2).max() <= 0.5
+    for wrong in ([], [0.5, 0.5], [1.01], [float("nan")]):
+        with pytest.raises(InputError):
+            blend(photo, [patch], wrong)
+
+
+def test_two_faces_that_overlap_share_their_pixels() -> None:
+    photo = HOPPER.read()
+    points = [np.add(HOPPER.landmarks, shift) for shift in ((0, 0), (60, 10))]
+    taken, patches = free(photo), []
+    for landmarks in points:
+        face = align_face(photo, landmarks)
+        brighter = np.minimum(face.astype(int) + 40, 255).astype(np.uint8)
+        patches.append(make_patch(photo, face, brighter, landmarks, scale=1, taken=taken))
+    together = blend(photo, patches, [1.0, 1.0]).astype(int) - photo
+    assert together.max() <= 42  # and not 80 where both lie
+
+
+def test_the_colour_of_the_surroundings_is_kept() -> None:
+    face = align_face(HOPPER.read(), HOPPER.landmarks)
+    tinted = np.clip(face * np.array([1.1, 1.0, 0.85]), 0, 255).astype(np.uint8)
+    matched = match_colour(tinted, face)
+    inside = face_mask()[..., 0] > 0
+    before, after = (np.abs((image.astype(float) - face)[inside].mean(axis=0)).max() for image in (tinted, matched))
+    assert after < 1 < 8 < before
+
+
+def border_energy(photo: Image, pasted: Image, landmarks: NDArray[np.float64]) -> tuple[float, float]:
+    """Gradient energy where the mask rises from 10 to 90 %, as shares of two things that a seam would exceed.
+
+    With m the mask, P the photo and T the restored face, the result's gradient is m ∇T + (1 - m) ∇P + (T - P) ∇m. The
+    last term is the seam: it is no gradient of either picture.
+
+    Returns:
+        energy of the pasted picture / the same without the seam's term, and / that of the photo.
+    """
+    height, width = photo.shape[:2]
+    drawn = resample(face_mask(), face_to_photo(landmarks), width, height)
+    assert drawn is not None
+    mask = drawn[..., 0] / 255
+    border = (mask > 0.1) & (mask < 0.9)
+    border[:2] = border[-2:] = border[:, :2] = border[:, -2:] = False
+    assert border.sum() > 1000
+    before, after = photo.astype(np.float64).mean(axis=2), pasted.astype(np.float64).mean(axis=2)
+    seam = (after - before) / np.maximum(mask, 0.1) * np.gradient(mask)
+    gradient = np.array(np.gradient(after))
+    energies = [(g**2).sum(axis=0)[border].mean() for g in (gradient, gradient - seam, np.array(np.gradient(before)))]
+    return float(energies[0] / energies[1]), float(energies[0] / energies[2])
+
+
+@pytest.mark.parametrize("portrait", PORTRAITS, ids=lambda portrait: portrait.name)
+@pytest.mark.parametrize(
+    ("settings", "texture_stays"),
+    [
+        (Degradation(), True),
+        (Degradation(jpeg=60), True),
+        (Degradation(blur_sigma=2), False),
+        (Degradation(noise=10), False),
+    ],
+    ids=["untouched", "jpeg", "blur", "noise"],
+)
+def test_no_seam_shows_on_a_composed_scene(portrait, settings: Degradation, texture_stays: bool) -> None:
+    """The true face stands before a drawn wall. The seam adds under 5 % of gradient energy to the border; and where
+    restoring leaves the wall's texture alone, the border has the photo's own energy to 5 %."""
+    portrait_photo, rng = portrait.read(), np.random.default_rng(1)
+    scene = clouds(portrait_photo.shape[:2], rng)
+    y, x = np.mgrid[0 : scene.shape[0], 0 : scene.shape[1]]
+    landmarks = np.array(portrait.landmarks)
+    middle, eyes = landmarks.mean(axis=0), np.linalg.norm(landmarks[1] - landmarks[0])
+    head = np.clip((1.5 - np.hypot(x - middle[0], y - middle[1]) / eyes) / 0.2, 0, 1)[..., None]
+    truth = np.rint(scene + head * (portrait_photo.astype(float) - scene)).astype(np.uint8)
+    photo = degrade_image(truth, settings, seed=0)
+    face = align_face(photo, landmarks)
+    restored = Restorer.from_pretrained().restore_aligned(face)
+    patch = make_patch(photo, face, restored, landmarks, scale=1, taken=free(photo))
+    seam, texture = border_energy(photo, blend(photo, [patch], [1.0]), landmarks)
+    assert abs(seam - 1) < 0.05, seam
+    if texture_stays:
+        assert abs(texture - 1) < 0.05, texture
+
+
+def test_the_measure_of_a_seam_sees_one() -> None:
+    photo = clouds((600, 512), np.random.default_rng(1))
+    mask = resample(face_mask(), face_to_photo(HOPPER.landmarks), *photo.shape[1::-1])
+    assert mask is not None
+    brighter = np.clip(np.rint(photo + 10.0 * (mask > 128)), 0, 255).astype(np.uint8)  # a hard edge, 10 levels high
+    assert border_energy(photo, brighter, np.array(HOPPER.landmarks))[1] > 1.05
+
+
+def test_scales_other_than_1_2_and_4_are_refused() -> None:
+    photo = COLLINS.read()
+    assert enlarge(photo, 2).shape == (1024, 1024, 3)
+    for scale in (0, 3, 8):
+        with pytest.raises(InputError, match="1, 2 or 4"):
+            enlarge(photo, scale)

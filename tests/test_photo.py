@@ -1,0 +1,159 @@
+"""A whole photo: which faces are restored, what stays, how strong, how large, and in how much memory."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from examples.make_examples import PORTRAITS
+from restoration.alignment import align_face
+from restoration.detection import Face
+from restoration.images import Image, InputError
+from restoration.photo import CentredSquare, NoFaceError, in_tiles, restore_photo
+from restoration.pipeline import Restorer
+
+HOPPER = PORTRAITS[1]
+
+
+def group() -> tuple[Image, list[Face]]:
+    """Two portraits side by side and where their faces are, the larger first."""
+    collins, hopper = (portrait.read()[:500, :500] for portrait in PORTRAITS)
+    photo = np.hstack([collins, hopper])
+    points = np.array(PORTRAITS[0].landmarks), np.add(HOPPER.landmarks, (500, 0))
+    faces = [Face((*(p.min(axis=0) - 50), *(p.max(axis=0) + 50)), p, 1.0) for p in points]
+    return photo, faces[::-1]
+
+
+def darken(image: Image) -> Image:
+    """A network whose work is easy to see: checks of 8 pixels, 40 levels apart."""
+    y, x = np.mgrid[0 : image.shape[0], 0 : image.shape[1]]
+    return np.clip(image + (40 * ((x // 8 + y // 8) % 2) - 20)[..., None], 0, 255).astype(np.uint8)
+
+
+class Nobody:
+    name = "nobody"
+
+    def find(self, photo: Image) -> list[Face]:
+        return []
+
+
+def test_every_face_is_restored_and_reported_and_the_rest_stays() -> None:
+    photo, faces = group()
+    steps = []
+    result = restore_photo(photo, darken, Nobody(), faces=faces, progress=lambda *done: steps.append(done))
+    assert steps == [(1, 2), (2, 2)]
+    assert [face.face for face in result.faces] == faces
+    for face in result.faces:
+        np.testing.assert_array_equal(face.input_crop, align_face(photo, face.face.landmarks))
+        np.testing.assert_array_equal(face.restored_crop, darken(face.input_crop))
+    np.testing.assert_array_equal(result.base, photo)
+    changed = (result.photo != photo).any(axis=2)
+    assert changed[:, :500].any()
+    assert changed[:, 500:].any()
+    assert not changed[300:, :400].any()
+    assert set(result.seconds) == {"detection", "background", "network", "pasting"}
+
+
+def test_strength_changes_without_the_network() -> None:
+    photo, faces = group()
+    result = restore_photo(photo, darken, Nobody(), faces=faces, strength=(0.0, 1.0))
+    np.testing.assert_array_equal(result.photo[:, 500:], photo[:, 500:])  # the first face is the one on the right
+    assert (result.photo[:, :500] != photo[:, :500]).any()
+    np.testing.assert_array_equal(result.blend(0), photo)
+    np.testing.assert_array_equal(result.blend((0.0, 1.0)), result.photo)
+    for wrong in ((1.0,), 2.0):
+        with pytest.raises(InputError, match="strength"):
+            result.blend(wrong)
+
+
+@pytest.mark.parametrize("scale", [2, 4])
+def test_the_result_is_larger_by_the_scale(scale: int) -> None:
+    photo, faces = group()
+    result = restore_photo(photo, darken, Nobody(), faces=faces[:1], scale=scale)
+    assert result.photo.shape == (500 * scale, 1000 * scale, 3)
+    np.testing.assert_array_equal(result.photo[:, : 500 * scale], result.base[:, : 500 * scale])
+    y, x = (int(scale * (value + 0.5)) for value in faces[0].landmarks[2][::-1])
+    spot = np.s_[y - 8 * scale : y + 8 * scale, x - 8 * scale : x + 8 * scale]
+    assert np.abs(result.photo[spot].astype(int) - result.base[spot]).mean() > 5
+
+
+def test_the_network_enlarges_the_background_on_request() -> None:
+    photo, faces = group()
+    photo = photo[:200, 600:900]
+    by_lanczos, by_network = (
+        restore_photo(photo, lambda image: 255 - image, CentredSquare(), scale=2, background=background)
+        for background in ("lanczos", "network")
+    )
+    np.testing.assert_array_equal(by_network.base, 255 - by_lanczos.base)
+    assert faces
+
+
+@pytest.mark.parametrize("size", [(64, 80), (512, 512), (700, 1300)])
+def test_tiles_of_a_pointwise_network_leave_no_trace(size: tuple[int, int]) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
+    np.testing.assert_array_equal(in_tiles(image, lambda tile: 255 - tile), 255 - image)
+
+
+def test_tiles_that_differ_fade_into_each_other() -> None:
+    levels = iter([100, 200])
+    image = np.zeros((512, 960, 3), np.uint8)
+    row = in_tiles(image, lambda tile: np.full_like(tile, next(levels)))[100, :, 0].astype(int)
+    assert row[0] == 100
+    assert row[-1] == 200
+    assert 0 <= np.diff(row).min() <= np.diff(row).max() <= 2
+
+
+def test_no_face_is_an_error_that_says_what_to_do() -> None:
+    photo, _ = group()
+    with pytest.raises(NoFaceError, match="centred square"):
+        restore_photo(photo, darken, Nobody())
+
+
+def test_options_out_of_range_are_refused() -> None:
+    photo, faces = group()
+    with pytest.raises(InputError, match="1, 2 or 4"):
+        restore_photo(photo, darken, Nobody(), faces=faces, scale=3)
+    with pytest.raises(InputError, match="lanczos or network"):
+        restore_photo(photo, darken, Nobody(), faces=faces, background="magic")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="megapixels"):
+        restore_photo(np.zeros((5000, 5000, 3), np.uint8), darken, Nobody(), faces=faces, scale=4)
+
+
+def test_the_real_network_restores_a_degraded_photo() -> None:
+    from restoration.degradations import Degradation, degrade_image
+    from restoration.metrics import psnr
+
+    truth, faces = group()
+    photo = degrade_image(truth, Degradation(noise=20), seed=0)
+    result = Restorer.from_pretrained().restore(photo, faces=faces)
+    assert psnr(result.photo, truth) > psnr(photo, truth)
+
+
+MEMORY = """
+import resource, sys
+import numpy as np
+from examples.make_examples import PORTRAITS
+from restoration import Restorer
+tile = PORTRAITS[1].read()[:600, :512]
+photo = np.ascontiguousarray(np.tile(tile, (7, 12, 1))[:4000, :6000])
+done = []
+result = Restorer.from_pretrained().restore(photo, detector="embedded", progress=lambda a, b: done.append((a, b)))
+assert done[-1] == (len(done), len(done)), done
+assert (result.photo != photo).any()
+print(len(result.faces), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+
+
+def test_a_photo_of_24_megapixels_with_forty_faces_stays_under_2_gib() -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", MEMORY],
+        cwd=Path(__file__).parents[1],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    faces, megabytes = map(int, run.stdout.split())
+    assert faces >= 40
+    assert megabytes < 2048

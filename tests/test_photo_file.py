@@ -1,0 +1,105 @@
+"""What a photo's file holds beside its colours comes through, or is converted, as documented."""
+
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+from PIL import ImageCms
+
+from restoration.images import InputError, read_image
+from restoration.photo_file import read_photo, write_photo
+
+RNG = np.random.default_rng(0)
+COLOURS = RNG.integers(0, 256, (40, 60, 3), np.uint8)
+
+
+def exif(orientation: int) -> PIL.Image.Exif:
+    block = PIL.Image.Exif()
+    block[0x0112] = orientation
+    block[0x010F] = "Maker"
+    block.get_ifd(0x8769)[0x9003] = "2001:02:03 04:05:06"
+    return block
+
+
+def test_exif_is_kept_and_orientation_applied(tmp_path: Path) -> None:
+    PIL.Image.fromarray(COLOURS).save(tmp_path / "in.jpg", quality=95, exif=exif(6))
+    photo = read_photo(tmp_path / "in.jpg")
+    assert photo.image.shape == (60, 40, 3)  # turned upright
+    for name in ("out.jpg", "out.png", "out.webp", "out.tif"):
+        write_photo(photo.image, tmp_path / name, photo)
+        with PIL.Image.open(tmp_path / name) as written:
+            kept = written.getexif()
+            assert written.size == (40, 60)
+            assert kept.get(0x0112, 1) == 1
+            assert kept[0x010F] == "Maker"
+            if not name.endswith("tif"):
+                assert kept.get_ifd(0x8769)[0x9003] == "2001:02:03 04:05:06"
+
+
+def test_transparency_is_kept_and_enlarged(tmp_path: Path) -> None:
+    alpha = RNG.integers(0, 256, (40, 60), np.uint8)
+    PIL.Image.fromarray(np.dstack((COLOURS, alpha))).save(tmp_path / "in.png")
+    photo = read_photo(tmp_path / "in.png")
+    np.testing.assert_array_equal(photo.image, COLOURS)  # as stored, not over white
+    write_photo(photo.image, tmp_path / "out.png", photo)
+    np.testing.assert_array_equal(np.asarray(PIL.Image.open(tmp_path / "out.png")), np.dstack((COLOURS, alpha)))
+    write_photo(np.repeat(np.repeat(COLOURS, 2, 0), 2, 1), tmp_path / "large.png", photo)
+    with PIL.Image.open(tmp_path / "large.png") as large:
+        assert large.size == (120, 80)
+        assert large.mode == "RGBA"
+    write_photo(photo.image, tmp_path / "out.jpg", photo)
+    with PIL.Image.open(tmp_path / "out.jpg") as flat:
+        assert flat.mode == "RGB"
+        clear = alpha < 5
+        assert np.asarray(flat)[clear].mean() > 200  # over white
+
+
+def test_transparency_turns_with_the_photo(tmp_path: Path) -> None:
+    alpha = np.zeros((40, 60), np.uint8)
+    alpha[:, :10] = 255
+    PIL.Image.fromarray(np.dstack((COLOURS, alpha))).save(tmp_path / "in.png", exif=exif(6))
+    photo = read_photo(tmp_path / "in.png")
+    assert photo.alpha is not None
+    assert photo.image.shape[:2] == photo.alpha.shape == (60, 40)
+    assert photo.alpha[:10].min() == 255
+    assert photo.alpha[10:].max() == 0
+
+
+def test_grey_stays_grey_and_16_bits_become_8(tmp_path: Path) -> None:
+    levels = RNG.integers(0, 65536, (40, 60), np.uint16)
+    PIL.Image.fromarray(levels).save(tmp_path / "in.png")
+    photo = read_photo(tmp_path / "in.png")
+    assert photo.grey
+    write_photo(photo.image, tmp_path / "out.png", photo)
+    with PIL.Image.open(tmp_path / "out.png") as written:
+        assert written.mode == "L"
+        assert np.abs(np.asarray(written) - levels / 257.0).max() <= 0.5
+
+
+def test_an_icc_profile_is_converted_to_srgb(tmp_path: Path) -> None:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()  # not RGB: must be ignored
+    PIL.Image.fromarray(COLOURS).save(tmp_path / "in.png", icc_profile=profile)
+    photo = read_photo(tmp_path / "in.png")
+    np.testing.assert_array_equal(photo.image, read_image(tmp_path / "in.png"))
+    write_photo(photo.image, tmp_path / "out.png", photo)
+    with PIL.Image.open(tmp_path / "out.png") as written:
+        assert "icc_profile" not in written.info
+
+
+@pytest.mark.parametrize("name", ["out.png", "out.webp", "out.tif", "out.bmp"])
+def test_lossless_formats_hold_every_bit(tmp_path: Path, name: str) -> None:
+    PIL.Image.fromarray(COLOURS).save(tmp_path / "in.png")
+    photo = read_photo(tmp_path / "in.png")
+    write_photo(photo.image, tmp_path / name, photo)
+    np.testing.assert_array_equal(read_image(tmp_path / name), COLOURS)
+
+
+def test_names_that_cannot_be_written_are_refused(tmp_path: Path) -> None:
+    PIL.Image.fromarray(COLOURS).save(tmp_path / "in.png")
+    photo = read_photo(tmp_path / "in.png")
+    with pytest.raises(InputError, match="written as"):
+        write_photo(photo.image, tmp_path / "out.xyz", photo)
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(InputError, match="writable"):
+        write_photo(photo.image, tmp_path / "file" / "out.png", photo)
