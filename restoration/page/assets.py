@@ -7,7 +7,7 @@ def _read(name: str) -> str:
     return (Path(__file__).parent / name).read_text(encoding="utf-8").strip()
 
 
-CSS = "\n".join(_read(name) for name in ("style.css", "photo.css"))
+CSS, PHOTO_CSS = _read("style.css"), _read("photo.css")
 HEADER_HTML, HEADER_JS = _read("header.html"), _read("header.js")
 RESULT_HTML, RESULT_JS = _read("result.html"), _read("result.js")  # the template draws what ``app.present`` returns
 PANEL_HTML = _read("panel.html")  # draws what ``examine`` returns
