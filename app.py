@@ -42,8 +42,8 @@ def main() -> None:
     page = build_page(site, FILES_EXPIRE)
     site.restorer.use_lent_gpu()
     page.queue(max_size=64).launch(
-        theme=THEME, css=CSS + PHOTO_CSS, footer_links=["api"], run_history=False, max_file_size=MAX_UPLOAD, ssr_mode=False,
-        enable_monitoring=False, allowed_paths=list(faces.values()),
+        theme=THEME, css=CSS + PHOTO_CSS, footer_links=["api"], run_history=False, max_file_size=MAX_UPLOAD,
+        ssr_mode=False, enable_monitoring=False, allowed_paths=list(faces.values()),
     )  # fmt: skip
 
 
