@@ -15,17 +15,18 @@ from restoration import arcface
 from restoration.alignment import FACE_SIZE, FACE_TEMPLATE, IDENTITY_TEMPLATE, similarity_transform
 from restoration.embedding import Embedding
 from restoration.images import Image, InputError, to_tensor
+from restoration.recogniser import CROP_SIZE, embed, load_recogniser
 from restoration.verdict import Bands, read_bands
 
-IDENTITY_SIZE = 112
 ENVIRONMENT_VARIABLE = "RESTORATION_IDENTITY"
+EMBEDDED = Path(__file__).parent / "weights" / "embedded_recogniser"
 
 
 def _sampling_matrix() -> Tensor:
     """``affine_grid`` matrix (2, 3) that reads the ArcFace-112 crop out of an aligned 512 face."""
     to_crop = np.vstack((similarity_transform(FACE_TEMPLATE, IDENTITY_TEMPLATE), (0, 0, 1)))  # 512 px -> 112 px
     to_face = np.linalg.inv(to_crop)[:2]
-    scale_in, scale_out = IDENTITY_SIZE / 2, FACE_SIZE / 2
+    scale_in, scale_out = CROP_SIZE / 2, FACE_SIZE / 2
     # Pixel coordinates (centres at whole numbers) to affine_grid's, where -1 and 1 are the outer borders.
     linear = to_face[:, :2] * scale_in / scale_out
     shift = (to_face[:, :2] @ np.full(2, scale_in - 0.5) + to_face[:, 2] + 0.5) / scale_out - 1
@@ -47,7 +48,7 @@ def identity_crop(faces: Tensor) -> Tensor:
     if faces.shape[1:] != (3, FACE_SIZE, FACE_SIZE):
         raise InputError(f"Identity needs aligned faces (B, 3, {FACE_SIZE}, {FACE_SIZE}), not {tuple(faces.shape)}.")
     matrix = _sampling_matrix().to(faces)[None].expand(len(faces), -1, -1)
-    grid = F.affine_grid(matrix, [len(faces), 3, IDENTITY_SIZE, IDENTITY_SIZE], align_corners=False)
+    grid = F.affine_grid(matrix, [len(faces), 3, CROP_SIZE, CROP_SIZE], align_corners=False)
     return F.grid_sample(F.avg_pool2d(faces, 2), grid, mode="bilinear", align_corners=False)
 
 
@@ -69,7 +70,7 @@ class IdentityNetwork(nn.Module):
 
     def forward(self, faces: Tensor) -> Tensor:
         """(B, 3, 512, 512) aligned faces in [0, 1] to (B, D) float32 embeddings of unit length; differentiable."""
-        return F.normalize(self.network(identity_crop(faces.clamp(0, 1))).float(), dim=1)
+        return embed(self.network, identity_crop(faces.clamp(0, 1)))
 
     def angles(self, faces: Tensor, others: Tensor) -> Tensor:
         """Angle between embeddings of two (B, 3, 512, 512) batches, (B,) degrees, [0, 180]; 0 is the same."""
@@ -86,37 +87,42 @@ class IdentityNetwork(nn.Module):
         return self.embed(image).angle(self.embed(other))
 
 
-def load_identity(path: str | Path | None = None) -> IdentityNetwork | None:
-    """Load a recogniser.
+def load_identity(source: str | Path | None = None) -> IdentityNetwork:
+    """The identity network to measure with, and its bands where ``train/verification.py`` measured them.
 
     TorchScript is code: load only files that you trust.
 
     Args:
-        path: a TorchScript file, whose bands lie beside it in NAME.verification.json if they were measured; or
-            ``arcface_ir_se50`` for ArcFace, which is fetched when it is not in the cache; None takes the
-            environment variable ``RESTORATION_IDENTITY``.
-
-    Returns:
-        The network, or None when neither names one: identity is then not measured.
+        source: a TorchScript file, whose bands lie beside it in NAME.verification.json; a folder that
+            ``save_recogniser`` wrote, whose bands lie in it; or ``arcface_ir_se50`` for ArcFace, which is fetched when
+            it is not in the cache. None takes the environment variable ``RESTORATION_IDENTITY``, and where that
+            is not set the embedded recogniser.
 
     Raises:
-        InputError: the file is missing or is not TorchScript.
+        InputError: the file or folder is missing, damaged, or no such network.
         DownloadError: ArcFace's weights cannot be had.
     """
-    source = Path(path or os.environ.get(ENVIRONMENT_VARIABLE, ""))
-    if str(source) == arcface.NAME:
+    path = Path(source or os.environ.get(ENVIRONMENT_VARIABLE) or EMBEDDED)
+    if str(path) == arcface.NAME:
         return IdentityNetwork(arcface.load_arcface(), arcface.NAME)
-    if source == Path():
-        return None
-    if not source.is_file():
-        raise InputError(
-            f"Identity network {source} does not exist. Correct the path, or unset {ENVIRONMENT_VARIABLE}."
-        )
+    name = path.name.split(".")[0]
+    folder = path if path.is_dir() else path.parent
+    network = load_recogniser(path) if path.is_dir() else load_torchscript(path)
+    return IdentityNetwork(network, name, read_bands(folder / f"{name}.verification.json", name))
+
+
+def load_torchscript(path: Path) -> nn.Module:
+    """A network from 112x112 crops to embeddings out of a TorchScript file. It is code: trust it first.
+
+    Raises:
+        InputError: the file is missing or not TorchScript.
+    """
+    if not path.is_file():
+        raise InputError(f"Identity network {path} does not exist. Correct the path, or unset {ENVIRONMENT_VARIABLE}.")
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*torch.jit.load.*")
-            network = torch.jit.load(str(source), map_location="cpu")  # type: ignore[no-untyped-call]
-    except RuntimeError as error:
-        raise InputError(f"{source} is not a TorchScript file that this version of torch can read.") from error
-    name = source.name.split(".")[0]
-    return IdentityNetwork(network, name, read_bands(source.with_name(f"{name}.verification.json"), name))
+            network: nn.Module = torch.jit.load(str(path), map_location="cpu")  # type: ignore[no-untyped-call]
+    except (RuntimeError, OSError) as error:
+        raise InputError(f"{path} is not a TorchScript file that this version of torch can read.") from error
+    return network.eval()

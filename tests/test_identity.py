@@ -8,10 +8,14 @@ import pytest
 import torch
 from tiny import Pool
 
+from restoration import Degradation, degrade_image
 from restoration.alignment import FACE_TEMPLATE, IDENTITY_TEMPLATE
-from restoration.identity import ENVIRONMENT_VARIABLE, IDENTITY_SIZE, IdentityNetwork, identity_crop, load_identity
-from restoration.images import InputError
+from restoration.identity import ENVIRONMENT_VARIABLE, IdentityNetwork, identity_crop, load_identity
+from restoration.images import InputError, read_image
+from restoration.recogniser import CROP_SIZE
 from restoration.verdict import Bands
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
 def test_crop_carries_the_face_template_to_the_identity_template() -> None:
@@ -20,7 +24,7 @@ def test_crop_carries_the_face_template_to_the_identity_template() -> None:
     equations = np.concatenate((np.column_stack((x, -y, one, zero)), np.column_stack((y, x, zero, one))))
     a, b, c, d = np.linalg.lstsq(equations, np.asarray(IDENTITY_TEMPLATE).T.ravel(), rcond=None)[0]
     rows, columns = np.mgrid[:512, :512]
-    small_rows, small_columns = np.mgrid[:IDENTITY_SIZE, :IDENTITY_SIZE]
+    small_rows, small_columns = np.mgrid[:CROP_SIZE, :CROP_SIZE]
     for px, py in np.asarray(FACE_TEMPLATE):
         blob = np.exp(-((columns - px) ** 2 + (rows - py) ** 2) / (2 * 8.0**2)).astype(np.float32)
         crop = identity_crop(torch.from_numpy(blob).expand(1, 3, 512, 512))[0, 0].double().numpy()
@@ -49,9 +53,19 @@ def test_angles_are_degrees_between_unit_embeddings() -> None:
     assert not any(parameter.requires_grad for parameter in network.parameters())
 
 
-def test_no_network_is_none_and_wrong_files_are_errors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_embedded_network_is_the_default_and_knows_two_people_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(ENVIRONMENT_VARIABLE, raising=False)
-    assert load_identity() is None
+    network = load_identity()
+    assert network.name == "embedded_recogniser"
+    collins, hopper = (read_image(EXAMPLES / f"{name}.png") for name in ("eileen_collins", "grace_hopper"))
+    degraded = degrade_image(collins, Degradation(blur_sigma=2, downsample=4, noise=10, jpeg=60), seed=0)
+    bands = network.bands
+    assert bands is not None
+    assert network.angle(collins, degraded) < network.angle(collins, hopper)
+    assert network.angle(collins, collins[:, ::-1].copy()) < 30 < 60 < network.angle(collins, hopper)
+
+
+def test_wrong_files_are_errors(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="does not exist"):
         load_identity(tmp_path / "missing.pt")
     (tmp_path / "text.pt").write_text("hello")
@@ -64,7 +78,6 @@ def test_a_torchscript_file_is_loaded_by_environment(tmp_path: Path, monkeypatch
     torch.jit.script(Pool()).save(str(path))
     monkeypatch.setenv(ENVIRONMENT_VARIABLE, str(path))
     network = load_identity()
-    assert network is not None
     assert network.name == "pool"
     assert network.bands is None
     face = torch.rand(1, 3, 512, 512)

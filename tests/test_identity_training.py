@@ -1,0 +1,109 @@
+"""Training the recogniser: the student follows its teacher, resumes exactly, and says what is wrong."""
+
+import copy
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tiny import Pool
+
+from restoration.images import Image, InputError, write_png
+from restoration.recogniser import CROP_SIZE, embed, load_recogniser
+from train import identity
+from train.identity import IdentityConfig, Lesson, augment, batch, blend, main, read_crops, train
+
+SMALL = IdentityConfig(steps=4, batch=4, save_every=2, warmup=1)
+
+
+@pytest.fixture(scope="module")
+def lesson() -> Lesson:
+    torch.manual_seed(0)
+    crops = torch.nn.functional.interpolate(torch.rand(8, 3, 7, 7), size=(CROP_SIZE, CROP_SIZE), mode="bicubic")
+    return Lesson((crops.clamp(0, 1) * 255).byte(), torch.nn.functional.normalize(torch.randn(8, 256), dim=1))
+
+
+def test_the_student_comes_to_agree_with_the_teacher(lesson: Lesson, tmp_path: Path) -> None:
+    config = IdentityConfig(steps=20, batch=8, warmup=2, save_every=20, degraded=0.25)
+    student = train(config, lesson, lesson, tmp_path)
+    with torch.inference_mode():
+        cosine = (embed(student, lesson.crops.float() / 255) * lesson.targets).sum(1).mean()
+    assert float(cosine) > 0.4  # random directions of 256 dimensions: 0 ± 0.06
+
+
+def test_a_stopped_run_ends_with_the_same_weights(
+    lesson: Lesson, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    straight = train(SMALL, lesson, lesson, tmp_path / "straight")
+    real, calls = identity.batch, []
+
+    def killed(*arguments: object) -> tuple[torch.Tensor, torch.Tensor]:
+        calls.append(arguments)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return real(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(identity, "batch", killed)
+    with pytest.raises(KeyboardInterrupt):
+        train(SMALL, lesson, lesson, tmp_path / "stopped")
+    monkeypatch.setattr(identity, "batch", real)
+    resumed = train(SMALL, lesson, lesson, tmp_path / "stopped")
+    for a, b in zip(straight.state_dict().values(), resumed.state_dict().values(), strict=True):
+        assert torch.equal(a, b)
+    with (tmp_path / "stopped" / identity.LOG).open() as file:
+        assert [row["step"] for row in csv.DictReader(file)] == ["2", "4"]
+    with pytest.raises(InputError, match="other settings"):
+        train(IdentityConfig(steps=5), lesson, lesson, tmp_path / "stopped")
+
+
+def test_batches_are_functions_of_seed_and_step(lesson: Lesson) -> None:
+    first, again = batch(lesson, SMALL, 3), batch(copy.deepcopy(lesson), SMALL, 3)
+    assert torch.equal(first[0], again[0])
+    assert torch.equal(first[1], again[1])
+    assert not torch.equal(first[0], batch(lesson, SMALL, 4)[0])
+
+
+def test_augmented_and_blended_crops_are_pictures(lesson: Lesson) -> None:
+    generator = torch.Generator().manual_seed(0)
+    views = augment(lesson.crops, generator)
+    assert views.shape == lesson.crops.shape
+    assert 0 <= float(views.min()) <= float(views.max()) <= 1
+    mixed = blend(lesson.crops, 5, generator)
+    assert mixed.shape == (5, 3, CROP_SIZE, CROP_SIZE)
+    assert mixed.dtype == torch.uint8
+    same = blend(lesson.crops[:1], 3, generator)  # whoever is mixed with themselves stays who they are
+    assert int((same.int() - lesson.crops[:1].int()).abs().max()) <= 1
+
+
+def test_people_are_told_apart_by_name(tmp_path: Path) -> None:
+    picture: Image = np.random.default_rng(0).integers(0, 256, (CROP_SIZE, CROP_SIZE, 3), np.uint8)
+    for name in ("Ada_Lovelace_0001", "Ada_Lovelace_0002", "Alan_Turing_0001"):
+        write_png(picture, tmp_path / f"{name}.png")
+    crops, people = read_crops([str(tmp_path)], [])
+    assert crops.shape == (3, 3, CROP_SIZE, CROP_SIZE)
+    assert people == ["Ada_Lovelace_", "Ada_Lovelace_", "Alan_Turing_"]
+    write_png(picture[:100], tmp_path / "odd.png")
+    with pytest.raises(InputError, match="112×112"):
+        read_crops([str(tmp_path)], [])
+
+
+def test_the_command_trains_from_faces_and_says_what_is_wrong(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    teacher, out = tmp_path / "pool.pt", tmp_path / "run"
+    torch.jit.script(Wide()).save(str(teacher))
+    arguments = ["--faces", "examples", "--teacher", str(teacher), "--out", str(out), "--held-out", "2"]
+    assert main([*arguments, "--steps", "2", "--batch", "2", "--save-every", "2"]) == 0
+    assert load_recogniser(out / "weights").embed.out_features == 256
+    assert main(["--teacher", str(teacher), "--out", str(out)]) == 2
+    assert "--crops" in capsys.readouterr().err
+    assert main(["--faces", "examples", "--teacher", str(tmp_path / "none.pt"), "--out", str(tmp_path / "b")]) == 2
+    assert "does not exist" in capsys.readouterr().err
+
+
+class Wide(Pool):
+    """``Pool`` with as many dimensions as the student has."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.adaptive_avg_pool2d(x - 0.5, (16, 16)).mean(1).flatten(1)

@@ -1,0 +1,320 @@
+"""Train the embedded identity network: a small recogniser learns the embeddings of a larger one.
+
+python train/identity.py --crops FOLDER --faces FOLDER --teacher FILE --out runs/identity
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import hashlib
+import json
+import math
+import os
+import random
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from tqdm import tqdm
+
+if __package__ in (None, ""):  # started as a file: make the repository importable
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from restoration.degradations import degrade
+from restoration.identity import identity_crop, load_torchscript
+from restoration.images import InputError, read_image
+from restoration.protocols import Protocol
+from restoration.recogniser import CROP_SIZE, Recogniser, embed, save_recogniser
+from train.data import draw, find_faces, load_faces
+from train.optimizer import WeightOptimizer, cosine_rate
+
+# The project's degradations as they look in a crop that is 3.6 times smaller than an aligned face.
+CROP_DEGRADATIONS = Protocol(
+    motion_length=(3, 9),
+    blur_sigma=(0.2, 2.5),
+    downsample=(1, 4),
+    noise=(1, 15),
+    jpeg=(40, 95),
+    skip=0.5,
+)
+TARGETS, CHECKPOINT, LOG, RESULT = "targets.pt", "checkpoint.pt", "train.csv", "weights"
+
+
+@dataclass(frozen=True, kw_only=True)
+class IdentityConfig:
+    """A run's settings.
+
+    Args:
+        steps, batch: optimiser steps, crops a step.
+        learning_rate, warmup: peak of the cosine schedule, steps to it.
+        degraded: share of crops that the student sees degraded (the teacher saw them clean), [0, 1].
+        blends: further crops, each the blend of two people, a share of the real ones, [0, …]: faces of nobody, of which
+            the teacher says what they are.
+        held_out: every so-many-th person is watched, not learned from.
+        seed: of every draw.
+    """
+
+    steps: int = 3000
+    batch: int = 128
+    learning_rate: float = 2e-3
+    warmup: int = 100
+    weight_decay: float = 0.05
+    degraded: float = 0.35
+    blends: float = 1.0
+    held_out: int = 25
+    save_every: int = 200
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """Crops (N, 3, 112, 112) uint8 and what the teacher says of them (N, D) float32, unit length."""
+
+    crops: Tensor
+    targets: Tensor
+
+
+def read_crops(crops: list[str], faces: list[str]) -> tuple[Tensor, list[str]]:
+    """All crops, and for each the person or picture that it shows.
+
+    Args:
+        crops: folders of 112x112 pictures on ArcFace's template; ``Some_Name_0001`` is a picture of Some_Name.
+        faces: folders of aligned 512x512 faces; the crop is cut out of them.
+
+    Returns:
+        (N, 3, 112, 112) uint8, and N names.
+
+    Raises:
+        InputError: a folder is missing or empty, or a crop is not 112x112.
+    """
+    images, people = [], []
+    for name, path in find_faces(crops) if crops else []:
+        image = torch.from_numpy(read_image(path)).permute(2, 0, 1)
+        if image.shape != (3, CROP_SIZE, CROP_SIZE):
+            raise InputError(f"{path} is not {CROP_SIZE}×{CROP_SIZE}.")
+        images.append(image)
+        people.append(str(Path(name).with_suffix("")).rstrip("0123456789"))
+    if faces:
+        aligned = load_faces(faces)
+        for part in _parts(len(aligned), 32):
+            cut = identity_crop(aligned.clean(list(range(len(aligned)))[part]))
+            images += list((cut * 255).round().clamp(0, 255).byte())
+        people += list(aligned.names)
+    return torch.stack(images), people
+
+
+def blend(crops: Tensor, count: int, generator: torch.Generator) -> Tensor:
+    """Faces of nobody: two crops mixed evenly, or one's left, upper … half beside the other's, with a soft border.
+
+    Args:
+        crops: (N, 3, 112, 112) uint8.
+
+    Returns:
+        (count, 3, 112, 112) uint8.
+    """
+    first, second = (torch.randint(len(crops), (count,), generator=generator) for _ in range(2))
+    angle = torch.rand(count, 1, 1, generator=generator) * 2 * math.pi
+    line = torch.linspace(-1, 1, CROP_SIZE)
+    distance = line * angle.cos() + line[:, None] * angle.sin() + torch.rand(count, 1, 1, generator=generator) - 0.5
+    share = torch.where(
+        torch.rand(count, 1, 1, generator=generator) < 0.5,
+        torch.sigmoid(12 * distance),
+        0.3 + 0.4 * torch.rand(count, 1, 1, generator=generator),
+    )[:, None]
+    result = torch.empty(count, *crops.shape[1:], dtype=torch.uint8)
+    for part in _parts(count, 512):
+        mixed = torch.lerp(crops[first[part]].float(), crops[second[part]].float(), share[part])
+        result[part] = mixed.round().byte()
+    return result
+
+
+def _parts(count: int, size: int) -> list[slice]:
+    return [slice(start, min(start + size, count)) for start in range(0, count, size)]
+
+
+@torch.inference_mode()
+def teach(teacher: torch.nn.Module, crops: Tensor, what: str, *, mirrored: bool) -> Tensor:
+    """The teacher's embeddings of clean crops, (N, D) float32; if asked, the mean of a face and its mirror image."""
+    targets = []
+    for part in tqdm(_parts(len(crops), 8), desc=f"asking the teacher: {what}", mininterval=5):
+        x = (crops[part].float() / 255).contiguous(memory_format=torch.channels_last)
+        target = embed(teacher, x)
+        if mirrored:
+            target = F.normalize(target + embed(teacher, x.flip(-1)), dim=1)
+        targets.append(target)
+    return torch.cat(targets)
+
+
+def augment(crops: Tensor, generator: torch.Generator) -> Tensor:
+    """Mirror, turn, scale, shift, brighten and now and then drop colour: what leaves a person who they are.
+
+    Args:
+        crops: (B, 3, 112, 112) uint8.
+
+    Returns:
+        (B, 3, 112, 112) float32 in [0, 1].
+    """
+    count = len(crops)
+
+    def uniform(low: float, high: float) -> Tensor:
+        return low + (high - low) * torch.rand(count, generator=generator)
+
+    turn, scale = torch.deg2rad(uniform(-6, 6)), uniform(0.93, 1.07)
+    mirror = torch.where(torch.rand(count, generator=generator) < 0.5, -1.0, 1.0)
+    matrix = torch.zeros(count, 2, 3)
+    matrix[:, 0, 0], matrix[:, 0, 1] = scale * turn.cos() * mirror, -scale * turn.sin()
+    matrix[:, 1, 0], matrix[:, 1, 1] = scale * turn.sin() * mirror, scale * turn.cos()
+    matrix[:, :, 2] = torch.stack((uniform(-0.06, 0.06), uniform(-0.06, 0.06)), 1)
+    grid = F.affine_grid(matrix, list(crops.shape), align_corners=False)
+    x = F.grid_sample(crops.float() / 255, grid, padding_mode="border", align_corners=False)
+    gamma, gain = uniform(0.75, 1.35).view(-1, 1, 1, 1), uniform(0.85, 1.15).view(-1, 1, 1, 1)
+    x = (x.clamp_min(1e-4) ** gamma * gain).clamp(0, 1)
+    grey = (torch.rand(count, generator=generator) < 0.1).view(-1, 1, 1, 1)
+    return torch.where(grey, x.mean(1, keepdim=True), x)
+
+
+def batch(lesson: Lesson, config: IdentityConfig, step: int) -> tuple[Tensor, Tensor]:
+    """Crops in [0, 1] and targets of one step, a function of (seed, step) alone."""
+    name = f"identity/{config.seed}/{step}"
+    generator = torch.Generator().manual_seed(random.Random(name).getrandbits(62))
+    chosen = torch.randint(len(lesson.crops), (config.batch,), generator=generator)
+    crops = augment(lesson.crops[chosen], generator)
+    count = round(config.batch * config.degraded)
+    if count:
+        crops[:count] = degrade(crops[:count], *draw(name, count, CROP_DEGRADATIONS, crops.device))
+    return crops, lesson.targets[chosen]
+
+
+@torch.inference_mode()
+def agreement(student: Recogniser, lesson: Lesson) -> dict[str, float]:
+    """Mean cosine between the student's and the teacher's embeddings of crops, clean and degraded."""
+    student.eval()
+    sums = {"clean": 0.0, "degraded": 0.0}
+    for index, part in enumerate(_parts(len(lesson.crops), 64)):
+        clean = lesson.crops[part].float() / 255
+        views = {"clean": clean}
+        views["degraded"] = degrade(clean, *draw(f"watch/{index}", len(clean), CROP_DEGRADATIONS, clean.device))
+        for name, view in views.items():
+            sums[name] += float((embed(student, view) * lesson.targets[part]).sum())
+    student.train()
+    return {name: value / len(lesson.crops) for name, value in sums.items()}
+
+
+def prepare(options: argparse.Namespace, config: IdentityConfig) -> tuple[Lesson, Lesson]:
+    """What to learn from and what to watch; the teacher is asked once and its answers are kept in the run's folder."""
+    crops, people = read_crops(options.crops, options.faces)
+    held = {name for name in people if int(hashlib.sha256(name.encode()).hexdigest(), 16) % config.held_out == 0}
+    watched = torch.tensor([name in held for name in people])
+    generator = torch.Generator().manual_seed(config.seed)
+    blends = blend(crops[~watched], round(config.blends * int((~watched).sum())), generator)
+    path = options.out / TARGETS
+    if not path.exists():
+        teacher = load_torchscript(options.teacher)
+        kept = {"real": teach(teacher, crops, "people", mirrored=True), "blends": torch.empty(0)}
+        if len(blends):
+            kept["blends"] = teach(teacher, blends, "blends", mirrored=False)
+        torch.save(kept, path.with_suffix(".partial"))
+        os.replace(path.with_suffix(".partial"), path)
+    kept = torch.load(path, weights_only=True)
+    if len(kept["real"]) != len(crops) or len(kept["blends"]) != len(blends):
+        raise InputError(f"{path} belongs to other pictures. Choose another --out.")
+    learn = Lesson(torch.cat((crops[~watched], blends)), torch.cat((kept["real"][~watched], kept["blends"])))
+    return learn, Lesson(crops[watched], kept["real"][watched])
+
+
+def train(config: IdentityConfig, learn: Lesson, watch: Lesson, out: Path) -> Recogniser:
+    """Run to the last step, or go on from the checkpoint in ``out``; saves checkpoint, log and weights."""
+    out.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(config.seed)
+    student = Recogniser().to(memory_format=torch.channels_last).train()
+    optimizer = WeightOptimizer(student, "muon", weight_decay=config.weight_decay)
+    step = 0
+    if (out / CHECKPOINT).exists():
+        state = torch.load(out / CHECKPOINT, weights_only=True)
+        if state["config"] != asdict(config):
+            raise InputError(f"{out} holds a run with other settings. Choose another --out.")
+        student.load_state_dict(state["model"])
+        optimizer.load_state_dict(state["optimizer"])
+        step = state["step"]
+    bar = tqdm(total=config.steps, initial=step, desc="identity", unit="step", mininterval=5)
+    total, begun = 0.0, time.perf_counter()
+    while step < config.steps:
+        crops, targets = batch(learn, config, step)
+        with torch.autocast("cpu", torch.bfloat16):
+            output = student(crops.contiguous(memory_format=torch.channels_last))
+        loss = 1 - (F.normalize(output.float(), dim=1) * targets).sum(1).mean()
+        optimizer.zero_grad()
+        torch.autograd.backward(loss)
+        optimizer.step(cosine_rate(step, config.steps, config.learning_rate, 0.01, config.warmup))
+        total += float(loss.detach())
+        step += 1
+        bar.update()
+        if step % config.save_every == 0 or step == config.steps:
+            count = (step - 1) % config.save_every + 1
+            row = {"step": step, "seconds": round(time.perf_counter() - begun), "loss": total / count}
+            row |= {f"{name}_cosine": value for name, value in agreement(student, watch).items()}
+            total = 0.0
+            _log(out / LOG, row)
+            bar.set_postfix(row)
+            state = {
+                "config": asdict(config),
+                "step": step,
+                "model": student.state_dict(),
+                "optimizer": optimizer.state_dict(),
+            }
+            torch.save(state, out / f"{CHECKPOINT}.partial")
+            os.replace(out / f"{CHECKPOINT}.partial", out / CHECKPOINT)
+            save_recogniser(out / RESULT, student, {"config": asdict(config), **row})
+    bar.close()
+    return student.eval()
+
+
+def _log(path: Path, row: dict[str, float]) -> None:
+    fresh = not path.exists()
+    with path.open("a", newline="") as file:
+        writer = csv.DictWriter(file, row)
+        if fresh:
+            writer.writeheader()
+        writer.writerow({key: f"{value:.5g}" if isinstance(value, float) else value for key, value in row.items()})
+
+
+def parser() -> argparse.ArgumentParser:
+    """Options; defaults are those of ``IdentityConfig``."""
+    result = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    result.add_argument("--crops", nargs="*", default=[], metavar="FOLDER", help="112x112 crops on ArcFace's template")
+    result.add_argument("--faces", nargs="*", default=[], metavar="FOLDER", help="aligned 512x512 faces")
+    result.add_argument(
+        "--teacher", type=Path, required=True, metavar="FILE", help="TorchScript recogniser to learn from"
+    )
+    result.add_argument("--out", type=Path, required=True, help="folder of the run; resumed when it holds a checkpoint")
+    for name, value in asdict(IdentityConfig()).items():
+        text = name.replace("_", " ") + " (%(default)s)"
+        result.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value, help=text)
+    return result
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; returns the exit status: 0 done, 2 unusable input."""
+    options = parser().parse_args(arguments)
+    config = IdentityConfig(**{name: getattr(options, name) for name in asdict(IdentityConfig())})
+    try:
+        if not options.crops and not options.faces:
+            raise InputError("Give --crops, --faces or both to learn from.")
+        options.out.mkdir(parents=True, exist_ok=True)
+        learn, watch = prepare(options, config)
+        print(json.dumps({"learn": len(learn.crops), "watch": len(watch.crops), **asdict(config)}))
+        train(config, learn, watch, options.out)
+    except InputError as error:
+        print(f"identity.py: {error}", file=sys.stderr)
+        return 2
+    print(f"{options.out / RESULT}: the recogniser")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
