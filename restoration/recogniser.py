@@ -64,7 +64,7 @@ class _ResidualBlock(nn.Module):
 
 
 def _convolution(before: int, after: int, stride: int = 1) -> list[nn.Module]:
-    return [nn.Conv2d(before, after, 3, stride, 1, bias=False), nn.BatchNorm2d(after), nn.PReLU(after)]
+    return [nn.Conv2d(before, after, 3, stride, 1, bias=False), nn.BatchNorm2d(after), nn.LeakyReLU(0.1)]
 
 
 def embed(network: nn.Module, crops: Tensor) -> Tensor:

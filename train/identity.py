@@ -64,7 +64,7 @@ class IdentityConfig:
     learning_rate: float = 2e-3
     warmup: int = 100
     weight_decay: float = 0.05
-    degraded: float = 0.35
+    degraded: float = 0.3
     blends: float = 1.0
     held_out: int = 25
     save_every: int = 200
