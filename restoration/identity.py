@@ -19,7 +19,7 @@ from restoration.recogniser import CROP_SIZE, embed, load_recogniser
 from restoration.verdict import Bands, read_bands
 
 ENVIRONMENT_VARIABLE = "RESTORATION_IDENTITY"
-EMBEDDED = Path(__file__).parent / "weights" / "embedded_recogniser"
+EMBEDDED = Path(__file__).parent / "embedded_recogniser"
 
 
 def _sampling_matrix() -> Tensor:
