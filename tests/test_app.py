@@ -28,6 +28,7 @@ from examples.make_examples import PORTRAITS
 from restoration import Degradation, Restorer
 from restoration.alignment import crop_centre, enlargement
 from restoration.degradations import degrade_image
+from restoration.identity import load_identity
 from restoration.images import Image, read_image
 from restoration.metrics import score
 from restoration.protocols import PRESETS
@@ -133,7 +134,7 @@ def test_an_experiment_is_that_of_the_package_bit_for_bit(client: Client, restor
     for row, path in zip(report["metrics"], (degraded, restored), strict=True):
         scores = score(pixels(path), truth)  # measured on what was sent: the file is lossless
         assert (row["psnr_db"], row["ssim"]) == (pytest.approx(scores.psnr), pytest.approx(scores.ssim))
-        assert row["identity_angle_deg"] is None
+        assert row["identity_angle_deg"] == pytest.approx(load_identity().angle(pixels(path), truth), abs=0.5)
     assert report["settings"] == asdict(OLD_PHONE)
     assert report["warnings"] == []
 

@@ -46,7 +46,7 @@ def test_command_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixtur
     wrong = (
         (["--crop", "70"], "crop"),
         (["--data", "/nowhere"], "/nowhere"),
-        (["--lambda-id", "1"], "--identity"),
+        (["--lambda-id", "1"], "--crop 512"),
         (["--weight-decay", "-1"], "weight-decay"),
         (["--seed", "-1"], "seed"),
         (["--seed", "99999999999999999999"], "seed"),

@@ -233,16 +233,16 @@ def train(config: IdentityConfig, learn: Lesson, watch: Lesson, out: Path) -> Re
     torch.manual_seed(config.seed)
     student = Recogniser().to(memory_format=torch.channels_last).train()
     optimizer = WeightOptimizer(student, "muon", weight_decay=config.weight_decay)
-    step = 0
+    step, seconds = 0, 0.0
     if (out / CHECKPOINT).exists():
         state = torch.load(out / CHECKPOINT, weights_only=True)
         if state["config"] != asdict(config):
             raise InputError(f"{out} holds a run with other settings. Choose another --out.")
         student.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
-        step = state["step"]
+        step, seconds = state["step"], state["seconds"]
     bar = tqdm(total=config.steps, initial=step, desc="identity", unit="step", mininterval=5)
-    total, begun = 0.0, time.perf_counter()
+    total, begun = 0.0, time.perf_counter() - seconds
     while step < config.steps:
         crops, targets = batch(learn, config, step)
         with torch.autocast("cpu", torch.bfloat16):
@@ -264,6 +264,7 @@ def train(config: IdentityConfig, learn: Lesson, watch: Lesson, out: Path) -> Re
             state = {
                 "config": asdict(config),
                 "step": step,
+                "seconds": time.perf_counter() - begun,
                 "model": student.state_dict(),
                 "optimizer": optimizer.state_dict(),
             }

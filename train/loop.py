@@ -20,8 +20,9 @@ from accelerate import Accelerator
 from torch import Tensor
 from tqdm import tqdm
 
+from restoration.alignment import FACE_SIZE
 from restoration.hub import load_weights, save_weights
-from restoration.identity import load_identity
+from restoration.identity import EMBEDDED, load_identity
 from restoration.images import InputError
 from restoration.model import UNet, UNetConfig
 from restoration.protocols import BLIND, ORIGINAL, TRAINING
@@ -51,7 +52,7 @@ class TrainConfig:
         learning_rate: peak of the cosine schedule, reached after ``warmup`` steps;
             it ends at ``final_rate`` times the peak.
         ema: decay of the averaged weights a step, [0, 1); shorter at the start.
-        reconstruction, lambda_rec, lambda_id, identity: see ``CompositeLoss``.
+        reconstruction, lambda_rec, lambda_id, identity: see ``CompositeLoss``; identity None is the embedded network.
         optimizer: "muon" or "adamw", see ``WeightOptimizer``.
         precision: "bf16" runs the network under autocast; weights and optimiser stay float32.
         seed: of every draw.
@@ -90,6 +91,8 @@ class TrainConfig:
             raise InputError("weight-decay must lie in [0, 1), and gradient-clip above 0.")
         if not 64 <= self.crop <= 512 or self.crop % self.model.multiple:
             raise InputError(f"crop must be a multiple of {self.model.multiple} from 64 to 512, not {self.crop}.")
+        if self.lambda_id > 0 and self.crop != FACE_SIZE:
+            raise InputError(f"An identity loss needs whole faces: train with --crop {FACE_SIZE}, or --lambda-id 0.")
         if not 0 < self.learning_rate < 1 or not 0 <= self.ema < 1 or not 0 <= self.final_rate <= 1:
             raise InputError("learning-rate must lie in (0, 1), ema in [0, 1), final-rate in [0, 1].")
 
@@ -143,7 +146,7 @@ class Trainer:
         if self.accelerator.num_processes > 1:
             self.forward = self.accelerator.prepare_model(self.forward)
         self.optimizer = WeightOptimizer(self.model, config.optimizer, weight_decay=config.weight_decay)
-        identity = load_identity(config.identity) if config.identity else None
+        identity = load_identity(config.identity or EMBEDDED) if config.lambda_id > 0 else None
         self.loss = CompositeLoss(
             reconstruction=config.reconstruction,
             lambda_rec=config.lambda_rec,

@@ -61,8 +61,8 @@ def parser() -> argparse.ArgumentParser:
         help="distance between pixels (%(default)s)",
     )
     add("--lambda-rec", type=float, default=default.lambda_rec, help="weight of reconstruction (%(default)s)")
-    add("--lambda-id", type=float, default=default.lambda_id, help="weight of identity; needs --identity (%(default)s)")
-    add("--identity", metavar="FILE", help="TorchScript face recogniser, (B,3,112,112) to embeddings")
+    add("--lambda-id", type=float, default=default.lambda_id, help="weight of identity; needs --crop 512 (%(default)s)")
+    add("--identity", metavar="FILE", help="face recogniser to train against (the embedded one)")
     add("--precision", choices=("bf16", "fp32"), default=default.precision, help="of the network (%(default)s)")
     add("--seed", type=int, default=default.seed, help="decides every random draw (%(default)s)")
     add("--log-every", type=int, default=default.log_every, help="steps between rows of train.csv (%(default)s)")
