@@ -104,7 +104,7 @@ class Detector(Protocol):
 class RetinaFaceDetector:
     """RetinaFace with published weights."""
 
-    PROPOSED, SURE = 0.5, 0.8  # scores from which on a second look is worth it, and from which on it is a face
+    PROPOSED, SURE = 0.4, 0.6  # scores from which on a second look is worth it, and from which on it is a face
 
     def __init__(self, name: str, network: RetinaFace) -> None:
         self.name, self._network = name, network
