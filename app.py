@@ -14,7 +14,7 @@ from restoration import Restorer
 from restoration.alignment import enlargement
 from restoration.hub import UpdateWatch, WeightsError, load_configured
 from restoration.identity import load_identity
-from restoration.page.assets import CSS, PHOTO_CSS
+from restoration.page.assets import CSS, LAB_CSS, PHOTO_CSS
 from restoration.page.examples import FACES, enlargement_note
 from restoration.page.layout import build_page
 from restoration.page.parts import Site
@@ -42,8 +42,8 @@ def main() -> None:
     page = build_page(site, FILES_EXPIRE)
     site.restorer.use_lent_gpu()
     page.queue(max_size=64).launch(
-        theme=THEME, css=CSS + PHOTO_CSS, footer_links=["api"], run_history=False, max_file_size=MAX_UPLOAD,
-        ssr_mode=False, enable_monitoring=False, allowed_paths=list(faces.values()),
+        theme=THEME, css=CSS + LAB_CSS + PHOTO_CSS, footer_links=["api"], run_history=False, max_file_size=MAX_UPLOAD,
+        ssr_mode=False, enable_monitoring=False, mcp_server=True, allowed_paths=list(faces.values()),
     )  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """Pictures of the page for the README: ``python -m examples.make_screenshots``, with Chromium and playwright there.
 
-Starts the app on a free port, waits for its first result, and writes ``page_desktop.png`` and ``page_phone.png``.
+Starts the app on a free port and writes ``page_desktop.png`` and ``page_phone.png`` of its first result, and
+``compare_desktop.png`` and ``sweep_desktop.png`` of the laboratory.
 """
 
 from __future__ import annotations
@@ -14,12 +15,13 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Page, sync_playwright
 
 ROOT = Path(__file__).parents[1]
 PICTURES = ROOT / ".assets"
 SIZES = {"page_desktop": (1440, 1000), "page_phone": (390, 844)}
 START_LIMIT = 120  # seconds
+LABORATORY_LIMIT = 300_000  # milliseconds; a sweep takes 15 s, but a machine may be busy
 
 
 def free_port() -> int:
@@ -43,6 +45,27 @@ def wait_for(address: str, server: subprocess.Popen[bytes]) -> None:
     raise TimeoutError(f"the app did not answer within {START_LIMIT} s")
 
 
+def show_laboratory(tab: Page) -> None:
+    """Run a comparison and a sweep as they stand on the page, and write a picture of each."""
+    tab.set_default_timeout(LABORATORY_LIMIT)
+    tab.get_by_role("tab", name="Compare").click()
+    tab.get_by_role("button", name="Compare", exact=True).click()
+    tab.get_by_role("link", name="Download all (zip)").wait_for()
+    save(tab, "compare_desktop")
+    tab.get_by_label("A range of severities").check()
+    tab.get_by_role("button", name="Sweep", exact=True).click()
+    tab.get_by_text("48 restorations measured").first.wait_for()
+    tab.mouse.move(0, 0)
+    save(tab, "sweep_desktop")
+
+
+def save(tab: Page, name: str) -> None:
+    """Write what the window shows."""
+    tab.wait_for_load_state("networkidle")
+    tab.screenshot(path=PICTURES / f"{name}.png")
+    print(PICTURES / f"{name}.png")
+
+
 def main() -> None:
     """Write the pictures into ``.assets``."""
     port = free_port()
@@ -58,9 +81,9 @@ def main() -> None:
                 tab = browser.new_page(viewport={"width": width, "height": height})
                 tab.goto(address)
                 tab.locator("#result table").wait_for()
-                tab.wait_for_load_state("networkidle")
-                tab.screenshot(path=PICTURES / f"{name}.png")
-                print(PICTURES / f"{name}.png")
+                save(tab, name)
+                if name == "page_desktop":
+                    show_laboratory(tab)
             browser.close()
     finally:
         server.terminate()

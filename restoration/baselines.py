@@ -3,8 +3,6 @@
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from skimage.restoration import denoise_nl_means
-from skimage.restoration import wiener as skimage_wiener
 
 from restoration.blur import MARGIN
 from restoration.images import Image, InputError, check_image
@@ -69,6 +67,8 @@ def non_local_means(image: Image, strength: float | None = None) -> Image:
         Buades, Coll, Morel, "A non-local algorithm for image denoising", CVPR 2005; fast variant: Froment,
         "Parameter-free fast pixelwise non-local means denoising", IPOL 4, 2014.
     """
+    from skimage.restoration import denoise_nl_means  # here: it takes long to import, and the page opens without it
+
     sigma = noise_sigma(image) if strength is None else strength
     if not 0 <= sigma <= MAX_SIGMA:
         raise InputError(f"The strength must be between 0 and {MAX_SIGMA:g} grey levels, got {sigma}.")
@@ -110,6 +110,8 @@ def wiener(image: Image, point_spread: NDArray[np.floating], noise: float) -> Im
         Orieux, Giovannelli, Rodet, "Bayesian estimation of regularization and point spread function parameters for
         Wiener-Hunt deconvolution", JOSA A 27(7), 2010 (scikit-image's ``restoration.wiener``).
     """
+    from skimage.restoration import wiener as skimage_wiener  # here: as above
+
     side = point_spread.shape[0]
     if point_spread.shape != (side, side) or side % 2 == 0 or side > 2 * MARGIN:
         raise InputError(f"A point spread is square, with an odd side up to 107 pixels, not {point_spread.shape}.")

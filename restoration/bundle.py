@@ -6,9 +6,9 @@ import io
 import re
 import zipfile
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import PIL.Image
-from matplotlib.figure import Figure
 
 from restoration.comparison import Row
 from restoration.images import Image
@@ -17,6 +17,9 @@ from restoration.recipe import Recipe
 from restoration.script import to_python
 from restoration.sweep import Point
 from restoration.tables import comparison_csv, sweep_csv
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def comparison_bundle(recipe: Recipe, face: Image, rows: Sequence[Row]) -> bytes:

@@ -37,9 +37,12 @@ class Gain:
 
     @property
     def worse(self) -> tuple[str, ...]:
-        """The metrics by which the method's picture is worse than its input, by name; empty when none."""
-        marks = {"PSNR": self.psnr < 0, "SSIM": self.ssim < 0, "identity": (self.identity_angle or 0) > 0}
-        return tuple(name for name, falls in marks.items() if falls)
+        """The metrics by which the method's picture is worse than its input, by name; empty when none.
+
+        A change counts from half a unit of the last digit that is usually shown: 0.01 dB, 0.001, 0.1°.
+        """
+        falls = {"PSNR": -self.psnr / 0.01, "SSIM": -self.ssim / 0.001, "identity": (self.identity_angle or 0) / 0.1}
+        return tuple(name for name, fall in falls.items() if fall >= 0.5)
 
 
 @dataclass(frozen=True)

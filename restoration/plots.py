@@ -5,16 +5,16 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import matplotlib
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
 from restoration.comparison import METHODS, Row, gain
 from restoration.degradations import LIMITS
 from restoration.sweep import Point, Sweep
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 COLOURS = {"Restored": "#0f766e", "Non-local means": "#b45309", "Lanczos": "#6d28d9", "Wiener": "#475569"}
 GAIN_LABEL = "gain in PSNR over the degraded input, dB"
@@ -98,6 +98,9 @@ def _label(name: str) -> str:
 
 
 def _figure(width: float, height: float) -> tuple[Figure, Any]:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # here: the page opens without matplotlib
+    from matplotlib.figure import Figure
+
     figure = Figure((width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure, figure.subplots()
@@ -109,6 +112,8 @@ def save(figure: Figure, form: str) -> bytes:
     Args:
         form: "png" (150 dots an inch) or "svg" (text stays text).
     """
+    import matplotlib  # here: as above
+
     buffer = io.BytesIO()
     with matplotlib.rc_context({"svg.hashsalt": "restoration", "svg.fonttype": "none"}):
         metadata = {"Date": None} if form == "svg" else {"Software": None}

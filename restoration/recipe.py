@@ -125,14 +125,17 @@ class Recipe:
 
         Args:
             face: the clean face that is to be used.
-            model: ``Restorer.fingerprint`` of the weights in use.
+            model: as for ``check_model``.
         """
-        notes = []
-        if picture_id(face) != self.picture:
-            notes.append("This recipe was made with another picture: its numbers will differ.")
-        if model != self.model:
-            notes.append(f"This recipe was made with weights {self.model}, here are {model}: its numbers will differ.")
-        return notes
+        same = picture_id(face) == self.picture
+        notes = [] if same else ["This recipe was made with another picture: its numbers will differ."]
+        return notes + self.check_model(model)
+
+    def check_model(self, model: str) -> list[str]:
+        """As ``check``, of the weights alone: ``model`` is the ``Restorer.fingerprint`` of those in use."""
+        if model == self.model:
+            return []
+        return [f"This recipe was made with weights {self.model}, here are {model}: its numbers will differ."]
 
 
 def picture_id(face: Image) -> str:

@@ -106,7 +106,16 @@ def photo(seed: int, size: tuple[int, int] = (96, 120)) -> PIL.Image.Image:
 
 def test_endpoints_are_named_and_documented(client: Client) -> None:
     named = client.view_api(return_format="dict")["named_endpoints"]
-    assert set(named) == {"/degrade", "/restore", "/degrade_and_restore", "/examine", "/presets"}
+    assert set(named) == {
+        "/degrade",
+        "/restore",
+        "/degrade_and_restore",
+        "/examine",
+        "/presets",
+        "/compare",
+        "/sweep",
+        "/recipe",
+    }
     for endpoint in named.values():
         assert len(endpoint["description"]) > 30
         assert all(parameter["label"] and parameter["parameter_name"] for parameter in endpoint["parameters"])

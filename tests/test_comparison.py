@@ -88,6 +88,8 @@ def test_worse_is_named_metric_by_metric() -> None:
     assert gain(base, Scores(26, 0.6, 39)).worse == ("SSIM",)
     assert gain(base, Scores(26, 0.8, 39)).worse == ()
     assert gain(base, base).worse == ()
+    assert gain(base, Scores(24.996, 0.6996, 40.04)).worse == ()  # shown as no change
+    assert gain(base, Scores(24.994, 0.6994, 40.06)).worse == ("PSNR", "SSIM", "identity")
     assert gain(Scores(25, 0.7, None), Scores(24, 0.8, None)).identity_angle is None
 
 

@@ -22,10 +22,12 @@ from restoration.page import assets
 from restoration.page.examples import EXAMPLES as OFFERED
 from restoration.page.examples import FACES, enlargement_note, strip
 from restoration.page.facts import facts, measured
+from restoration.page.i18n import TABLES
 from restoration.page.settings import CUSTOM, ORDER, bounds, fill, from_controls, idle, on_step
 from restoration.page.words import footer, items, refused
 from restoration.protocols import PRESETS
 
+TEXTS = (".css", ".js", ".html")
 MARKUP = '<b onclick="x">&'
 
 
@@ -276,20 +278,24 @@ def test_a_control_rests_exactly_where_it_changes_nothing() -> None:
 # ---- files and examples ------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", [name for name in vars(assets) if name.isupper()])
+FOLDER = Path(assets.__file__).parent
+FILES = {path.name: path.read_text(encoding="utf-8").strip() for path in FOLDER.iterdir() if path.suffix in TEXTS}
+NAMES = [name for name in vars(assets) if name.isupper() and not name.startswith("_")]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_assets_are_the_files_beside_the_module(name: str) -> None:
-    text = getattr(assets, name)
-    assert text.strip()
-    folder = Path(assets.__file__).parent
-    assert text in {path.read_text(encoding="utf-8").strip() for path in folder.iterdir() if path.is_file()}
+    """An asset is one file, or several one after the other."""
+    left = getattr(assets, name)
+    assert left.strip()
+    for text in FILES.values():
+        left = left.replace(text, "")
+    assert left.strip() == ""
 
 
 def test_every_asset_is_used() -> None:
-    folder = Path(assets.__file__).parent
-    files = {
-        path.read_text(encoding="utf-8").strip() for path in folder.iterdir() if path.suffix in (".css", ".js", ".html")
-    }
-    assert files == {text for name, text in vars(assets).items() if name.isupper()}
+    for name, text in FILES.items():
+        assert any(text in getattr(assets, asset) for asset in NAMES), name
     Tags(assets.HEADER_HTML)
 
 
@@ -311,3 +317,29 @@ def test_the_enlargement_of_the_examples_is_told() -> None:
     text = enlargement_note({"eileen_collins": 1.26, "grace_hopper": 2.5})
     assert "1.3× and 2.5×" in text
     assert Tags(text).names == ["p"]
+
+
+# ---- other languages ---------------------------------------------------------------------------
+
+
+def test_every_translated_sentence_is_said_by_the_page() -> None:
+    """A key that the page no longer says would never be used: its words stand in the sources or in the settings."""
+    words = " ".join(path.read_text(encoding="utf-8") for path in FOLDER.iterdir() if path.suffix in {*TEXTS, ".py"})
+    for module in ("protocols", "degradations", "comparison", "experiment"):
+        words += (FOLDER.parent / f"{module}.py").read_text(encoding="utf-8")
+    i18n = (FOLDER / "i18n.py").read_text(encoding="utf-8")
+    said = re.sub(r"[\"']\s+f?[\"']|\s+", " ", words.replace(i18n, "")).replace("  ", " ")
+    labels = {bounds(name)[2] for name in LIMITS} | {limit.label for limit in LIMITS.values()}
+    for table in TABLES.values():
+        for key in table:
+            parts = [part.strip(" ▲▼.") for part in key.split("{}")]
+            spoken = [word for part in parts for word in part.split()] if "{}" in key else parts
+            assert key in labels or all(part in said for part in spoken), key
+
+
+@pytest.mark.parametrize("language", TABLES)
+def test_a_translation_keeps_what_changes(language: str) -> None:
+    for key, text in TABLES[language].items():
+        assert key.count("{}") == text.count("{}"), key
+        assert key == " ".join(key.split()), "white space is folded before a sentence is looked up"
+        assert "<" not in text

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import gradio as gr
 
-from restoration.page.assets import HEADER_HTML, HEADER_JS
+from restoration.page.assets import HEADER_HTML, HEADER_JS, I18N_JS
+from restoration.page.compare_tab import add_compare_tab
 from restoration.page.endpoints import add_endpoints
-from restoration.page.parts import BARE, QUIET, Site
+from restoration.page.i18n import TABLES
+from restoration.page.lab_endpoints import add_lab_endpoints
+from restoration.page.link_event import add_link_event
+from restoration.page.parts import BARE, NOTE, QUIET, Site
 from restoration.page.photo_tab import add_photo_tab
 from restoration.page.test_tab import add_test_tab
 from restoration.page.words import footer
+
+LANGUAGE_HTML = '<a href="?lang=zh" hreflang="zh" lang="zh">中文</a>'
 
 
 def build_page(site: Site, files_expire: int) -> gr.Blocks:
@@ -24,14 +30,20 @@ def build_page(site: Site, files_expire: int) -> gr.Blocks:
     )
     with page:
         gr.HTML(HEADER_HTML, js_on_load=HEADER_JS, **BARE)
-        with gr.Tabs(elem_id="tabs"):
+        gr.HTML(LANGUAGE_HTML, js_on_load=I18N_JS, tables=TABLES, elem_classes="language", **BARE)
+        link_note = gr.HTML("", elem_id="link-note", **NOTE)
+        with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab("Test on a clean face", id="test"):
-                add_test_tab(site)
+                test = add_test_tab(site)
             with gr.Tab("Restore my photo", id="restore"):
                 add_photo_tab(site)
+            with gr.Tab("Compare", id="compare"):
+                lab = add_compare_tab(site, test.knobs)
+        add_link_event(site, link_note, tabs, test, lab)
         info, news = site.restorer.info, site.news
         foot = gr.HTML(footer(info), **BARE)
         if news:
             page.load(lambda: footer(info, news()), None, foot, **QUIET)
         add_endpoints(site)
+        add_lab_endpoints(site)
     return page

@@ -8,7 +8,7 @@ import functools
 import html
 import json
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -20,17 +20,20 @@ from gradio.utils import get_upload_folder
 from restoration.degradations import LIMITS
 from restoration.experiment import Outcome, read_face
 from restoration.identity import IdentityNetwork
-from restoration.images import InputError, write_png
+from restoration.images import Image, InputError, read_image, write_png
 from restoration.page.facts import facts
 from restoration.page.settings import ORDER, Settings, bounds, fill, idle
 from restoration.page.words import items, refused
 from restoration.pipeline import Restorer
+from restoration.recipe import picture_id
 from restoration.resampling import KERNELS
 
 BARE: dict[str, Any] = {"apply_default_css": False}
 NOTE: dict[str, Any] = {"elem_classes": "note", **BARE}
 ONE_AT_A_TIME: dict[str, Any] = {"concurrency_id": "network", "concurrency_limit": 1}
 RECIPE = "recipe.json"  # beside the pictures of a result: how the face was degraded
+# A comparison or a sweep takes seconds: it waits for others of its kind, and quick restorations do not wait for it.
+LABORATORY: dict[str, Any] = {"api_visibility": "private", "concurrency_id": "laboratory", "concurrency_limit": 1}
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -53,6 +56,11 @@ class Site:
     faces: dict[str, str]
     faces_note: str
     news: Callable[[], str] | None = None
+
+    @functools.cached_property
+    def known(self) -> dict[str, str]:
+        """``picture_id`` of every example face to its name."""
+        return {picture_id(read_image(path)): name for name, path in self.faces.items()}
 
 
 def photo_input(value: str | None = None, **options: Any) -> gr.Image:
@@ -77,19 +85,40 @@ def photo_input(value: str | None = None, **options: Any) -> gr.Image:
     return image
 
 
-def present(outcome: Outcome, identity: IdentityNetwork | None) -> dict[str, Any]:
-    """What ``RESULT_HTML`` draws. Writes the pictures as lossless PNGs into Gradio's cache, from which they expire."""
-    folder = Path(get_upload_folder()) / secrets.token_urlsafe(24)  # one result of one visitor
+def publish(files: dict[str, bytes | Image]) -> dict[str, dict[str, Any]]:
+    """Write files of one visitor's result into Gradio's cache, from which they expire.
+
+    Args:
+        files: name to contents; a picture becomes a lossless PNG, bit for bit what was measured.
+
+    Returns:
+        name to Gradio's own description of the file; the browser finds its address there as ``url``.
+    """
+    folder = Path(get_upload_folder()) / secrets.token_urlsafe(24)
     folder.mkdir(parents=True)
-    pictures = []
-    for label, image in outcome.pictures.items():
-        name = file_name(label)
-        write_png(image, folder / name)  # what was measured, bit for bit
-        file = FileData(path=str(folder / name), orig_name=name, mime_type="image/png")
-        pictures.append({"label": label, "name": name, "file": file.model_dump()})
+    published = {}
+    for name, contents in files.items():
+        if isinstance(contents, bytes):
+            (folder / name).write_bytes(contents)
+        else:
+            write_png(contents, folder / name)
+        published[name] = FileData(path=str(folder / name), orig_name=name).model_dump()
+    return published
+
+
+def present(outcome: Outcome, identity: IdentityNetwork | None, share: dict[str, str] | None = None) -> dict[str, Any]:
+    """What ``RESULT_HTML`` draws, its pictures published.
+
+    Args:
+        share: ``links.share`` of the recipe; None where nothing can be repeated.
+    """
+    names = {label: file_name(label) for label in outcome.pictures}
     settings = asdict(outcome.settings) if outcome.settings else None
-    (folder / RECIPE).write_text(json.dumps({"settings": settings, "seed": outcome.seed}))
-    return {"pictures": pictures, "facts": facts(outcome, identity.name if identity else None)}
+    recipe = json.dumps({"settings": settings, "seed": outcome.seed}).encode()
+    files = publish({**{names[label]: image for label, image in outcome.pictures.items()}, RECIPE: recipe})
+    pictures = [{"label": label, "name": name, "file": files[name]} for label, name in names.items()]
+    text = facts(outcome, identity.name if identity else None)
+    return {"pictures": pictures, "facts": text, "share": share}
 
 
 def file_name(label: str) -> str:
@@ -104,6 +133,19 @@ def shown(function: Callable[P, R]) -> Callable[P, R]:
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return function(*args, **kwargs)
+        except InputError as error:
+            raise gr.Error(html.escape(str(error), quote=False), print_exception=False) from error
+
+    return wrapper
+
+
+def shown_live(function: Callable[P, Iterator[R]]) -> Callable[P, Iterator[R]]:
+    """``shown`` for a function whose results arrive one after the other."""
+
+    @functools.wraps(function)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> Iterator[R]:
+        try:
+            yield from function(*args, **kwargs)
         except InputError as error:
             raise gr.Error(html.escape(str(error), quote=False), print_exception=False) from error
 

@@ -32,13 +32,8 @@ def fill(preset: str, seed: float | None) -> tuple[Settings, str]:
     """
     if preset == CUSTOM:
         return {}, CUSTOM_DESCRIPTION
-    drawn = PRESETS[preset].draw(make_seed(seed))
-    values = asdict(drawn)
-    for name in LIMITS:
-        values[name] = on_step(name, values[name] or 0)
-    values["isotropic"] = drawn.blur_sigma_y is None
-    values["blur_sigma_y"] = values["blur_sigma"] if values["isotropic"] else values["blur_sigma_y"]
-    return values, PRESETS[preset].description
+    values = to_controls(PRESETS[preset].draw(make_seed(seed)))
+    return values | {name: on_step(name, values[name]) for name in LIMITS}, PRESETS[preset].description
 
 
 def from_controls(values: Settings) -> Degradation:
@@ -52,6 +47,15 @@ def from_controls(values: Settings) -> Degradation:
         values["blur_sigma_y"] = None
     values["jpeg"] = values["jpeg"] or None
     return Degradation(**values)
+
+
+def to_controls(settings: Degradation) -> Settings:
+    """Inverse of ``from_controls``, but for what has no effect. Nothing is rounded."""
+    values = asdict(settings)
+    values["isotropic"] = settings.blur_sigma_y is None
+    values["blur_sigma_y"] = settings.blur_sigma if values["isotropic"] else settings.blur_sigma_y
+    values["jpeg"] = settings.jpeg or 0
+    return values
 
 
 def on_step(name: str, value: float) -> float:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import functools
 import random
+from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 
-from restoration.experiment import MAX_SEED, make_seed, run_degrade, run_experiment
+from restoration.degradations import Degradation
+from restoration.experiment import CLEAN, MAX_SEED, make_seed, run_degrade, run_experiment
 from restoration.images import read_image
 from restoration.page.assets import GATE_JS, RESULT_HTML, RESULT_JS, SHOW_RESULT_JS, STRIP_JS
 from restoration.page.examine import add_examination
 from restoration.page.examples import EXAMPLES, strip
+from restoration.page.links import label, share, write_recipe
+from restoration.page.pack import add_pack
 from restoration.page.parts import (
     BARE,
     NOTE,
@@ -30,20 +34,43 @@ from restoration.page.settings import CUSTOM, CUSTOM_DESCRIPTION, fill, from_con
 from restoration.protocols import PRESETS
 
 
-def add_test_tab(site: Site) -> None:
+@dataclass(frozen=True)
+class TestTab:
+    """The parts of the tab that a link sets, and the controls that the other tabs read."""
+
+    face: gr.Image
+    preset: gr.Dropdown
+    seed: gr.Number
+    about: gr.HTML
+    knobs: dict[str, Any]
+    result: gr.HTML
+
+
+def run_and_present(site: Site, face: Any, settings: Degradation, seed: int) -> dict[str, Any]:
+    """One experiment, what ``RESULT_HTML`` draws of it, and how to repeat it."""
+    outcome = run_experiment(face, settings, seed, site.restorer, site.identity)
+    recipe = write_recipe(
+        "test",
+        outcome.pictures[CLEAN],
+        site.known,
+        seed,
+        site.restorer.fingerprint,
+        cases={label(settings, seed): settings},
+    )
+    return present(outcome, site.identity, share(recipe))
+
+
+def add_test_tab(site: Site) -> TestTab:
     """Layout and events. Restores the first example, which is there when the page opens."""
     first_face, first_preset = EXAMPLES[0]
     values, description = fill(first_preset, 1)
-    restorer, identity = site.restorer, site.identity
-    first = run_experiment(site.faces[first_face], from_controls(values), 1, restorer, identity)
 
     pictures = {name: read_image(path) for name, path in site.faces.items()}
     examples = gr.HTML(strip(pictures), js_on_load=STRIP_JS, **BARE)
     with gr.Row(elem_classes="desk"):
         with gr.Column(scale=7, min_width=320):
-            shown_first = present(first, identity)
             result = gr.HTML(
-                shown_first,
+                run_and_present(site, site.faces[first_face], from_controls(values), 1),
                 html_template=RESULT_HTML,
                 js_on_load=RESULT_JS,
                 elem_id="result",
@@ -69,10 +96,10 @@ def add_test_tab(site: Site) -> None:
                 knobs = controls(values)
 
     def degrade_only(face: Any, seed: float | None, **knobs: Any) -> dict[str, Any]:
-        return present(run_degrade(face, from_controls(knobs), make_seed(seed), identity), identity)
+        return present(run_degrade(face, from_controls(knobs), make_seed(seed), site.identity), site.identity)
 
     def test(face: Any, seed: float | None, **knobs: Any) -> dict[str, Any]:
-        return present(run_experiment(face, from_controls(knobs), make_seed(seed), restorer, identity), identity)
+        return run_and_present(site, face, from_controls(knobs), make_seed(seed))
 
     def new_seed(preset: str) -> list[Any]:
         seed = random.randrange(MAX_SEED)
@@ -81,9 +108,9 @@ def add_test_tab(site: Site) -> None:
     def load_example(event: gr.EventData) -> list[Any]:
         name, key = EXAMPLES[event.index]
         filled, description = fill(key, 1)
-        outcome = run_experiment(site.faces[name], from_controls(filled), 1, restorer, identity)
+        shown_now = run_and_present(site, site.faces[name], from_controls(filled), 1)
         loaded = [site.faces[name], "", key, 1, f"<p>{description}</p>"]
-        return [*loaded, *(filled[knob] for knob in knobs), present(outcome, identity)]
+        return [*loaded, *(filled[knob] for knob in knobs), shown_now]
 
     network = network_event(result)
     degrade_button.click(shown(degrade_only), [face, seed], result, inputs_kwargs=knobs, **network)
@@ -101,3 +128,5 @@ def add_test_tab(site: Site) -> None:
     gated = [knobs[name] for name in ("motion_angle", "blur_sigma_y", "blur_angle", "kernel")]
     gr.on([gate.change for gate in gates], None, gates, gated, js=GATE_JS, trigger_mode="always_last")
     face.input(check_photo, face, [face, face_note], trigger_mode="always_last", **QUIET)
+    add_pack(site, result, face)
+    return TestTab(face, preset, seed, about, knobs, result)

@@ -1,0 +1,30 @@
+// Puts the page's sentences into the visitor's language, by a table of whole sentences; {} stands for what changes in one.
+const asked = new URLSearchParams(location.search).get('lang') || navigator.language || 'en';
+const language = asked.slice(0, 2).toLowerCase(), table = props.tables[language];
+document.documentElement.lang = table ? language : 'en';
+const link = element.querySelector('a');
+link.textContent = table ? 'English' : '中文'; link.lang = link.hreflang = table ? 'en' : 'zh'; link.href = '?lang=' + link.lang;
+link.addEventListener('click', () => { link.href = '?lang=' + link.lang + location.hash; });
+if (table) {
+  const escape = text => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+  const patterns = Object.entries(table).filter(([key]) => key.includes('{}')).map(([key, text]) =>
+    [new RegExp('^' + key.split('{}').map(escape).join('(.+?)') + '$'), text]);
+  const put = text => { const bare = text.replace(/\s+/g, ' ').trim(); if (!bare) return text;
+    let found = table[bare];
+    if (!found) for (const [pattern, to] of patterns) { const parts = bare.match(pattern);
+      if (parts) { let at = 0; found = to.replace(/\{\}/g, () => { at += 1; return table[parts[at]] || parts[at]; }); break; } }
+    return found ? text.match(/^\s*/)[0] + found + text.match(/\s*$/)[0] : text; };
+  const NAMES = ['aria-label', 'title', 'alt', 'placeholder', 'aria-valuetext'];
+  const attributes = node => { for (const name of NAMES) { const old = node.getAttribute(name);
+    if (old) { const text = put(old); if (text !== old) node.setAttribute(name, text); } } };
+  const words = node => { if (node.parentElement && node.parentElement.closest('pre, textarea, script, style')) return;
+    const text = put(node.data); if (text !== node.data) node.data = text; };
+  const walk = root => { if (root.nodeType === Node.TEXT_NODE) { words(root); return; }
+    if (root.nodeType !== Node.ELEMENT_NODE) return; attributes(root);
+    const walker = document.createTreeWalker(root, NodeFilter.SHOW_ELEMENT | NodeFilter.SHOW_TEXT);
+    while (walker.nextNode()) { const node = walker.currentNode; if (node.nodeType === Node.TEXT_NODE) words(node); else attributes(node); } };
+  new MutationObserver(changes => changes.forEach(change => { if (change.type === 'childList') change.addedNodes.forEach(walk);
+    else if (change.type === 'attributes') attributes(change.target); else words(change.target); })).observe(document.body,
+    {childList: true, subtree: true, characterData: true, attributes: true, attributeFilter: NAMES});
+  walk(document.body);
+}

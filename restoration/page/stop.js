@@ -1,0 +1,1 @@
+() => { document.querySelector('#sweep').dispatchEvent(new CustomEvent('stopped', {bubbles: true})); }

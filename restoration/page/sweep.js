@@ -1,0 +1,80 @@
+const root = document.createElement('section'); root.className = 'sweep-lab'; element.after(root);
+const VIEWS = {psnr: 'Gain in PSNR', ssim: 'Gain in SSIM', identity: 'Change of identity angle'};
+let metric = 'psnr', stopped = false, chosen = null, shownAt = '';
+
+const at = (value, column, row) => value.points.find(point => point.column === column && point.row === row);
+const spread = value => Math.max(METRICS[metric].digits === 3 ? .01 : .1, ...value.points.map(
+  point => Math.abs(point.gain[metric])).filter(size => size < INFINITE));
+const colour = (gain, most) => { const share = Math.max(-1, Math.min(1, gain * METRICS[metric].better / most));
+  return `color-mix(in oklab, ${share < 0 ? 'var(--heat-bad)' : 'var(--heat-good)'} ${Math.round(Math.abs(share) * 100)}%, var(--heat-none))`; };
+
+const drawMap = value => { const most = spread(value), rows = value.y ? value.y.values : [null];
+  const lines = rows.map((level, row) => { const cells = value.x.values.map((_, column) => { const point = at(value, column, row);
+      if (!point) return '<td class="wait"><span class="sr">not computed yet</span></td>';
+      const beyond = (right, up) => { const other = at(value, column + right, row + up); return point.trained && !(other && other.trained); };
+      const edges = [[beyond(-1, 0), 'left'], [beyond(1, 0), 'right'], [beyond(0, -1), 'bottom'], [beyond(0, 1), 'top']];
+      const gain = point.gain[metric], judged = verdict(gain, metric);
+      const label = `${point.caption}: ${METRICS[metric].label} ${number(point.before[metric], metric)} before, ${
+        number(point.after[metric], metric)} after, ${judged}${point.trained ? '' : ', outside the trained range'}. Open this case.`;
+      return `<td class="${edges.filter(edge => edge[0]).map(edge => 'edge-' + edge[1]).join(' ')}"><button type="button" data-column="${column}"
+ data-row="${row}" ${chosen === column + '/' + row ? 'aria-pressed="true"' : ''} style="background:${colour(gain, most)}" aria-label="${
+        escaped(label)}" title="${escaped(label)}">${judged === 'worse' ? '▼' : ''}${signed(gain, metric).replace(METRICS[metric].unit, '')
+          .replace('no longer identical', 'lost').replace('identical', 'all')}</button></td>`; }).join('');
+    return `<tr>${level === null ? '' : `<th scope="row">${level}</th>`}${cells}</tr>`; }).reverse().join('');
+  return `<div class="scroll" tabindex="0" role="region" aria-label="Map, scrolls sideways"><table class="heat"><caption>${VIEWS[metric]}${
+    METRICS[metric].unit ? ',' + METRICS[metric].unit.replace('°', ' degrees') : ''}, restored against degraded.${
+    value.y ? ` Upwards: ${value.y.label}, ${value.y.unit}.` : ''}</caption><tbody>${lines}</tbody><tfoot><tr>${
+    value.y ? '<td></td>' : ''}${value.x.values.map(level => `<th scope="col">${level}</th>`).join('')}</tr><tr>${
+    value.y ? '<td></td>' : ''}<td class="axis" colspan="${value.x.values.length}">${value.x.label}, ${value.x.unit}</td></tr></tfoot></table></div>
+<p class="fine"><span class="key"></span> Outlined: the range that the network was trained on. ▼ is worse than the input.
+ ${value.base === 'no degradation' ? '' : `Everywhere: ${escaped(value.base)}.`} Press a field to see its pictures.</p>`; };
+
+const drawCurves = value => { const wide = root.clientWidth < 520 ? 380 : 640, high = 300, left = 52, right = 14, top = 12, bottom = 44;
+  const name = metric, xs = value.x.values, rows = value.y ? value.y.values : [null];
+  const lines = value.y ? rows.map((level, row) => ({label: `${value.y.label} ${level}`, shade: rows.length < 2 ? 1 : row / (rows.length - 1),
+      points: xs.map((x, column) => [x, at(value, column, row)]).filter(([, p]) => p).map(([x, p]) => [x, p.gain[name], p])}))
+    : ['before', 'after'].map((stage, i) => ({label: i ? 'Restored' : 'Degraded input', shade: i, dashed: !i,
+      points: xs.map((x, column) => [x, at(value, column, 0)]).filter(([, p]) => p).map(([x, p]) => [x, p[stage][name], p])}));
+  const ys = lines.flatMap(line => line.points.map(point => point[1])).filter(y => Math.abs(y) < INFINITE);
+  if (ys.length < 2) return '';
+  if (value.y) ys.push(0);
+  const low = Math.min(...ys), span = Math.max(...ys) - low || 1, reach = xs[xs.length - 1] - xs[0];
+  const X = x => left + (x - xs[0]) / reach * (wide - left - right), Y = y => top + (1 - (y - low) / span) * (high - top - bottom);
+  const inside = value.y ? [] : value.points.filter(point => point.trained).map(point => xs[point.column]);
+  const band = inside.length ? `<rect class="trained" x="${X(Math.min(...inside))}" y="${top}" width="${
+    Math.max(3, X(Math.max(...inside)) - X(Math.min(...inside)))}" height="${high - top - bottom}"/>` : '';
+  const ticks = [0, .5, 1].map(part => low + part * span).map(y => `<text x="${left - 6}" y="${Y(y) + 4}" text-anchor="end">${
+    y.toFixed(METRICS[name].digits > 2 ? 2 : 1)}</text><line class="rule" x1="${left}" x2="${wide - right}" y1="${Y(y)}" y2="${Y(y)}"/>`).join('');
+  const marks = xs.map(x => `<text x="${X(x)}" y="${high - bottom + 18}" text-anchor="middle">${x}</text>`).join('');
+  const drawn = lines.map(line => { const shown = line.points.filter(point => Math.abs(point[1]) < INFINITE);
+    return `<g style="--shade:${line.shade}"><polyline class="line ${line.dashed ? 'dashed' : ''}" points="${
+      shown.map(([x, y]) => X(x) + ',' + Y(y)).join(' ')}"/>${shown.map(([x, y, p]) => `<circle cx="${X(x)}" cy="${Y(y)}" r="4.5" data-column="${
+      p.column}" data-row="${p.row}"><title>${escaped(`${line.label}, ${value.x.label} ${x}: ${number(y, name)}`)}</title></circle>`).join('')}</g>`; }).join('');
+  const zero = value.y && low < 0 ? `<line class="zero" x1="${left}" x2="${wide - right}" y1="${Y(0)}" y2="${Y(0)}"/>` : '';
+  const legend = lines.map(line => `<li style="--shade:${line.shade}" class="${line.dashed ? 'dashed' : ''}">${escaped(line.label)}</li>`).join('');
+  return `<figure class="curves"><svg viewBox="0 0 ${wide} ${high}" role="img" aria-label="${value.y ? VIEWS[name] : METRICS[name].label} along ${
+    value.x.label}; the map holds the same numbers">${band}${ticks}${zero}${marks}${drawn}<text x="${(left + wide) / 2}" y="${high - 6}"
+ text-anchor="middle">${value.x.label}, ${value.x.unit}</text></svg><figcaption>${value.y ? VIEWS[name] : METRICS[name].label}${
+    METRICS[name].unit ? ',' + METRICS[name].unit.replace('°', ' degrees') : ''}<ul>${legend}</ul></figcaption></figure>`; };
+
+const draw = () => { const value = props.value; if (!value) { root.replaceChildren(); return; }
+  const names = measured(value), count = value.points.length; if (!names.includes(metric)) metric = 'psnr';
+  const focused = root.contains(document.activeElement) && document.activeElement.dataset.column !== undefined
+    ? [document.activeElement.dataset.column, document.activeElement.dataset.row] : null;
+  const state = count === value.total ? `${count} restorations measured` : stopped ? `Stopped after ${count} of ${value.total}`
+    : `Working: ${count} of ${value.total} …`;
+  root.innerHTML = `<p class="verdict">${state}</p><progress max="${value.total}" value="${count}" aria-label="Progress of the sweep"></progress>
+<div class="tools"><label>Show <select class="metric">${names.map(name => `<option value="${name}" ${name === metric ? 'selected' : ''}>${
+    VIEWS[name]}</option>`).join('')}</select></label></div>${drawMap(value)}${drawCurves(value)}${offers(value.share, value.zip)}`;
+  if (focused) { const button = root.querySelector(`button[data-column="${focused[0]}"][data-row="${focused[1]}"]`); if (button) button.focus(); }
+  if (value.done && shownAt !== value.share.token) { shownAt = value.share.token; spoken.textContent = state; } };
+
+const spoken = document.createElement('p'); spoken.className = 'sr'; spoken.setAttribute('role', 'status'); root.after(spoken);
+root.addEventListener('click', event => { const point = event.target.closest('[data-column]'); if (!point) return;
+  chosen = point.dataset.column + '/' + point.dataset.row; draw();
+  trigger('choose', {token: props.value.share.token, column: +point.dataset.column, row: +point.dataset.row}); });
+root.addEventListener('change', event => { if (event.target.matches('.metric')) { metric = event.target.value; draw();
+  root.querySelector('.metric').focus(); } });
+element.closest('#sweep').addEventListener('stopped', () => { stopped = true; spoken.textContent = 'Stopped.'; draw(); });
+handOver(root, () => props.value.share);
+watch('value', () => { if (props.value && props.value.points.length === 0) { stopped = false; chosen = null; } draw(); }); draw();

@@ -1,0 +1,253 @@
+"""The laboratory in a real browser: compare, sweep, stop, open a link, take everything home; axe finds no barrier."""
+
+import csv
+import io
+import re
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL.Image
+import pytest
+import test_browser
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Locator, Page, expect
+from test_app import EILEEN, GRACE
+
+from restoration import Degradation, Restorer, degrade_image, read_image
+from restoration.metrics import psnr
+from restoration.page.links import drawn
+from restoration.recipe import Recipe, picture_id
+from restoration.sweep import Axis, Sweep
+
+pytestmark = test_browser.pytestmark
+address, browser, page = test_browser.address, test_browser.browser, test_browser.page  # the same fixtures
+
+
+@pytest.fixture(scope="module")
+def fingerprint() -> str:
+    return Restorer.from_pretrained().fingerprint
+
+
+def open_lab(page: Page) -> None:
+    page.get_by_role("tab", name="Compare").click()
+    expect(page.get_by_text("Tick degradations and press")).to_be_visible()
+
+
+def tick(page: Page, *names: str) -> None:
+    """Exactly these degradations."""
+    for box in page.locator("#degradations input[type=checkbox]").all():
+        box.uncheck()
+    for name in names:
+        page.get_by_role("checkbox", name=name, exact=True).check()
+
+
+def compared(page: Page) -> None:
+    expect(page.locator(".grid-lab .verdict")).to_have_text(re.compile("compared"), timeout=3 * test_browser.SLOW)
+
+
+def cell(page: Page, row: int, column: int) -> Locator:
+    return page.locator(f'.grid-lab .cell[data-row="{row}"][data-cell="{column}"]')
+
+
+def fetched(page: Page, press: Locator, tmp_path: Path) -> zipfile.ZipFile:
+    with page.expect_download() as download:
+        press.click()
+    path = tmp_path / "all.zip"
+    download.value.save_as(path)
+    return zipfile.ZipFile(path)
+
+
+def pixels(archive: zipfile.ZipFile, name: str) -> np.ndarray:
+    return np.asarray(PIL.Image.open(io.BytesIO(archive.read(name))))
+
+
+def test_degradations_are_compared_sorted_zoomed_and_taken_home(page: Page, tmp_path: Path) -> None:
+    open_lab(page)
+    tick(page, "Thumbnail", "Original project: noise")
+    page.get_by_role("button", name="Compare", exact=True).click()
+    compared(page)
+    labels = page.locator(".grid-lab .head th")
+    expect(labels).to_have_text([re.compile("Thumbnail"), re.compile("Original project: noise")])
+
+    page.get_by_role("button", name=re.compile("^Restored")).and_(page.locator("[data-sort]")).click()
+    expect(labels.first).to_contain_text("noise")  # its gain is larger
+    expect(page.locator('.grid-lab th[aria-sort="descending"]')).to_have_count(1)
+
+    zoom = page.get_by_label("Zoom")
+    zoom.fill("4")
+    cell(page, 0, 2).focus()
+    page.keyboard.press("ArrowRight")
+    scale = "images => images.map(i => getComputedStyle(i).transform + getComputedStyle(i).transformOrigin)"
+    shapes = page.locator(".grid-lab .cell img").evaluate_all(scale)
+    assert len(set(shapes)) == 1  # every picture shows the same place
+    assert "matrix(4" in shapes[0]
+
+    archive = fetched(page, page.get_by_role("link", name="Download all (zip)"), tmp_path)
+    truth, degraded = read_image(EILEEN), degrade_image(read_image(EILEEN), drawn("thumbnail", 1), 1)
+    np.testing.assert_array_equal(pixels(archive, "1_thumbnail/degraded.png"), degraded)
+    lines = list(csv.DictReader(io.StringIO(archive.read("metrics.csv").decode())))
+    shown = float(re.search(r"PSNR ([\d.]+)", cell(page, 0, 2).get_attribute("aria-label") or "")[1])  # type: ignore[index]
+    assert shown == round(psnr(pixels(archive, "1_thumbnail/restored.png"), truth), 2)
+    assert f"{shown:.2f}" == f"{float(lines[1]['psnr_db']):.2f}"
+
+
+def test_a_cell_opens_its_slider_and_gives_the_focus_back(page: Page) -> None:
+    open_lab(page)
+    tick(page, "Shaky hand")
+    page.get_by_role("button", name="Compare", exact=True).click()
+    compared(page)
+    cell(page, 0, 2).focus()
+    page.keyboard.press("Enter")
+    viewer = page.get_by_role("dialog")
+    expect(viewer).to_be_in_viewport(ratio=0.99)
+    slider = viewer.get_by_role("slider", name="Divider: Degraded on the left, Restored on the right")
+    expect(slider).to_be_focused()
+    page.keyboard.press("End")
+    expect(slider).to_have_attribute("aria-valuetext", "100 percent")
+    viewer.get_by_role("button", name="Degraded").click()
+    expect(viewer.get_by_role("slider", name="Divider: Clean on the left, Degraded on the right")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(viewer).to_have_count(0)
+    expect(cell(page, 0, 1)).to_be_focused()
+    expect(page.locator(".grid-lab td.none")).to_have_text(
+        "Nothing for it to undo"
+    )  # Lanczos: nothing was made smaller
+
+
+def numbers(page: Page, values: list[tuple[float, float, int]]) -> None:
+    for place, row in enumerate(values):
+        for label, value in zip(("From", "To", "Steps"), row, strict=True):
+            page.get_by_label(label, exact=True).nth(place).fill(str(value))
+
+
+def test_a_sweep_is_drawn_live_and_a_point_opens_its_case(page: Page) -> None:
+    open_lab(page)
+    page.get_by_label("A range of severities").check()
+    numbers(page, [(5, 65 - 1, 3), (0, 60, 2)])
+    page.get_by_role("button", name="Sweep", exact=True).click()
+    expect(page.locator(".sweep-lab .verdict")).to_have_text("6 restorations measured")
+    expect(page.locator(".heat button")).to_have_count(6)
+    outside = page.locator('.heat button[aria-label*="outside the trained range"]')
+    assert outside.count() == 4  # motion blur of 64 px, noise of 60
+    assert page.locator('.heat td[class*="edge-"]').count() >= 1
+    page.locator(".heat button").first.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#case .caption")).to_contain_text("Motion blur 5 px at 0°, noise 60 grey levels")
+    expect(page.locator("#case table")).to_be_visible()
+    page.locator(".curves circle").first.dispatch_event("click")
+    expect(page.locator("#case .caption")).to_contain_text("Motion blur 5 px at 0° ")
+    expect(page.get_by_role("link", name="Download all (zip)")).to_be_visible()
+
+
+def test_a_sweep_is_stopped(page: Page) -> None:
+    open_lab(page)
+    page.get_by_label("A range of severities").check()
+    page.get_by_role("button", name="Sweep", exact=True).click()
+    expect(page.locator(".heat button")).not_to_have_count(0)
+    page.get_by_role("button", name="Stop", exact=True).click()
+    expect(page.locator(".sweep-lab .verdict")).to_have_text(re.compile(r"Stopped after \d+ of 48"))
+    page.wait_for_timeout(3000)
+    reached = page.locator(".heat button").count()
+    page.wait_for_timeout(3000)
+    assert page.locator(".heat button").count() == reached < 48
+
+
+def test_an_impossible_sweep_is_refused_in_words(page: Page) -> None:
+    open_lab(page)
+    page.get_by_label("A range of severities").check()
+    numbers(page, [(20, 10, 3)])
+    page.get_by_role("button", name="Sweep", exact=True).click()
+    expect(page.get_by_text("choose a lowest value below the highest")).to_be_visible()
+
+
+def recipe(view: Any, fingerprint: str, **more: Any) -> Recipe:
+    face = read_image(GRACE)
+    return Recipe(view=view, face="grace_hopper", picture=picture_id(face), seed=5, model=fingerprint, **more)
+
+
+def test_a_link_repeats_a_comparison(page: Page, address: str, fingerprint: str, tmp_path: Path) -> None:
+    own = Degradation(motion_length=11, motion_angle=30)
+    wanted = recipe("compare", fingerprint, cases={"Thumbnail": drawn("thumbnail", 5), "My own settings": own})
+    page.goto("about:blank")
+    page.goto(f"{address}/#recipe={wanted.to_token()}")
+    compared(page)
+    expect(page.get_by_role("checkbox", name="Thumbnail")).to_be_checked()
+    expect(page.get_by_role("checkbox", name="Old phone")).not_to_be_checked()
+    archive = fetched(page, page.get_by_role("link", name="Download all (zip)"), tmp_path)
+    assert Recipe.from_json(archive.read("recipe.json").decode()) == wanted
+    expected = degrade_image(read_image(GRACE), own, 5)
+    np.testing.assert_array_equal(pixels(archive, "2_my_own_settings/degraded.png"), expected)
+    page.get_by_role("button", name="Compare", exact=True).click()  # the controls hold the same recipe
+    expect(page.locator(".grid-lab .verdict")).to_have_text(re.compile("Working"))
+    compared(page)
+    again = fetched(page, page.get_by_role("link", name="Download all (zip)"), tmp_path)
+    assert {name: again.read(name) for name in again.namelist()} == {
+        name: archive.read(name) for name in archive.namelist()
+    }
+
+
+def test_a_link_repeats_an_experiment_and_its_zip(page: Page, address: str, fingerprint: str, tmp_path: Path) -> None:
+    own = Degradation(noise=21, jpeg=40)
+    wanted = recipe("test", fingerprint, cases={"My own settings": own})
+    page.goto("about:blank")
+    page.goto(f"{address}/#recipe={wanted.to_token()}")
+    expect(page.locator("#result .caption")).to_contain_text("Noise 21 grey levels, JPEG quality 40")
+    expect(page.get_by_label("Seed").first).to_have_value("5")
+    archive = fetched(page, page.locator("#result").get_by_role("button", name="Download all (zip)"), tmp_path)
+    expected = degrade_image(read_image(GRACE), own, 5)
+    np.testing.assert_array_equal(pixels(archive, "1_my_own_settings/degraded.png"), expected)
+
+
+def test_a_link_of_other_weights_says_so(page: Page, address: str) -> None:
+    wanted = recipe("sweep", "000000000000", plan=Sweep(Degradation(), Axis("noise", (10, 20))))
+    page.goto("about:blank")
+    page.goto(f"{address}/#recipe={wanted.to_token()}")
+    expect(page.get_by_text("made with weights 000000000000")).to_be_visible()
+    expect(page.locator(".sweep-lab .verdict")).to_have_text("2 restorations measured")
+
+
+def test_a_damaged_link_is_refused_in_words(page: Page, address: str) -> None:
+    page.goto("about:blank")
+    page.goto(f"{address}/#recipe=nonsense")
+    expect(page.get_by_text("This recipe is damaged")).to_be_visible()
+
+
+def test_the_code_is_there_to_copy(page: Page) -> None:
+    page.locator("#result summary", has_text="Show the code").click()
+    expect(page.locator("#result pre")).to_contain_text('"Old phone": Degradation(blur_sigma=1.2')
+    page.locator("#result").get_by_role("button", name="Copy link").click()
+    status = page.locator("#result .share [role=status]")
+    expect(status.get_by_text("Copied.").or_(status.get_by_label("Copy this"))).to_be_visible()
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 390), ("dark", 1440), ("light", 1440), ("dark", 390)])
+def test_axe_finds_no_barrier(browser: Browser, address: str, scheme: Any, width: int) -> None:
+    page = browser.new_page(color_scheme=scheme, viewport={"width": width, "height": 900})
+    page.set_default_timeout(test_browser.SLOW)
+
+    def check(where: str) -> None:
+        page.wait_for_timeout(400)  # colours fade in
+        found = [each for each in Axe().run(page).response["violations"] if each["impact"] in ("serious", "critical")]
+        assert [(each["id"], each["nodes"][0]["html"][:200]) for each in found] == [], where
+
+    page.goto(address)
+    expect(page.locator("#result .verdict")).to_be_visible()
+    check("test")
+    page.get_by_role("tab", name="Restore my photo").click()
+    check("photo")
+    open_lab(page)
+    tick(page, "Thumbnail")
+    page.get_by_role("button", name="Compare", exact=True).click()
+    compared(page)
+    check("grid")
+    cell(page, 0, 2).click()
+    check("viewer")
+    page.keyboard.press("Escape")
+    page.get_by_label("A range of severities").check()
+    numbers(page, [(0, 10, 2), (0, 10, 2)])
+    page.get_by_role("button", name="Sweep", exact=True).click()
+    expect(page.locator(".sweep-lab .verdict")).to_have_text("4 restorations measured")
+    check("sweep")
+    page.close()
