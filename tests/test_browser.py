@@ -138,7 +138,7 @@ def test_faces_of_a_photo_are_found_chosen_restored_and_downloaded(page: Page, t
     expect(page.locator("#photo-result .pairs li")).to_have_count(1)
     expect(page.locator("#photo-result table")).to_have_count(0)
     after = page.locator("#photo-result .after")
-    assert after.evaluate("image => getComputedStyle(image).opacity") == "1"
+    expect(after).to_have_css("opacity", "1")
     whole = saved(page, tmp_path)
     left, right = (np.abs(whole[:, part].astype(int) - truth[:, part]).max() for part in (np.s_[:380], np.s_[420:]))
     assert left == 0  # the second face was not chosen
@@ -147,7 +147,7 @@ def test_faces_of_a_photo_are_found_chosen_restored_and_downloaded(page: Page, t
     slider.focus()
     for _ in range(10):
         page.keyboard.press("ArrowLeft")
-    assert after.evaluate("image => getComputedStyle(image).opacity") == "0.5"  # at once, in the browser
+    expect(after).to_have_css("opacity", "0.5")  # in the browser, without asking the server
     expected, deadline = blend(truth, [Patch(0, 0, whole)], [0.5]), time.monotonic() + 60
     while not np.array_equal(saved(page, tmp_path), expected):  # the file follows the slider
         assert time.monotonic() < deadline
