@@ -146,6 +146,6 @@ def add_photo_tab(site: Site) -> None:
         shown(restore), [photo, faces, chosen, scale, strength], [result, save, files], **network_event(result)
     )
     restore_button.click(None, js=SHOW_RESULT_JS)
-    strength.input(None, None, strength, js=STRENGTH_JS)
+    strength.change(None, strength, None, js=STRENGTH_JS)
     strength.change(shown(download), [files, strength], save, trigger_mode="always_last", **QUIET)
     test_button.click(shown(test), [photo, faces, number, preset, seed], tested, **network_event(tested))
