@@ -21,6 +21,7 @@ ROOT = Path(__file__).parents[1]
 PICTURES = ROOT / ".assets"
 SIZES = {"page_desktop": (1440, 1000), "page_phone": (390, 844)}
 START_LIMIT = 120  # seconds
+SETTLING = 2000  # milliseconds; pictures are decoded, colours have faded in
 LABORATORY_LIMIT = 300_000  # milliseconds; a sweep takes 15 s, but a machine may be busy
 
 
@@ -41,7 +42,7 @@ def wait_for(address: str, server: subprocess.Popen[bytes]) -> None:
             urllib.request.urlopen(address, timeout=2).close()
             return
         except (urllib.error.URLError, TimeoutError):
-            time.sleep(0.3)
+            time.sleep(0.1)
     raise TimeoutError(f"the app did not answer within {START_LIMIT} s")
 
 
@@ -61,7 +62,7 @@ def show_laboratory(tab: Page) -> None:
 
 def save(tab: Page, name: str) -> None:
     """Write what the window shows."""
-    tab.wait_for_load_state("networkidle")
+    tab.wait_for_timeout(SETTLING)
     tab.screenshot(path=PICTURES / f"{name}.png")
     print(PICTURES / f"{name}.png")
 

@@ -251,3 +251,23 @@ def test_axe_finds_no_barrier(browser: Browser, address: str, scheme: Any, width
     expect(page.locator(".sweep-lab .verdict")).to_have_text("4 restorations measured")
     check("sweep")
     page.close()
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+def test_the_page_speaks_chinese(browser: Browser, address: str, width: int) -> None:
+    page = browser.new_page(locale="zh-CN", viewport={"width": width, "height": 900})
+    page.set_default_timeout(test_browser.SLOW)
+    page.goto(address)
+    expect(page.get_by_role("button", name="退化并修复")).to_be_visible()
+    assert page.evaluate("document.documentElement.lang") == "zh"
+    page.get_by_role("tab", name="对比").click()
+    for box in page.locator("#degradations input[type=checkbox]").all():
+        box.uncheck()
+    page.get_by_role("checkbox", name="缩略图", exact=True).check()
+    page.get_by_role("button", name="对比", exact=True).click()
+    expect(page.locator(".grid-lab .verdict")).to_have_text("已对比 1 种退化", timeout=3 * test_browser.SLOW)
+    page.get_by_role("link", name="English").click()
+    expect(page.get_by_role("button", name="Degrade & restore")).to_be_visible()
+    assert page.evaluate("document.documentElement.lang") == "en"
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.close()

@@ -3,7 +3,7 @@ const asked = new URLSearchParams(location.search).get('lang') || navigator.lang
 const language = asked.slice(0, 2).toLowerCase(), table = props.tables[language];
 document.documentElement.lang = table ? language : 'en';
 const link = element.querySelector('a');
-link.textContent = table ? 'English' : '中文'; link.lang = link.hreflang = table ? 'en' : 'zh'; link.href = '?lang=' + link.lang;
+link.textContent = table ? 'English' : '中文 (Chinese)'; link.lang = link.hreflang = table ? 'en' : 'zh'; link.href = '?lang=' + link.lang;
 link.addEventListener('click', () => { link.href = '?lang=' + link.lang + location.hash; });
 if (table) {
   const escape = text => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');

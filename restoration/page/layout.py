@@ -15,7 +15,7 @@ from restoration.page.photo_tab import add_photo_tab
 from restoration.page.test_tab import add_test_tab
 from restoration.page.words import footer
 
-LANGUAGE_HTML = '<a href="?lang=zh" hreflang="zh" lang="zh">中文</a>'
+LANGUAGE_HTML = '<a href="?lang=zh" hreflang="zh" lang="zh">中文 (Chinese)</a>'
 
 
 def build_page(site: Site, files_expire: int) -> gr.Blocks:
@@ -30,7 +30,6 @@ def build_page(site: Site, files_expire: int) -> gr.Blocks:
     )
     with page:
         gr.HTML(HEADER_HTML, js_on_load=HEADER_JS, **BARE)
-        gr.HTML(LANGUAGE_HTML, js_on_load=I18N_JS, tables=TABLES, elem_classes="language", **BARE)
         link_note = gr.HTML("", elem_id="link-note", **NOTE)
         with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab("Test on a clean face", id="test"):
@@ -40,6 +39,7 @@ def build_page(site: Site, files_expire: int) -> gr.Blocks:
             with gr.Tab("Compare", id="compare"):
                 lab = add_compare_tab(site, test.knobs)
         add_link_event(site, link_note, tabs, test, lab)
+        gr.HTML(LANGUAGE_HTML, js_on_load=I18N_JS, tables=TABLES, elem_classes="language", **BARE)
         info, news = site.restorer.info, site.news
         foot = gr.HTML(footer(info), **BARE)
         if news:

@@ -1,0 +1,61 @@
+"""How fast is the page?  ``python -m examples.measure_page``, with Chromium and playwright there.
+
+Starts the app on a free port and prints, in seconds after the start of its process, the first answer, the first paint
+and the first moment at which the page obeys; then how long a comparison and a sweep of 48 points take from the press.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+
+from playwright.sync_api import Page, sync_playwright
+
+from examples.make_screenshots import LABORATORY_LIMIT, ROOT, free_port, wait_for
+
+PAINT = "performance.timeOrigin + performance.getEntriesByName('first-contentful-paint')[0].startTime"
+
+
+def time_button(tab: Page, button: str, done: str) -> float:
+    """Seconds from a press until a text stands on the page."""
+    begun = time.perf_counter()
+    tab.get_by_role("button", name=button, exact=True).click()
+    tab.get_by_text(done).first.wait_for()
+    return time.perf_counter() - begun
+
+
+def main() -> None:
+    """Print one line a measurement."""
+    port = free_port()
+    address = f"http://127.0.0.1:{port}"
+    environment = {**os.environ, "GRADIO_SERVER_PORT": str(port), "GRADIO_SERVER_NAME": "127.0.0.1"}
+    with sync_playwright() as playwright:
+        options = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=options)
+        tab = browser.new_page(viewport={"width": 1440, "height": 1000})
+        tab.set_default_timeout(LABORATORY_LIMIT)
+        begun = time.time()
+        server = subprocess.Popen([sys.executable, str(ROOT / "app.py")], env=environment, cwd=ROOT)
+        try:
+            wait_for(address, server)
+            answered = time.time()
+            tab.goto(address, wait_until="commit")
+            tab.get_by_role("tab", name="Compare").click()
+            tab.get_by_role("button", name="Compare", exact=True).wait_for()
+            obeyed = time.time()
+            painted = tab.evaluate(PAINT) / 1000
+            print(f"first answer {answered - begun:.2f} s, first paint {painted - begun:.2f} s", end=", ")
+            print(f"obeys {obeyed - begun:.2f} s after process start")
+            print(f"comparison of 4 degradations: {time_button(tab, 'Compare', '4 degradations compared'):.1f} s")
+            tab.get_by_label("A range of severities").check()
+            print(f"sweep of 48 points: {time_button(tab, 'Sweep', '48 restorations measured'):.1f} s")
+            browser.close()
+        finally:
+            server.terminate()
+            server.wait()
+
+
+if __name__ == "__main__":
+    main()
