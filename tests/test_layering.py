@@ -78,7 +78,8 @@ LAYERS = [
     {"train.evaluate", "train.calibrate", "train.detector"},
     {"train.run"},
     {"train.sweep"},
-    {"examples", "examples.make_examples", "examples.make_screenshots", "examples.measure_page"},
+    {"examples", "examples.make_examples", "examples.make_screenshots"},
+    {"examples.measure_page"},
     {"examples.make_photos"},
     {"app"},
 ]
