@@ -29,7 +29,7 @@ from restoration.sweep import Axis
 
 TOOLS = {
     "degrade", "restore", "degrade_and_restore", "examine_restoration", "presets",
-    "compare_degradations", "sweep_severities", "read_recipe",
+    "compare_degradations", "sweep_severities", "read_recipe", "estimate_degradation",
 }  # fmt: skip
 
 
@@ -80,6 +80,16 @@ def test_a_sweep_is_that_of_the_package(client: Client) -> None:
     assert point["after"]["psnr"] == pytest.approx(after.psnr, abs=0.01)
     with archive(path) as packed:
         assert len(packed.read("metrics.csv").decode().splitlines()) == 4
+
+
+def test_a_photo_s_past_is_estimated(client: Client, tmp_path: Path) -> None:
+    path = tmp_path / "noisy.png"
+    PIL.Image.fromarray(degrade_image(read_image(EILEEN), Degradation(downsample=8, noise=5), 0)).save(path)
+    answer = client.predict(image=handle_file(path), api_name="/estimate")
+    assert answer["downsample"]["low"] <= answer["downsample"]["value"] <= answer["downsample"]["high"]
+    assert answer["downsample"]["value"] > 3
+    assert "holds detail of about" in answer["words"]
+    assert Degradation(**answer["settings"]).downsample == pytest.approx(answer["downsample"]["value"], abs=0.06)
 
 
 def test_a_recipe_is_read(client: Client) -> None:

@@ -115,6 +115,7 @@ def test_endpoints_are_named_and_documented(client: Client) -> None:
         "/compare",
         "/sweep",
         "/recipe",
+        "/estimate",
     }
     for endpoint in named.values():
         assert len(endpoint["description"]) > 30

@@ -222,6 +222,25 @@ def test_the_code_is_there_to_copy(page: Page) -> None:
     expect(status.get_by_text("Copied.").or_(status.get_by_label("Copy this"))).to_be_visible()
 
 
+def test_a_photo_s_past_is_told_and_replayed(page: Page, tmp_path: Path) -> None:
+    path = tmp_path / "photo.png"
+    degraded = degrade_image(read_image(EILEEN), Degradation(downsample=6, noise=6, jpeg=60), 0)
+    PIL.Image.fromarray(degraded).save(path)
+    page.get_by_role("tab", name="Restore my photo").click()
+    page.locator("#photo input[type=file]").first.set_input_files(path)
+    expect(page.locator("#faces img").first).to_be_visible()
+    page.get_by_role("button", name="Restore", exact=True).click()
+    expect(page.locator("#photo-result img").first).to_be_visible()
+    page.get_by_role("button", name="What has this photo been through?").click()
+    expect(page.locator("#estimate .verdict")).to_contain_text("holds detail of about")
+    expect(page.locator("#estimate tbody tr")).to_have_count(4)
+    page.get_by_role("button", name="What to expect?").click()
+    expect(page.locator("#estimate h4")).to_have_text(["Eileen Collins", "Grace Hopper"], timeout=3 * test_browser.SLOW)
+    page.get_by_role("link", name="Open this experiment in the first tab").last.click()
+    expect(page.locator("#result .caption")).to_contain_text("Downsampled", ignore_case=True)
+    expect(page.get_by_label("Degradation", exact=True).first).to_have_value("Custom")
+
+
 @pytest.mark.parametrize(("scheme", "width"), [("light", 390), ("dark", 1440), ("light", 1440), ("dark", 390)])
 def test_axe_finds_no_barrier(browser: Browser, address: str, scheme: Any, width: int) -> None:
     page = browser.new_page(color_scheme=scheme, viewport={"width": width, "height": 900})

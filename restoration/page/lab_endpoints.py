@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import Any
 
 import gradio as gr
@@ -10,8 +11,10 @@ import gradio as gr
 from restoration.bundle import comparison_bundle, sweep_bundle
 from restoration.comparison import MAX_CASES, compare
 from restoration.degradations import Degradation
+from restoration.estimate import load_estimator
 from restoration.experiment import MAX_SEED, make_seed, read_face
 from restoration.images import InputError
+from restoration.page.guess import in_words
 from restoration.page.lab_values import point_values, row_values
 from restoration.page.links import drawn, plan, share, write_recipe
 from restoration.page.parts import LABORATORY, Site, photo_input, publish, shown
@@ -134,6 +137,20 @@ def add_lab_endpoints(site: Site) -> None:
         same = recipe.model == restorer.fingerprint
         return {"recipe": recipe.to_json(), "same_weights": same, **share(recipe)}
 
+    estimator = load_estimator()
+
+    def estimate_degradation(image: Any) -> dict[str, Any]:
+        """Estimate what a photo of a face has been through: blur, downsampling, noise and JPEG quality, with intervals.
+
+        Args:
+            image: a photo; its centre square is looked at.
+
+        Returns:
+            Every quantity with its interval, the same in words, and settings that replay it on another face.
+        """
+        seen = estimator.estimate(read_face(image)[0])
+        return {**asdict(seen), "words": in_words(seen), "settings": asdict(seen.settings())}
+
     with gr.Column(visible=False):
         image = photo_input(label="Picture: PNG, JPEG, WebP, GIF, BMP or TIFF")
         cases = gr.Textbox(DEFAULT_CASES, label=f"JSON: label to settings or preset, at most {MAX_CASES}")
@@ -146,10 +163,11 @@ def add_lab_endpoints(site: Site) -> None:
                 axes.append(gr.Number(value, label=f"{place}: {text}"))
         base = gr.Textbox("{}", label="All other settings, as a JSON object, or the key of a preset")
         token = gr.Textbox(label="Token of a recipe")
-        answer = gr.JSON(label="Scores, gains, recipe token and code")
+        answer = gr.JSON(label="Scores, gains, estimates, recipe token and code")
         archive = gr.File(label="Zip")
         hidden = gr.Button()
     options: dict[str, Any] = {**LABORATORY, "api_visibility": "public"}
     hidden.click(shown(compare_degradations), [image, cases, number], [answer, archive], api_name="compare", **options)
     hidden.click(shown(sweep_severities), [image, *axes, base, number], [answer, archive], api_name="sweep", **options)
+    hidden.click(shown(estimate_degradation), image, answer, api_name="estimate")
     hidden.click(shown(read_recipe), token, answer, api_name="recipe")

@@ -13,6 +13,7 @@ from gradio.utils import get_upload_folder
 
 from restoration.alignment import align_face
 from restoration.detection import Face, find_faces, load_detector
+from restoration.estimate import load_estimator
 from restoration.experiment import PHOTO, RESTORED, Outcome, make_seed, run_experiment
 from restoration.images import InputError, read_image, write_png
 from restoration.page.assets import (
@@ -24,6 +25,7 @@ from restoration.page.assets import (
     SHOW_RESULT_JS,
     STRENGTH_JS,
 )
+from restoration.page.estimate_panel import add_estimate
 from restoration.page.examine import add_examination
 from restoration.page.parts import BARE, NOTE, QUIET, Site, network_event, photo_input, present, shown
 from restoration.page.photo_values import numbered, present_photo
@@ -46,6 +48,7 @@ def add_photo_tab(site: Site) -> None:
                 html_template=PHOTO_HTML, js_on_load=PHOTO_JS, elem_id="photo-result", elem_classes="result", **BARE
             )
             add_examination(site, result)
+            add_estimate(site, load_estimator(), result)
         with gr.Column(scale=4, min_width=320, elem_classes="panel"):
             photo = photo_input(label="Your photo", height=190, alt_text="The photo to restore", elem_id="photo")
             gr.HTML(ABOUT_HTML, **NOTE)

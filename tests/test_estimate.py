@@ -1,0 +1,172 @@
+"""The estimator: its scales, that it looks at what it should, and that its committed weights hold what they promise."""
+
+import random
+
+import numpy as np
+import pytest
+import torch
+from tiny import EXAMPLES
+
+from restoration import Degradation, InputError, degrade_image, read_image
+from restoration.estimate import (
+    FEATURES,
+    FOLDER,
+    HIGHEST,
+    LOWEST,
+    QUANTITIES,
+    Estimate,
+    Estimator,
+    Value,
+    features,
+    from_scale,
+    load_estimator,
+    to_scale,
+    truth,
+)
+from restoration.images import to_tensor
+from restoration.page.guess import expected, in_words, table
+from train.data import Faces
+from train.estimator import draw_settings, make_examples, measure, targets, train
+
+FACES = [read_image(EXAMPLES / f"{name}.png") for name in ("eileen_collins", "grace_hopper")]
+
+
+@pytest.fixture(scope="module")
+def estimator() -> Estimator:
+    return load_estimator()
+
+
+@pytest.mark.parametrize("name", QUANTITIES)
+def test_scales_are_inverse_to_each_other(name: str) -> None:
+    for value in np.linspace(LOWEST[name], HIGHEST[name], 9):
+        assert from_scale(name, to_scale(name, value)) == pytest.approx(value)
+    assert from_scale(name, 1e9) in (LOWEST[name], HIGHEST[name])
+    assert from_scale(name, -1e9) in (LOWEST[name], HIGHEST[name])
+
+
+def test_the_truth_of_known_settings() -> None:
+    assert truth(Degradation()) == {"blur": 0, "downsample": 1, "noise": 0, "jpeg": 100}
+    known = truth(Degradation(blur_sigma=3, blur_sigma_y=4, downsample=2.5, noise=7, jpeg=40))
+    assert known == {"blur": pytest.approx(np.sqrt(12.5)), "downsample": 2.5, "noise": 7, "jpeg": 40}
+    assert truth(Degradation(motion_length=12))["blur"] == pytest.approx(12 / np.sqrt(24))
+    assert truth(Degradation(motion_length=1))["blur"] == 0  # one pixel long is no blur
+
+
+def test_features_are_finite_and_hardly_depend_on_the_batch() -> None:
+    faces = torch.cat([to_tensor(face) for face in FACES])
+    both = features(faces)
+    assert both.shape == (2, FEATURES)
+    assert torch.isfinite(both).all()
+    torch.testing.assert_close(both[1:], features(faces[1:]), atol=1e-3, rtol=1e-3)
+    assert torch.isfinite(features(torch.zeros(1, 3, 128, 128))).all()
+
+
+@pytest.mark.parametrize("face", FACES, ids=["collins", "hopper"])
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("noise", [Degradation(noise=n) for n in (2, 8, 25)]),
+        ("blur", [Degradation(blur_sigma=s, noise=1) for s in (0.5, 2, 6)]),
+        ("downsample", [Degradation(downsample=r, noise=1) for r in (1.2, 4, 10)]),
+    ],
+    ids=["noise", "blur", "downsample"],
+)
+def test_more_of_a_degradation_is_estimated_as_more(
+    estimator: Estimator, face: np.ndarray, name: str, settings: list[Degradation]
+) -> None:
+    guesses = [getattr(estimator.estimate(degrade_image(face, each, 0)), name).value for each in settings]
+    assert guesses[0] < guesses[2]
+
+
+def test_an_estimate_is_an_interval_and_can_be_replayed(estimator: Estimator) -> None:
+    seen = estimator.estimate(degrade_image(FACES[0], Degradation(blur_sigma=2, downsample=3, noise=10, jpeg=50), 0))
+    for name in QUANTITIES:
+        value = getattr(seen, name)
+        assert LOWEST[name] <= value.low <= value.value <= value.high <= HIGHEST[name]
+    assert seen.resolution.low <= seen.resolution.value <= seen.resolution.high
+    assert seen.resolution.value == pytest.approx(512 / seen.downsample.value)
+    degrade_image(FACES[1], seen.settings(), 0)  # Degradation takes it
+
+
+def test_the_committed_errors_are_told(estimator: Estimator) -> None:
+    validation = estimator.facts["validation"]
+    assert validation["pictures"] >= 100
+    for name in QUANTITIES:
+        assert abs(validation["errors"][name]["covered"] - estimator.facts["coverage"]) < 0.1
+    assert (FOLDER / "model.safetensors").stat().st_size < 2**20
+
+
+def test_damaged_weights_are_refused(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(InputError, match="missing or damaged"):
+        load_estimator(tmp_path)
+    (tmp_path / "facts.json").write_text((FOLDER / "facts.json").read_text())
+    (tmp_path / "model.safetensors").write_bytes((FOLDER / "model.safetensors").read_bytes()[:5000])
+    with pytest.raises(InputError, match="missing or damaged"):
+        load_estimator(tmp_path)
+
+
+def test_another_size_is_refused(estimator: Estimator) -> None:
+    with pytest.raises(InputError, match="512 × 512"):
+        estimator.estimate(FACES[0][:256, :256])
+
+
+# ---- training ----------------------------------------------------------------------------------
+
+
+def test_draws_are_decided_by_their_source() -> None:
+    first, second = ([draw_settings(random.Random(seed)) for _ in range(1)] for seed in (3, 3))
+    assert first == second
+    rng = random.Random(0)
+    many = [draw_settings(rng) for _ in range(300)]
+    for name in QUANTITIES:
+        values = [truth(each)[name] for each in many]
+        assert len(set(values)) > 50
+        assert LOWEST[name] <= min(values) <= max(values) <= HIGHEST[name]
+
+
+def test_training_learns_and_measuring_tells_how_well(faces: Faces) -> None:
+    found, wanted = make_examples(faces, 48, 0)
+    again = make_examples(faces, 48, 0)[0]
+    torch.testing.assert_close(found, again)
+    assert not torch.allclose(found, make_examples(faces, 48, 1)[0])
+
+    def error(epochs: int) -> float:
+        network = train(found, wanted, epochs=epochs, seed=0)
+        return float((network.judge(found)[0] - wanted).detach().abs().mean())
+
+    assert error(150) < 0.5 * error(1)
+    facts = measure(train(found, wanted, epochs=5, seed=0), faces, seed=0)
+    assert set(facts["reach"]) == set(QUANTITIES)
+    assert all(reach > 0 for reach in facts["reach"].values())
+
+
+def test_targets_are_truths_on_the_network_s_scales() -> None:
+    row = targets([Degradation(noise=7, jpeg=60)])[0].tolist()
+    assert row == pytest.approx([-1, 0, 3, 2])
+
+
+# ---- words -------------------------------------------------------------------------------------
+
+
+def guess(blur: float, downsample: float, noise: float, jpeg: float) -> Estimate:
+    values = (Value(value, value / 2, value * 2) for value in (blur, downsample, noise, jpeg))
+    return Estimate(**dict(zip(QUANTITIES, values, strict=True)), coverage=0.9)
+
+
+def test_an_estimate_is_said_in_words() -> None:
+    assert in_words(guess(0.1, 1, 0.5, 99)) == (
+        "This face looks sharp, holds detail of about 512 × 512 pixels, and shows hardly any noise and hardly any JPEG "
+        "compression."
+    )
+    text = in_words(guess(5, 8, 25, 20))
+    assert "strongly blurred" in text
+    assert "64 × 64" in text
+    assert "strong noise and very strong JPEG" in text
+
+
+def test_intervals_and_what_to_expect_are_shown() -> None:
+    text = table(guess(2, 4, 10, 40))
+    assert "<td>2.0</td><td>1.0 to 4.0</td>" in text
+    assert "<td>128</td><td>64 to 256</td>" in text
+    assert "90 of 100" in text
+    assert "Open this experiment" not in expected({}, None)
