@@ -94,7 +94,7 @@ def add_photo_tab(site: Site) -> None:
         choice = gr.CheckboxGroup(names, value=every, visible=True)
         return [gr.skip(), "", numbered(image, seen, detector.name), choice, gr.Dropdown(names, value=1), seen]
 
-    def restore(
+    def restore_faces(
         photo: str | bytes | None, faces: list[Face], chosen: Sequence[int], scale: int, strength: float
     ) -> list[Any]:
         """[result, download, files]"""
@@ -146,7 +146,7 @@ def add_photo_tab(site: Site) -> None:
         find, photo, [photo, note, found, chosen, number, faces], trigger_mode="always_last", **network_event(found)
     )
     restore_button.click(
-        shown(restore), [photo, faces, chosen, scale, strength], [result, save, files], **network_event(result)
+        shown(restore_faces), [photo, faces, chosen, scale, strength], [result, save, files], **network_event(result)
     )
     restore_button.click(None, js=SHOW_RESULT_JS)
     strength.change(None, strength, None, js=STRENGTH_JS)
