@@ -15,15 +15,13 @@ from restoration.alignment import enlargement
 from restoration.hub import UpdateWatch, WeightsError, load_configured
 from restoration.identity import load_identity
 from restoration.page.assets import CSS, LAB_CSS, PHOTO_CSS
+from restoration.page.cache import claim_folder, keep_clean
 from restoration.page.examples import FACES, enlargement_note
-from restoration.page.layout import build_page
-from restoration.page.parts import Site
-from restoration.page.theme import THEME
 from restoration.pipeline import select_device
 
 HERE = Path(__file__).parent
 MAX_UPLOAD = "30mb"
-FILES_EXPIRE = 3600  # seconds; Gradio looks every so often for files older than this
+FILES_EXPIRE = 3600  # seconds; older files are deleted as often, so after two hours at most
 EXAMPLES_HTML = enlargement_note({portrait.name: enlargement(portrait.landmarks) for portrait in PORTRAITS})
 
 
@@ -32,6 +30,11 @@ def main() -> None:
 
     RESTORATION_MODEL names other weights than the embedded ones: a folder, or owner/name[@revision] on the Hub.
     """
+    folder = claim_folder()
+    from restoration.page.layout import build_page  # here: gradio must not be imported before the folder is claimed
+    from restoration.page.parts import Site
+    from restoration.page.theme import THEME
+
     faces = {face: str(HERE / "examples" / f"{face}.png") for face in FACES}
     try:
         weights = load_configured()
@@ -41,6 +44,7 @@ def main() -> None:
     site = Site(Restorer(weights, select_device("auto")), load_identity(), faces, EXAMPLES_HTML, news)
     page = build_page(site, FILES_EXPIRE)
     site.restorer.use_lent_gpu()
+    keep_clean(folder, FILES_EXPIRE)
     page.queue(max_size=64).launch(
         theme=THEME, css=CSS + LAB_CSS + PHOTO_CSS, footer_links=["api"], run_history=False, max_file_size=MAX_UPLOAD,
         ssr_mode=False, enable_monitoring=False, mcp_server=True, allowed_paths=list(faces.values()),

@@ -51,6 +51,7 @@ LAYERS = [
         "restoration.page.assets",
         "restoration.page.words",
         "restoration.page.i18n",
+        "restoration.page.cache",
     },
     {"restoration.page.examples", "restoration.page.facts", "restoration.page.settings"},
     {"restoration.page.maps"},

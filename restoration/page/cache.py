@@ -1,0 +1,66 @@
+"""Where do a visitor's files lie, and how long?  One folder of this process alone, swept clean as the page promises.
+
+Gradio deletes the files that it knows of. Zips, photos behind a slider and what agents send are written beside them:
+this sweep knows every file, because nothing else writes into the folder.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+VARIABLE = "GRADIO_TEMP_DIR"  # read by Gradio, in part when it is imported
+
+
+def claim_folder() -> Path:
+    """Make a new folder inside Gradio's, and have Gradio write there; it goes when the process ends in peace.
+
+    To be called before gradio is imported.
+    """
+    place = Path(os.environ.get(VARIABLE) or Path(tempfile.gettempdir()) / "gradio")
+    place.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="restoration-", dir=place)).resolve()
+    os.environ[VARIABLE] = str(folder)
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+def sweep(folder: Path, kept: set[Path], before: float) -> list[Path]:
+    """Delete files that were last written before a moment, and folders that are empty then.
+
+    Args:
+        folder: searched with its sub-folders.
+        kept: files that stay whatever their age.
+        before: seconds since the epoch, as ``time.time``.
+
+    Returns:
+        The files that went. One that somebody else deletes meanwhile is no error.
+    """
+    gone = []
+    for path in sorted(folder.rglob("*"), reverse=True):  # what is inside comes before what it is in
+        try:
+            if path.is_file() and path not in kept and path.stat().st_mtime < before:
+                path.unlink()
+                gone.append(path)
+            elif path.is_dir() and path.stat().st_mtime < before:
+                path.rmdir()
+        except OSError:  # gone already, or a folder that is not empty
+            continue
+    return gone
+
+
+def keep_clean(folder: Path, seconds: float) -> None:
+    """From now on sweep away what is older than ``seconds``, as often; what is there already stays."""
+    kept = {path for path in folder.rglob("*") if path.is_file()}
+
+    def run() -> None:
+        while True:
+            time.sleep(seconds)
+            sweep(folder, kept, time.time() - seconds)
+
+    threading.Thread(target=run, name="sweep", daemon=True).start()

@@ -1,0 +1,53 @@
+"""The visitor's files: in a folder of this process alone, gone when the page says so."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from restoration.page.cache import keep_clean, sweep
+
+
+def write(path: Path, age: float) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("x")
+    moment = time.time() - age
+    os.utime(path, (moment, moment))
+    return path
+
+
+def test_only_old_files_go_and_what_is_kept_stays(tmp_path: Path) -> None:
+    old, young, kept = (write(tmp_path / name / "a.png", age) for name, age in (("o", 90), ("y", 10), ("k", 90)))
+    os.utime(old.parent, (0, 0))
+    assert sweep(tmp_path, {kept}, time.time() - 60) == [old]
+    assert not old.exists()
+    assert young.exists()
+    assert kept.exists()
+    os.utime(old.parent, (0, 0))
+    sweep(tmp_path, {kept}, time.time() - 60)
+    assert not old.parent.exists()
+
+
+def test_the_folder_is_kept_clean(tmp_path: Path) -> None:
+    first = write(tmp_path / "first.png", 0)
+    keep_clean(tmp_path, 0.2)
+    visitor = write(tmp_path / "visitor" / "photo.png", 0)
+    deadline = time.monotonic() + 10
+    while visitor.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not visitor.exists()
+    assert first.exists()
+
+
+def test_a_folder_of_its_own_is_claimed_and_given_back(tmp_path: Path) -> None:
+    code = (
+        "import os; from restoration.page.cache import claim_folder; folder = claim_folder();"
+        "(folder / 'x').write_text('x'); import gradio.utils as g; assert g.get_upload_folder() == str(folder);"
+        "print(folder)"
+    )
+    environment = {**os.environ, "GRADIO_TEMP_DIR": str(tmp_path)}
+    run = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    folder = Path(run.stdout.strip())
+    assert folder.parent == tmp_path
+    assert not folder.exists()
