@@ -142,9 +142,11 @@ def add_photo_tab(site: Site) -> None:
             run_experiment(buffer.getvalue(), settings, make_seed(seed), site.restorer, site.identity), site.identity
         )
 
+    # Until the faces of this photo are known, what is ticked belongs to another: the button waits for them.
+    photo.input(None, None, restore_button, js="() => ({__type__: 'update', interactive: false})")
     photo.input(
         find, photo, [photo, note, found, chosen, number, faces], trigger_mode="always_last", **network_event(found)
-    )
+    ).then(lambda: gr.Button(interactive=True), None, restore_button, **QUIET)
     restore_button.click(
         shown(restore_faces), [photo, faces, chosen, scale, strength], [result, save, files], **network_event(result)
     )
