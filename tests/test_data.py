@@ -1,15 +1,29 @@
 """Training data: faces are read as they are, and every draw is a function of seed and step."""
 
+import random
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
 from tiny import EXAMPLES
 
 from restoration.images import InputError, read_image, write_png
+from restoration.metrics import psnr
 from restoration.protocols import BLIND, Protocol
-from train.data import Faces, TrainingBatches, degraded_face, load_faces
+from train.data import (
+    Faces,
+    FaceStream,
+    Jitter,
+    TrainingBatches,
+    apply_jitter,
+    degraded_face,
+    free_memory,
+    gather,
+    load_faces,
+)
+from train.face_sources import Folders
 
 
 def test_faces_are_read_as_they_are(faces: Faces) -> None:
@@ -25,7 +39,7 @@ def test_other_sizes_are_resized_and_other_shapes_refused(tmp_path: Path) -> Non
     assert loaded.images.shape == (1, 3, 512, 512)
     assert loaded.names == ("person/half.png",)
     write_png(face[:400], tmp_path / "wide.png")
-    with pytest.raises(InputError, match=r"wide\.png is 512×400"):
+    with pytest.raises(InputError, match=r"wide\.png: 512×400"):
         load_faces([tmp_path])
 
 
@@ -74,8 +88,82 @@ def test_measured_faces_do_not_depend_on_what_else_is_measured(faces: Faces) -> 
 
 def test_a_picture_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     write_png(read_image(EXAMPLES / "eileen_collins.png")[::4, ::4], tmp_path / "small.png")
-    with pytest.raises(InputError, match=r"small\.png is 128 pixels"):
+    with pytest.raises(InputError, match=r"small\.png: 128 pixels"):
         load_faces([tmp_path])
     (tmp_path / "small.png").write_text("not a picture")
     with pytest.raises(InputError, match=r"small\.png"):
         load_faces([tmp_path])
+
+
+def numbered(folder: Path, count: int) -> Path:
+    """A folder of flat faces, of grey level 10, 20 …"""
+    for i in range(count):
+        write_png(np.full((256, 256, 3), 10 * (i + 1), np.uint8), folder / f"{i}.png")
+    return folder
+
+
+def test_a_stream_shows_every_face_once_a_round_and_holds_a_window(tmp_path: Path) -> None:
+    source = Folders([numbered(tmp_path, 5)], None, None)
+    stream = FaceStream(source, 3, "cpu")
+    shown = [stream.epoch(n).images[:, 0, 0, 0].tolist() for n in range(5)]
+    assert shown == [[10, 20, 30], [40, 50, 10], [20, 30, 40], [50, 10, 20], [30, 40, 50]]
+    assert FaceStream(source, 3, "cpu").epoch(3).images[:, 0, 0, 0].tolist() == [50, 10, 20]  # as a resumed run asks
+
+
+def test_a_stream_of_unknown_length_finds_its_end(tmp_path: Path) -> None:
+    source = Folders([numbered(tmp_path, 5)], None, None)
+    source.count = None  # type: ignore[assignment]
+    assert FaceStream(source, 3, "cpu").epoch(1).images[:, 0, 0, 0].tolist() == [40, 50, 10]
+    assert FaceStream(source, 3, "cpu").epoch(3).images[:, 0, 0, 0].tolist() == [50, 10, 20]
+    assert FaceStream(source, 3, "cpu").epoch(2).images[:, 0, 0, 0].tolist() == [20, 30, 40]
+
+
+def test_batches_of_a_stream_are_functions_of_seed_and_step(tmp_path: Path) -> None:
+    source = Folders([numbered(tmp_path, 5)], None, None)
+
+    def batches() -> TrainingBatches:
+        return TrainingBatches(FaceStream(source, 3, "cpu"), batch=2, crop=64, degradations=Protocol(), seed=0)
+
+    straight, resumed = batches(), batches()
+    seen = [straight(step)[1] for step in range(4)]  # the batch of step 1 reaches over two windows
+    assert torch.equal(seen[3], resumed(3)[1])
+    levels = (torch.cat(seen)[:, 0, 0, 0] * 255).round().int().tolist()
+    assert sorted(levels[:3]) == [10, 20, 30]
+    assert sorted(levels[3:6]) == [10, 40, 50]
+
+
+def test_what_fits_is_kept_and_the_rest_streamed(tmp_path: Path) -> None:
+    source = Folders([numbered(tmp_path, 3)], None, None)
+    assert isinstance(gather(source, "cpu", 2), FaceStream)
+    assert len(gather(source, "cpu", 3)) == 3
+    assert isinstance(gather(source, "cpu"), Faces)
+    assert free_memory("cpu") > 3 * 512 * 512
+
+
+def test_jitter_moves_as_opencv_does_and_tints(faces: Faces) -> None:
+    clean = faces.clean([0])
+    still = Jitter(0, 1, 0, 0, 1, (1, 1, 1))
+    torch.testing.assert_close(apply_jitter(clean, [still]), clean, atol=2e-4, rtol=0)
+    moved = apply_jitter(clean, [Jitter(4, 1.05, 6, -5, 1, (1, 1, 1))])[0].permute(1, 2, 0).numpy()
+    matrix = cv2.getRotationMatrix2D((255.5, 255.5), -4, 1.05)  # OpenCV turns the other way
+    matrix[:, 2] += 6, -5
+    image = clean[0].permute(1, 2, 0).numpy()
+    reference = cv2.warpAffine(image, matrix, (512, 512), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
+    core = np.s_[40:-40, 40:-40]
+    assert psnr((moved[core] * 255).astype(np.uint8), (reference[core].clip(0, 1) * 255).astype(np.uint8)) > 40
+    tinted = apply_jitter(clean, [Jitter(0, 1, 0, 0, 1.2, (0.9, 1, 1.1))])
+    expected = (clean.clamp(1e-4, 1) ** 1.2 * torch.tensor([0.9, 1, 1.1])[:, None, None]).clamp(0, 1)
+    torch.testing.assert_close(tinted, expected, atol=2e-4, rtol=0)
+
+
+def test_a_share_of_the_images_is_jittered(faces: Faces) -> None:
+    def clean(share: float) -> torch.Tensor:
+        batches = TrainingBatches(faces, batch=40, crop=64, degradations=Protocol(), seed=0, jitter=share)
+        return batches(0)[1]
+
+    assert float(clean(0).min()) >= 0
+    whole = TrainingBatches(faces, batch=40, crop=512, degradations=Protocol(), seed=0, jitter=0.25)(0)[1]
+    originals = torch.cat((faces.clean([0, 1]), faces.clean([0, 1]).flip(-1)))
+    kept = sum(any(torch.equal(image, original) for original in originals) for image in whole)
+    assert 22 <= kept <= 38  # 30 of 40, within three standard deviations
+    assert Jitter.sample(random.Random(3)) == Jitter.sample(random.Random(3))

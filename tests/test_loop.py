@@ -36,7 +36,7 @@ def test_one_batch_is_learned_by_heart(
     wider = UNetConfig(widths=(32, 48, 64), encoder=(1, 1, 1), decoder=(1, 1))
     config = dataclasses.replace(TINY, steps=100, log_every=10, save_every=100, reconstruction="l1", model=wider)
     trainer = Trainer(config, faces, watched, tmp_path, {})
-    fixed = trainer.batches(0)
+    fixed = trainer.batches(2)
     trainer.batches = lambda step: fixed  # type: ignore[assignment,return-value]
     trainer.run()
     with (tmp_path / loop.TRAIN_LOG).open() as file:

@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import random
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
-import numpy as np
+import psutil
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 from tqdm import tqdm
 
 from restoration.alignment import FACE_SIZE
 from restoration.degradations import Degradation, degrade
-from restoration.images import InputError, read_image
+from restoration.images import InputError
 from restoration.protocols import Mixture, Protocol
-
-MIN_FACE = 256  # pixels; a smaller face holds too little detail to teach any
-SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
+from train.face_sources import Folders, Source, Task
 
 
 @dataclass(frozen=True)
 class Faces:
-    """Aligned faces.
+    """Aligned faces in memory.
 
     Args:
         images: (N, 3, 512, 512) uint8 RGB, on the device that trains.
@@ -38,69 +38,129 @@ class Faces:
     def __len__(self) -> int:
         return len(self.images)
 
+    @property
+    def device(self) -> torch.device:
+        """Where they are."""
+        return self.images.device
+
+    def epoch(self, number: int) -> Faces:
+        """What epoch ``number``, [0, …), is drawn from: always the same faces."""
+        return self
+
     def clean(self, indices: Iterable[int]) -> Tensor:
         """(B, 3, 512, 512) float32 in [0, 1] of the chosen faces; a copy."""
         return self.images[list(indices)].float() / 255
 
 
-def find_faces(folders: Iterable[str | Path], *, limit: int | None = None) -> list[tuple[str, Path]]:
-    """Names (relative to their folder) and paths of all pictures below the folders, sorted, without reading them.
+class FaceStream:
+    """Faces that do not fit into memory together: epoch ``n`` is drawn from the ``n``-th window of the source.
+
+    The next window is read while one is learned from. After its last picture the source begins again.
 
     Args:
-        limit: at most so many, [1, …], spread evenly over the sorted names.
+        source: of the faces.
+        size: pictures a window, [1, …]; an epoch has as many draws.
+        device: where the window is, 0.75 MiB a face.
+    """
+
+    def __init__(self, source: Source, size: int, device: str | torch.device) -> None:
+        self.source, self.size, self.device = source, size, torch.device(device)
+        self.count = source.count
+        self._windows: dict[int, Future[Faces]] = {}
+        self._reader = ThreadPoolExecutor(1, thread_name_prefix="window")
+
+    def __len__(self) -> int:
+        return self.size
+
+    def epoch(self, number: int) -> Faces:
+        """The faces of window ``number``, [0, …); waits until they are read.
+
+        Raises:
+            InputError: a picture cannot be used, or no picture of the window shows a face.
+        """
+        for later in (number, number + 1):
+            if later not in self._windows:
+                self._windows[later] = self._reader.submit(self._window, later)
+        for past in [key for key in self._windows if key < number - 1]:  # a batch may reach back into the last one
+            del self._windows[past]
+        return self._windows[number].result()
+
+    def _window(self, number: int) -> Faces:
+        start = number * self.size
+        if self.count is None and start and next(self.source.read(start), None) is None:
+            self.count = sum(1 for _ in self.source.read(0))
+        start = start % self.count if self.count else start
+        return read_faces(self._endless(start), self.size, self.device)
+
+    def _endless(self, start: int) -> Iterator[Task]:
+        while True:
+            position = start
+            for task in self.source.read(start):
+                position += 1
+                yield task
+            if position == 0:
+                raise InputError("The data set holds no picture.")
+            self.count, start = position, 0
+
+
+def read_faces(tasks: Iterable[Task], room: int, device: str | torch.device = "cpu") -> Faces:
+    """Do the tasks of a source, at most ``room`` of them, in threads.
 
     Raises:
-        InputError: a folder that is missing, no picture in it, or a limit below 1.
+        InputError: as the tasks, or none of them gives a face.
     """
-    found: list[tuple[str, Path]] = []
-    for folder in map(Path, folders):
-        if not folder.is_dir():
-            raise InputError(f"There is no folder {folder} with faces.")
-        paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
-        found += [(str(path.relative_to(folder)), path) for path in paths]
-    if not found:
-        raise InputError(f"No pictures ({', '.join(sorted(SUFFIXES))}) in {', '.join(map(str, folders))}.")
-    if limit is not None and limit < 1:
-        raise InputError(f"At least one face is needed, not {limit}.")
-    if limit is not None and limit < len(found):
-        found = [found[i * len(found) // limit] for i in range(limit)]
-    return found
+    images = torch.empty(room, 3, FACE_SIZE, FACE_SIZE, dtype=torch.uint8)
+    names: list[str] = []
+    skipped = 0
+    with ThreadPoolExecutor() as pool:
+        work = pool.map(lambda task: task(), itertools.islice(tasks, room))
+        for name, face in tqdm(work, total=room, desc="reading faces", unit="face", disable=None):
+            if face is None:
+                skipped += 1
+                continue
+            images[len(names)] = torch.from_numpy(face).permute(2, 0, 1)
+            names.append(name)
+    if not names:
+        raise InputError(f"In none of the {skipped} photos is a face large enough to learn from.")
+    if skipped:
+        print(f"{skipped} of {skipped + len(names)} photos show no face that is large enough, and are left out.")
+    return Faces(images[: len(names)].to(device), tuple(names))
 
 
-def load_faces(folders: Iterable[str | Path], *, limit: int | None = None, device: str = "cpu") -> Faces:
+def load_faces(folders: Sequence[str | Path], *, limit: int | None = None, device: str = "cpu") -> Faces:
     """Read every picture below the folders.
 
     Args:
         folders: searched with their sub-folders; pictures must be square and aligned to the 512 template.
-        limit: as for ``find_faces``.
+        limit: as for ``find_pictures``.
         device: where they stay, 0.75 MiB a face.
 
     Raises:
-        InputError: as ``find_faces``, or a picture that cannot be read, is not square or is under 256 pixels.
+        InputError: as ``find_pictures``, or a picture that cannot be read, is not square or is under 256 pixels.
     """
-    found = find_faces(folders, limit=limit)
-    images = torch.empty(len(found), 3, FACE_SIZE, FACE_SIZE, dtype=torch.uint8)
+    source = Folders(folders, limit, None)
+    return read_faces(source.read(0), source.count, device)
 
-    def read(item: tuple[int, Path]) -> None:
-        index, path = item
-        try:
-            image = read_image(path)
-        except InputError as error:
-            raise InputError(f"{path}: {error}") from error
-        if image.shape[0] != image.shape[1]:
-            raise InputError(f"{path} is {image.shape[1]}×{image.shape[0]}; training needs square, aligned faces.")
-        if image.shape[0] < MIN_FACE:
-            raise InputError(f"{path} is {image.shape[1]} pixels wide; training needs faces of at least {MIN_FACE}.")
-        if image.shape[0] != FACE_SIZE:
-            method = cv2.INTER_AREA if image.shape[0] > FACE_SIZE else cv2.INTER_CUBIC
-            image = cv2.resize(image, (FACE_SIZE, FACE_SIZE), interpolation=method).astype(np.uint8)
-        images[index] = torch.from_numpy(image).permute(2, 0, 1)
 
-    with ThreadPoolExecutor() as pool:
-        work = pool.map(read, enumerate(path for _, path in found))
-        for _ in tqdm(work, total=len(found), desc="reading faces", unit="face", disable=None):
-            pass
-    return Faces(images.to(device), tuple(name for name, _ in found))
+def gather(source: Source, device: str, window: int | None = None) -> Faces | FaceStream:
+    """All faces of a source at once, or where they are too many a stream of them.
+
+    Args:
+        device: where the faces go.
+        window: at most so many at a time; None is as many as half of that device's free memory holds.
+    """
+    if window is None:
+        window = max(1, free_memory(device) // 2 // (3 * FACE_SIZE**2))
+    if source.count is not None and source.count <= window:
+        return read_faces(source.read(0), source.count, device)
+    return FaceStream(source, window, device)
+
+
+def free_memory(device: str) -> int:
+    """Bytes that a device has left; of a GPU its own, else the machine's."""
+    if torch.device(device).type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    return int(psutil.virtual_memory().available)
 
 
 def draw(
@@ -115,56 +175,116 @@ def draw(
     return settings, [torch.Generator(device).manual_seed(rng.getrandbits(62)) for _ in range(count)]
 
 
+@dataclass(frozen=True)
+class Jitter:
+    """One small misalignment and tint.
+
+    Args:
+        turn, scale, right, down: degrees, factor, and pixels by which the picture's content moves.
+        gamma, gains: exponent, and factors of red, green and blue.
+    """
+
+    turn: float
+    scale: float
+    right: float
+    down: float
+    gamma: float
+    gains: tuple[float, float, float]
+
+    @classmethod
+    def sample(cls, rng: random.Random) -> Jitter:
+        """Up to 4°, 5 %, 8 pixels, a quarter in exponent and a tenth in gain."""
+        moved = rng.uniform(-4, 4), rng.uniform(0.95, 1.05), rng.uniform(-8, 8), rng.uniform(-8, 8)
+        red, green, blue = (rng.uniform(0.9, 1.1) for _ in range(3))
+        return cls(*moved, rng.uniform(0.8, 1.25), (red, green, blue))
+
+
+def apply_jitter(faces: Tensor, jitters: Sequence[Jitter]) -> Tensor:
+    """Each face under its jitter: bicubic, mirrored at the border.
+
+    Args:
+        faces: (B, 3, H, W) float32 in [0, 1].
+
+    Returns:
+        the same shape and range.
+    """
+    height, width = faces.shape[-2:]
+    rows = []
+    for j in jitters:
+        # ``affine_grid`` asks where each pixel comes from, in halves of the picture: the inverse movement.
+        cos, sin = math.cos(math.radians(j.turn)) / j.scale, math.sin(math.radians(j.turn)) / j.scale
+        right, down = 2 * j.right / width, 2 * j.down / height
+        across = sin * height / width, sin * width / height
+        rows.append(
+            [
+                [cos, across[0], -cos * right - across[0] * down],
+                [-across[1], cos, across[1] * right - cos * down],
+            ]
+        )
+    grid = F.affine_grid(faces.new_tensor(rows), list(faces.shape), align_corners=False)
+    moved = F.grid_sample(faces, grid, mode="bicubic", padding_mode="reflection", align_corners=False)
+    gamma = faces.new_tensor([j.gamma for j in jitters])[:, None, None, None]
+    gains = faces.new_tensor([j.gains for j in jitters])[:, :, None, None]
+    return (moved.clamp(1e-4, 1) ** gamma * gains).clamp(0, 1)
+
+
 class TrainingBatches:
     """Batch ``step`` is a function of (seed, step): a resumed run sees what an uninterrupted one would have.
 
     Args:
-        faces: what to draw from, without replacement within an epoch.
+        faces: what to draw from, without replacement within an epoch (of a window with photos that show no face, with).
         batch: images a step.
         crop: side of the random square that is cut out, pixels, [64, 512]; 512 keeps the face whole.
         degradations: what they go through.
         seed: of everything that is drawn.
+        jitter: share of images that are moved, turned, scaled and tinted first, [0, 1]: a detector does not align as
+            well as a data set's makers did, and no two cameras see one colour. The rest keeps its finest detail.
         part, parts: of several processes that share a batch, which one this is; ``batch`` is a multiple of ``parts``.
             Together they see what one process alone would.
     """
 
     def __init__(
         self,
-        faces: Faces,
+        faces: Faces | FaceStream,
         *,
         batch: int,
         crop: int,
         degradations: Protocol | Mixture,
         seed: int,
+        jitter: float = 0.0,
         part: int = 0,
         parts: int = 1,
     ) -> None:
         if batch % parts:
             raise InputError(f"A batch of {batch} cannot be shared by {parts} processes: choose a multiple of {parts}.")
         self.faces, self.batch, self.crop, self.degradations, self.seed = faces, batch, crop, degradations, seed
+        self.jitter = jitter
         self.mine = slice(part * batch // parts, (part + 1) * batch // parts)
         self._order: tuple[int, Tensor] = (-1, torch.empty(0))
 
-    def _indices(self, step: int) -> list[int]:
+    def _images(self, step: int) -> Iterator[Tensor]:
         count = len(self.faces)
-        result = []
         for position in range(step * self.batch, (step + 1) * self.batch):
             epoch, place = divmod(position, count)
             if self._order[0] != epoch:
                 shuffle = torch.Generator().manual_seed(random.Random(f"order/{self.seed}/{epoch}").getrandbits(62))
                 self._order = epoch, torch.randperm(count, generator=shuffle)
-            result.append(int(self._order[1][place]))
-        return result
+            images = self.faces.epoch(epoch).images
+            yield images[int(self._order[1][place]) % len(images)]
 
     def __call__(self, step: int) -> tuple[Tensor, Tensor]:
         """Degraded and clean, both (B / parts, 3, crop, crop) float32 in [0, 1], on the faces' device."""
         rng = random.Random(f"crop/{self.seed}/{step}")
         crops = []
-        for index in self._indices(step):
+        for whole in self._images(step):
             top, left = (rng.randint(0, FACE_SIZE - self.crop) for _ in range(2))
-            image = self.faces.images[index, :, top : top + self.crop, left : left + self.crop]
-            crops.append(image.flip(-1) if rng.random() < 0.5 else image)
-        clean = torch.stack(crops[self.mine]).float() / 255
+            image = whole[:, top : top + self.crop, left : left + self.crop]
+            image = image.flip(-1) if rng.random() < 0.5 else image
+            crops.append((image, Jitter.sample(rng) if rng.random() < self.jitter else None))
+        clean = torch.stack([image for image, _ in crops[self.mine]]).float() / 255
+        jitters = {i: change for i, (_, change) in enumerate(crops[self.mine]) if change}
+        if jitters:
+            clean[list(jitters)] = apply_jitter(clean[list(jitters)], list(jitters.values()))
         settings, noise = draw(f"degrade/{self.seed}/{step}", self.batch, self.degradations, clean.device)
         return degrade(clean, settings[self.mine], noise[self.mine]), clean
 

@@ -30,8 +30,8 @@ from restoration.alignment import FACE_SIZE, FACE_TEMPLATE, Points
 from restoration.detection import DEFAULT, EMBEDDED, Detector, load_detector
 from restoration.images import Image, InputError, read_image
 from restoration.small_detector import Proposer, Refiner
-from train.data import find_faces
 from train.detector_loop import DetectorConfig, train_detector
+from train.face_sources import find_pictures
 from train.scenes import Composer, Layout
 
 LEARNT_SIDE, MEASURED_SIDE = 192, 384  # pixels of a face in memory
@@ -128,7 +128,7 @@ def _turn_of_head(points: Points) -> float:
 
 def _read(folders: Sequence[Path], limit: int | None, side: int) -> list[Image]:
     faces = []
-    for _, path in tqdm(find_faces(folders, limit=limit), desc="reading", unit="face", disable=None):
+    for _, path in tqdm(find_pictures(folders, limit=limit), desc="reading", unit="face", disable=None):
         face = read_image(path)
         if face.shape[0] != face.shape[1]:
             raise InputError(f"{path} is {face.shape[1]}×{face.shape[0]}; square, aligned faces are needed.")

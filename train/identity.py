@@ -30,7 +30,8 @@ from restoration.identity import identity_crop, load_torchscript
 from restoration.images import InputError, read_image
 from restoration.protocols import Protocol
 from restoration.recogniser import CROP_SIZE, Recogniser, embed, save_recogniser
-from train.data import draw, find_faces, load_faces
+from train.data import draw, load_faces
+from train.face_sources import find_pictures
 from train.optimizer import WeightOptimizer, cosine_rate
 
 # The project's degradations as they look in a crop that is 3.6 times smaller than an aligned face.
@@ -93,7 +94,7 @@ def read_crops(crops: list[str], faces: list[str]) -> tuple[Tensor, list[str]]:
         InputError: a folder is missing or empty, or a crop is not 112x112.
     """
     images, people = [], []
-    for name, path in find_faces(crops) if crops else []:
+    for name, path in find_pictures(crops) if crops else []:
         image = torch.from_numpy(read_image(path)).permute(2, 0, 1)
         if image.shape != (3, CROP_SIZE, CROP_SIZE):
             raise InputError(f"{path} is not {CROP_SIZE}×{CROP_SIZE}.")

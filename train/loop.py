@@ -26,7 +26,7 @@ from restoration.identity import EMBEDDED, load_identity
 from restoration.images import InputError
 from restoration.model import UNet, UNetConfig
 from restoration.protocols import BLIND, ORIGINAL, TRAINING
-from train.data import Faces, TrainingBatches, degraded_face
+from train.data import Faces, FaceStream, TrainingBatches, degraded_face
 from train.losses import CompositeLoss, Reconstruction
 from train.optimizer import Optimizer, WeightOptimizer, cosine_rate
 
@@ -54,6 +54,7 @@ class TrainConfig:
         ema: decay of the averaged weights a step, [0, 1); shorter at the start.
         reconstruction, lambda_rec, lambda_id, identity: see ``CompositeLoss``; identity None is the embedded network.
         optimizer: "muon" or "adamw", see ``WeightOptimizer``.
+        jitter: share of images that are misaligned and tinted a little, see ``TrainingBatches``.
         precision: "bf16" runs the network under autocast; weights and optimiser stay float32.
         seed: of every draw.
     """
@@ -75,6 +76,7 @@ class TrainConfig:
     lambda_rec: float = 1.0
     lambda_id: float = 0.0
     identity: str | None = None
+    jitter: float = 0.25
     precision: Literal["bf16", "fp32"] = "bf16"
     seed: int = 0
     log_every: int = 20
@@ -87,6 +89,8 @@ class TrainConfig:
             raise InputError("steps, batch, log-every and save-every must be at least 1.")
         if self.warmup < 0 or not 0 <= self.seed < 2**63 or self.validation_faces < 1:
             raise InputError("warmup and seed must not be negative, and validation-faces must be at least 1.")
+        if not 0 <= self.jitter <= 1:
+            raise InputError(f"jitter is a share and must lie in [0, 1], not {self.jitter}.")
         if not 0 <= self.weight_decay < 1 or not self.gradient_clip > 0:
             raise InputError("weight-decay must lie in [0, 1), and gradient-clip above 0.")
         if not 64 <= self.crop <= 512 or self.crop % self.model.multiple:
@@ -123,7 +127,7 @@ class Trainer:
     def __init__(
         self,
         config: TrainConfig,
-        faces: Faces,
+        faces: Faces | FaceStream,
         validation: Faces,
         out: Path,
         facts: dict[str, Any],
@@ -131,9 +135,9 @@ class Trainer:
         accelerator: Accelerator | None = None,
         compile: bool = False,
     ) -> None:
-        self.accelerator = accelerator or Accelerator(cpu=faces.images.device.type == "cpu")
+        self.accelerator = accelerator or Accelerator(cpu=faces.device.type == "cpu")
         self.config, self.faces, self.validation, self.out, self.facts = config, faces, validation, out, facts
-        self.device = faces.images.device
+        self.device = faces.device
         torch.manual_seed(config.seed)
         self.model = load_weights(config.init).model.requires_grad_(True) if config.init else UNet(config.model)
         if self.model.config != config.model:
@@ -159,6 +163,7 @@ class Trainer:
             crop=config.crop,
             degradations=TRAINING,
             seed=config.seed,
+            jitter=config.jitter,
             part=self.accelerator.process_index,
             parts=self.accelerator.num_processes,
         )

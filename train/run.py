@@ -27,7 +27,8 @@ from restoration.model import BLOCKS, UNet, UNetConfig
 from restoration.pipeline import select_device
 from train import evaluate
 from train.curves import plot_curves
-from train.data import find_faces, load_faces
+from train.data import Faces, gather, load_faces
+from train.face_sources import HUB, find_pictures, open_source
 from train.loop import RESULT, TrainConfig, Trainer
 from train.losses import RECONSTRUCTIONS
 from train.optimizer import OPTIMIZERS
@@ -38,8 +39,16 @@ def parser() -> argparse.ArgumentParser:
     default = TrainConfig()
     result = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = result.add_argument
-    add("--data", nargs="+", required=True, metavar="FOLDER", help="aligned square faces to learn from")
-    add("--validation", nargs="+", required=True, metavar="FOLDER", help="faces of other people to watch")
+    add(
+        "--data",
+        nargs="+",
+        required=True,
+        metavar="SOURCE",
+        help="aligned square faces to learn from: folders, celeba:ROOT[:SPLIT], or hub:OWNER/NAME[@REVISION][:SPLIT]",
+    )
+    add("--align", action="store_true", help="the pictures are photos: cut out and align the largest face of each")
+    add("--window", type=int, metavar="N", help="faces in memory at a time (as many as half of what is free holds)")
+    add("--validation", nargs="+", required=True, metavar="FOLDER", help="aligned faces of other people to watch")
     add("--out", type=Path, required=True, help="folder of the run; resumed when it holds a checkpoint")
     add("--name", default=default.name, help="name of the weights (%(default)s)")
     add("--license", default=default.license, help="licence of the weights (%(default)s)")
@@ -63,6 +72,7 @@ def parser() -> argparse.ArgumentParser:
     add("--lambda-rec", type=float, default=default.lambda_rec, help="weight of reconstruction (%(default)s)")
     add("--lambda-id", type=float, default=default.lambda_id, help="weight of identity; needs --crop 512 (%(default)s)")
     add("--identity", metavar="FILE", help="face recogniser to train against (the embedded one)")
+    add("--jitter", type=float, default=default.jitter, help="share of images misaligned and tinted (%(default)s)")
     add("--precision", choices=("bf16", "fp32"), default=default.precision, help="of the network (%(default)s)")
     add("--seed", type=int, default=default.seed, help="decides every random draw (%(default)s)")
     add("--log-every", type=int, default=default.log_every, help="steps between rows of train.csv (%(default)s)")
@@ -101,8 +111,8 @@ def main(arguments: list[str] | None = None) -> int:
         datasets = _datasets(options["datasets"])
         if options["dry_run"]:
             found = {
-                "data": len(find_faces(options["data"], limit=options["limit"])),
-                "validation": len(find_faces(options["validation"], limit=config.validation_faces)),
+                "data": open_source(options["data"], limit=options["limit"], align=options["align"]).count,
+                "validation": len(find_pictures(options["validation"], limit=config.validation_faces)),
             }
             facts = {"parameters": UNet(model).parameter_count(), "device": device, "faces": found}
             if repo_id:
@@ -115,12 +125,15 @@ def main(arguments: list[str] | None = None) -> int:
         accelerator = Accelerator(cpu=device == "cpu")
         if accelerator.num_processes > 1:
             device = str(accelerator.device)
-        faces = load_faces(options["data"], limit=options["limit"], device=device)
+        if options["window"] is not None and options["window"] < 1:
+            raise InputError(f"--window must be at least 1, not {options['window']}.")
+        source = open_source(options["data"], limit=options["limit"], align=options["align"])
+        faces = gather(source, device, options["window"])
         validation = load_faces(options["validation"], limit=config.validation_faces, device=device)
         facts = {
-            "data": [Path(folder).name for folder in options["data"]],
+            "data": [text if text.startswith(HUB) else Path(text).name for text in options["data"]],
             "datasets": datasets,
-            "training_faces": len(faces),
+            "training_faces": len(faces) if isinstance(faces, Faces) else source.count,
             "processes": accelerator.num_processes,
             "hardware": torch.cuda.get_device_name()
             if device.startswith("cuda")

@@ -1,0 +1,210 @@
+"""Where do faces to learn from come from?  Folders, CelebA, data sets on the Hub; photos are aligned on request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol
+
+import cv2
+import numpy as np
+
+from restoration.alignment import FACE_SIZE, align_face, enlargement
+from restoration.detection import EMBEDDED, Detector, find_faces, load_detector
+from restoration.images import Image, InputError, read_image
+
+MIN_FACE = 256  # pixels; a smaller face holds too little detail to teach any
+SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
+CELEBA, HUB = "celeba:", "hub:"  # what a data set that is no folder begins with
+Task = Callable[[], tuple[str, Image | None]]
+
+
+class Source(Protocol):
+    """Pictures in a fixed order."""
+
+    @property
+    def count(self) -> int | None:
+        """How many there are; None where only reading to the end would tell."""
+        ...
+
+    def read(self, start: int) -> Iterator[Task]:
+        """One task a picture, from picture ``start`` on, [0, …), to the end; for any thread to do.
+
+        A task returns a name and an aligned (512, 512, 3) uint8 face, or None for a photo without a usable one. It
+        raises ``InputError`` for a picture that cannot be used; its name is in the message.
+        """
+        ...
+
+
+def find_pictures(folders: Sequence[str | Path], *, limit: int | None = None) -> list[tuple[str, Path]]:
+    """Names (relative to their folder) and paths of all pictures below the folders, sorted, without reading them.
+
+    Args:
+        limit: at most so many, [1, …], spread evenly over the sorted names.
+
+    Raises:
+        InputError: a folder that is missing, no picture in it, or a limit below 1.
+    """
+    found: list[tuple[str, Path]] = []
+    for folder in map(Path, folders):
+        if not folder.is_dir():
+            raise InputError(f"There is no folder {folder} with faces.")
+        paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+        found += [(str(path.relative_to(folder)), path) for path in paths]
+    if not found:
+        raise InputError(f"No pictures ({', '.join(sorted(SUFFIXES))}) in {', '.join(map(str, folders))}.")
+    if limit is not None and limit < 1:
+        raise InputError(f"At least one face is needed, not {limit}.")
+    if limit is not None and limit < len(found):
+        found = [found[i * len(found) // limit] for i in range(limit)]
+    return found
+
+
+def square_face(image: Image) -> Image:
+    """An aligned face of any size as (512, 512, 3) uint8.
+
+    Raises:
+        InputError: it is not square, or under 256 pixels.
+    """
+    height, width = image.shape[:2]
+    if height != width:
+        raise InputError(f"{width}×{height} pixels; training needs square, aligned faces. For photos: --align.")
+    if height < MIN_FACE:
+        raise InputError(f"{width} pixels wide; training needs faces of at least {MIN_FACE}.")
+    if height == FACE_SIZE:
+        return image
+    method = cv2.INTER_AREA if height > FACE_SIZE else cv2.INTER_CUBIC
+    resized: Image = cv2.resize(image, (FACE_SIZE, FACE_SIZE), interpolation=method).astype(np.uint8)
+    return resized
+
+
+class Folders:
+    """Pictures in folders and their sub-folders.
+
+    Args:
+        folders, limit: as for ``find_pictures``.
+        detector: finds the faces of photos; None where the pictures are aligned faces already.
+    """
+
+    def __init__(self, folders: Sequence[str | Path], limit: int | None, detector: Detector | None) -> None:
+        self.pictures, self.detector = find_pictures(folders, limit=limit), detector
+        self.count = len(self.pictures)
+
+    def read(self, start: int) -> Iterator[Task]:
+        for name, path in self.pictures[start:]:
+            yield partial(self._read, name, path)
+
+    def _read(self, name: str, path: Path) -> tuple[str, Image | None]:
+        try:
+            return name, _face(read_image(path), self.detector)
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from error
+
+
+class CelebA:
+    """CelebA as torchvision reads it, each face aligned by the landmarks that come with it.
+
+    They are 178x218 pixels small: aligned to 512 they are enlarged about three times, and teach no finer detail.
+
+    Args:
+        root: the folder that holds torchvision's ``celeba``.
+        split: train, valid, test or all.
+        limit: the first so many.
+    """
+
+    def __init__(self, root: str, split: str, limit: int | None) -> None:
+        from torchvision.datasets import CelebA as Pictures
+
+        try:
+            self.pictures = Pictures(root, split, "landmarks")
+        except (RuntimeError, ValueError, OSError) as error:
+            how = "Download it with torchvision.datasets.CelebA(root, download=True)."
+            raise InputError(f"{root} does not hold CelebA's split {split!r}: {error} {how}") from error
+        self.count = min(len(self.pictures), limit or len(self.pictures))
+
+    def read(self, start: int) -> Iterator[Task]:
+        return (partial(self._read, index) for index in range(start, self.count))
+
+    def _read(self, index: int) -> tuple[str, Image | None]:
+        picture, points = self.pictures[index]
+        landmarks = points.double().numpy().reshape(5, 2)
+        return f"celeba/{self.pictures.filename[index]}", align_face(np.asarray(picture.convert("RGB")), landmarks)
+
+
+class HubDataset:
+    """A data set of pictures on the Hub (or in the form of one, in a folder), streamed by 🤗 Datasets.
+
+    Args:
+        name: owner/name[@revision].
+        split: of the data set.
+        limit: the first so many.
+        detector: as for ``Folders``.
+    """
+
+    def __init__(self, name: str, split: str, limit: int | None, detector: Detector | None) -> None:
+        try:
+            import datasets
+        except ImportError as error:
+            raise InputError("Data sets of the Hub are read by 🤗 Datasets: pip install datasets") from error
+        self.name, self.detector, self.limit, self.count = name, detector, limit, limit
+        repository, _, revision = name.partition("@")
+        try:
+            self.stream = datasets.load_dataset(repository, split=split, revision=revision or None, streaming=True)
+        except (OSError, ValueError, RuntimeError) as error:
+            raise InputError(f"{HUB}{name} ({split}) cannot be read: {error}") from error
+        pictures = [key for key, kind in (self.stream.features or {}).items() if isinstance(kind, datasets.Image)]
+        if len(pictures) != 1:
+            raise InputError(f"{HUB}{name} has {len(pictures)} columns of pictures; one is needed.")
+        self.column = pictures[0]
+        known = (self.stream.info.splits or {}).get(split)
+        if known is not None and known.num_examples:
+            self.count = min(known.num_examples, limit or known.num_examples)
+
+    def read(self, start: int) -> Iterator[Task]:
+        for index, row in enumerate(self.stream.skip(start), start):
+            if self.limit is not None and index >= self.limit:
+                return
+            yield partial(self._read, f"{self.name}/{index}", row[self.column])
+
+    def _read(self, name: str, picture: Any) -> tuple[str, Image | None]:
+        try:
+            return name, _face(np.asarray(picture.convert("RGB")), self.detector)
+        except (InputError, OSError) as error:
+            raise InputError(f"{HUB}{name}: {error}") from error
+
+
+def open_source(data: Sequence[str], *, limit: int | None = None, align: bool = False) -> Source:
+    """What ``--data`` names.
+
+    Args:
+        data: folders; or one ``celeba:ROOT[:SPLIT]``; or one ``hub:OWNER/NAME[@REVISION][:SPLIT]``; the split is train.
+        limit: at most so many pictures, [1, …].
+        align: the pictures are photos: find the largest face of each and align it. CelebA always is, by its landmarks.
+
+    Raises:
+        InputError: it cannot be read, is empty, or mixes what cannot be mixed.
+    """
+    if limit is not None and limit < 1:
+        raise InputError(f"At least one face is needed, not {limit}.")
+    detector = load_detector(EMBEDDED) if align else None
+    if not any(text.startswith((CELEBA, HUB)) for text in data):
+        return Folders(data, limit, detector)
+    if len(data) > 1:
+        raise InputError(f"Give folders, or one {CELEBA}… or {HUB}… alone, not {' '.join(data)}.")
+    kind, _, rest = data[0].partition(":")
+    name, _, split = rest.partition(":")
+    if f"{kind}:" == CELEBA:
+        return CelebA(name, split or "train", limit)
+    return HubDataset(name, split or "train", limit, detector)
+
+
+def _face(image: Image, detector: Detector | None) -> Image | None:
+    """The picture itself, or of a photo its largest face, where that is large enough to teach anything."""
+    if detector is None:
+        return square_face(image)
+    faces = find_faces(image, detector)
+    if not faces:
+        return None
+    landmarks = max(faces, key=lambda face: face.box[2] - face.box[0]).landmarks
+    return align_face(image, landmarks) if enlargement(landmarks) <= FACE_SIZE / MIN_FACE else None
