@@ -78,7 +78,7 @@ LAYERS = [
     {"train.loop", "train.detector_loop", "train.curves", "train.groups", "train.verification", "train.identity"},
     {"train.severity", "train.estimator"},
     {"train.evaluate", "train.calibrate", "train.detector"},
-    {"train.run"},
+    {"train.run", "train.throughput"},
     {"train.sweep"},
     {"examples", "examples.make_examples", "examples.make_screenshots"},
     {"examples.measure_page"},

@@ -66,14 +66,14 @@ def test_a_run_killed_between_checkpoints_repeats_what_was_lost(
     faces: Faces, watched: Faces, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     killed = Trainer(TINY, faces, watched, tmp_path / "run", {})
-    ordinary = killed._train_step
+    ordinary = killed.update
 
-    def die_at_step_5() -> dict[str, torch.Tensor]:
+    def die_at_step_5() -> None:
         if killed.step == 4:
             raise KeyboardInterrupt
-        return ordinary()
+        ordinary()
 
-    monkeypatch.setattr(killed, "_train_step", die_at_step_5)
+    monkeypatch.setattr(killed, "update", die_at_step_5)
     monkeypatch.setattr(killed, "save", lambda save=killed.save: save() if killed.step <= 2 else None)
     with pytest.raises(KeyboardInterrupt):
         killed.run()

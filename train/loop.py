@@ -188,8 +188,9 @@ class Trainer:
         sums: dict[str, Tensor] = defaultdict(lambda: torch.zeros((), device=self.device))
         begun, logged = time.perf_counter(), self.step
         while self.step < last:
-            for name, value in self._train_step().items():
+            for name, value in self.learn(*self.batches(self.step)).items():
                 sums[name] += value.detach()
+            self.update()
             self.step += 1
             bar.update()
             if self.step % self.config.log_every == 0 or self.step == last:
@@ -210,20 +211,23 @@ class Trainer:
                 begun = time.perf_counter()
         bar.close()
 
-    def _train_step(self) -> dict[str, Tensor]:
-        degraded, clean = self.batches(self.step)
+    def learn(self, degraded: Tensor, clean: Tensor) -> dict[str, Tensor]:
+        """Gradients of one batch, as ``TrainingBatches`` gives it; returns the terms of its loss."""
         degraded = degraded.contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
             restored = self.forward(degraded)
         terms = self.loss(restored.float(), clean)
         self.optimizer.zero_grad()
         self.accelerator.backward(terms["total"])
+        return terms
+
+    def update(self) -> None:
+        """Change the weights and their average by the gradients."""
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.gradient_clip)
         self.optimizer.step(learning_rate(self.config, self.step))
         decay = min(self.config.ema, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
             torch._foreach_lerp_(list(self.average.parameters()), list(self.model.parameters()), 1 - decay)
-        return terms
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
