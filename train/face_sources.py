@@ -119,8 +119,9 @@ class CelebA:
         try:
             self.pictures = Pictures(root, split, "landmarks")
         except (RuntimeError, ValueError, OSError) as error:
-            how = "Download it with torchvision.datasets.CelebA(root, download=True)."
-            raise InputError(f"{root} does not hold CelebA's split {split!r}: {error} {how}") from error
+            how = f"Download it with torchvision.datasets.CelebA({root!r}, download=True)."
+            reason = str(error).partition(" You can")[0]  # torchvision's advice has no root
+            raise InputError(f"{root} does not hold CelebA's split {split!r}: {reason} {how}") from error
         self.count = min(len(self.pictures), limit or len(self.pictures))
 
     def read(self, start: int) -> Iterator[Task]:
