@@ -17,11 +17,13 @@ from numpy.typing import ArrayLike, NDArray
 from restoration.alignment import FACE_SIZE, face_to_photo, resample
 from restoration.images import Image, InputError
 
-# The mask: a rounded square around the whole head, hair included, that fades out before the edge of the 512 face.
-MASK_CENTRE = (255.5, 262.0)  # x, y
-MASK_RADIUS = (246.0, 240.0)  # pixels to where it is 0
-MASK_SOLID = 0.68  # share of the radius within which it is 1
+# Rounded squares around the whole head, hair included, that fade out before the edge of the 512 face.
+MASK_CENTRE = (255.5, 264.0)  # x, y
+MASK_RADIUS = (250.0, 244.0)  # pixels across and down
 MASK_ROUNDNESS = 4  # exponent of the superellipse: 2 is an ellipse, infinity a square
+MASK_FADE = (0.84, 0.99)  # shares of the radius: the mask is 1 within the first, 0 from the second on
+TEXTURE_FADE = (0.60, 0.86)  # the same for the restored texture, which is gone where the mask's border begins
+TEXTURE_SIGMA = 24.0  # pixels of the 512 face: what varies faster is texture
 COLOUR_SIGMA = 32.0  # pixels of the 512 face: what varies more slowly is lighting and takes the photo's colour
 DETAIL_SIGMA, LOCAL_SIGMA = 1.5, 8.0  # pixels of the 512 face: what is finer is detail; how far its energy is averaged
 BAND_PIXELS = 1 << 20  # pixels drawn at a time, so that a face that fills a large photo needs no more memory
@@ -48,10 +50,20 @@ class Patch:
 @functools.cache
 def face_mask() -> NDArray[np.uint8]:
     """(512, 512, 1) uint8, read-only: 255 over the head of an aligned face, falling smoothly to 0 before its edge."""
+    return _fading(*MASK_FADE)
+
+
+@functools.cache
+def texture_mask() -> NDArray[np.uint8]:
+    """As ``face_mask``, for restored texture: 0 where the other one begins to fall."""
+    return _fading(*TEXTURE_FADE)
+
+
+def _fading(start: float, end: float) -> NDArray[np.uint8]:
     y, x = np.mgrid[0:FACE_SIZE, 0:FACE_SIZE].astype(np.float64)
     across, down = abs(x - MASK_CENTRE[0]) / MASK_RADIUS[0], abs(y - MASK_CENTRE[1]) / MASK_RADIUS[1]
     radius = (across**MASK_ROUNDNESS + down**MASK_ROUNDNESS) ** (1 / MASK_ROUNDNESS)
-    fade = np.clip((1 - radius) / (1 - MASK_SOLID), 0, 1)
+    fade = np.clip((end - radius) / (end - start), 0, 1)
     mask: NDArray[np.uint8] = np.rint(255 * fade * fade * (3 - 2 * fade)).astype(np.uint8)[..., None]
     mask.setflags(write=False)
     return mask
@@ -70,6 +82,27 @@ def match_colour(restored: Image, original: Image) -> Image:
     slow = cv2.GaussianBlur(difference, (0, 0), COLOUR_SIGMA, borderType=cv2.BORDER_REPLICATE)
     matched: Image = np.clip(np.rint(restored + slow), 0, 255).astype(np.uint8)
     return matched
+
+
+def fit_texture(restored: Image, original: Image) -> Image:
+    """Give the outside of a restored face the texture of its photo, so that the mask's border does not show.
+
+    A network sharpens, or removes grain, and what lies beside the face stays as it was. As in a multiresolution spline
+    (Burt and Adelson, ACM Transactions on Graphics 2(4), 1983), each band fades by its own mask: the coarse one at the
+    mask's border, the fine one further inside and over a wider way.
+
+    Args:
+        restored, original: (512, 512, 3) uint8 RGB. Not modified.
+
+    Returns:
+        (512, 512, 3) uint8 RGB: restored where ``texture_mask`` is 255; where it is 0, original +
+        G(restored - original), G a Gaussian of ``TEXTURE_SIGMA``; between, a mixture.
+    """
+    change = restored.astype(np.float32) - original
+    coarse = cv2.GaussianBlur(change, (0, 0), TEXTURE_SIGMA, borderType=cv2.BORDER_REPLICATE)
+    fitted = original + coarse + texture_mask() / np.float32(255) * (change - coarse)
+    result: Image = np.clip(np.rint(fitted), 0, 255).astype(np.uint8)
+    return result
 
 
 def kept_detail(restored: Image, original: Image) -> NDArray[np.uint8]:
@@ -126,7 +159,8 @@ def make_patch(
     if (low >= high).any():
         return None
     left, top, right, bottom = int(low[0]), int(low[1]), int(high[0]), int(high[1])
-    layers = (match_colour(restored, face), face, kept_detail(restored, face), face_mask())
+    fitted = fit_texture(match_colour(restored, face), face)
+    layers = (fitted, face, kept_detail(fitted, face), face_mask())
     source = np.concatenate(layers, axis=2)  # (512, 512, 8)
     pixels = photo[top:bottom, left:right].copy()
     rows = max(1, BAND_PIXELS // (right - left))

@@ -5,15 +5,31 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from examples.make_examples import PORTRAITS
+from examples.make_examples import PORTRAITS, Portrait
 from restoration.alignment import FACE_SIZE, align_face, face_to_photo, resample
 from restoration.degradations import Degradation, degrade_image
 from restoration.images import Image, InputError
-from restoration.pasting import blend, enlarge, face_mask, kept_detail, make_patch, match_colour
+from restoration.pasting import (
+    blend,
+    enlarge,
+    face_mask,
+    fit_texture,
+    kept_detail,
+    make_patch,
+    match_colour,
+    texture_mask,
+)
 from restoration.pipeline import Restorer
 from train.scenes import clouds
 
 COLLINS, HOPPER = PORTRAITS
+SETTINGS = (
+    Degradation(),
+    Degradation(jpeg=60),
+    Degradation(blur_sigma=2),
+    Degradation(noise=10),
+    Degradation(blur_sigma=1.2, downsample=2, noise=8, jpeg=60),
+)
 
 
 def free(photo: Image) -> NDArray[np.uint8]:
@@ -130,22 +146,25 @@ def test_the_colour_of_the_surroundings_is_kept() -> None:
     assert after < 1 < 8 < before
 
 
-def border_energy(photo: Image, pasted: Image, landmarks: NDArray[np.float64]) -> tuple[float, float]:
-    """Gradient energy where the mask rises from 10 to 90 %, as shares of two things that a seam would exceed.
+def border_energy(
+    photo: Image, pasted: Image, landmarks: NDArray[np.float64], face: NDArray[np.uint8]
+) -> tuple[float, float]:
+    """Gradient energy where a mask rises from 10 to 90 %, as shares of two things that a seam would exceed.
 
     With m the mask, P the photo and T the restored face, the result's gradient is m ∇T + (1 - m) ∇P + (T - P) ∇m. The
     last term is the seam: it is no gradient of either picture.
 
     Returns:
-        energy of the pasted picture / the same without the seam's term, and / that of the photo.
+        energy of the pasted picture / the same without the seam's term, and / that of the photo, whose surroundings of
+        the mask are the pasted picture's, too.
     """
     height, width = photo.shape[:2]
-    drawn = resample(face_mask(), face_to_photo(landmarks), width, height)
+    drawn = resample(face, face_to_photo(landmarks), width, height)
     assert drawn is not None
     mask = drawn[..., 0] / 255
     border = (mask > 0.1) & (mask < 0.9)
     border[:2] = border[-2:] = border[:, :2] = border[:, -2:] = False
-    assert border.sum() > 1000
+    assert border.sum() > 300
     before, after = photo.astype(np.float64).mean(axis=2), pasted.astype(np.float64).mean(axis=2)
     seam = (after - before) / np.maximum(mask, 0.1) * np.gradient(mask)
     gradient = np.array(np.gradient(after))
@@ -153,41 +172,49 @@ def border_energy(photo: Image, pasted: Image, landmarks: NDArray[np.float64]) -
     return float(energies[0] / energies[1]), float(energies[0] / energies[2])
 
 
-@pytest.mark.parametrize("portrait", PORTRAITS, ids=lambda portrait: portrait.name)
-@pytest.mark.parametrize(
-    ("settings", "texture_stays"),
-    [
-        (Degradation(), True),
-        (Degradation(jpeg=60), True),
-        (Degradation(blur_sigma=2), False),
-        (Degradation(noise=10), False),
-    ],
-    ids=["untouched", "jpeg", "blur", "noise"],
-)
-def test_no_seam_shows_on_a_composed_scene(
-    portrait, settings: Degradation, texture_stays: bool, request: pytest.FixtureRequest
-) -> None:
-    """The true face stands before a drawn wall. The seam adds under 5 % of gradient energy to the border; and where
-    restoring leaves the wall's texture alone, the border has the photo's own energy to 5 %."""
-    portrait_photo, rng = portrait.read(), np.random.default_rng(1)
-    scene = clouds(portrait_photo.shape[:2], rng)
+def before_a_wall(portrait: Portrait, eyes: float, seed: int) -> tuple[Image, NDArray[np.float64]]:
+    """The true head before a drawn wall, and its landmarks, ``eyes`` pixels between the eyes."""
+    photo, landmarks = portrait.read(), np.array(portrait.landmarks)
+    scale = eyes / np.linalg.norm(landmarks[1] - landmarks[0])
+    photo = cv2.resize(photo, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    landmarks = (landmarks + 0.5) * scale - 0.5
+    scene = clouds(photo.shape[:2], np.random.default_rng(seed))
     y, x = np.mgrid[0 : scene.shape[0], 0 : scene.shape[1]]
-    landmarks = np.array(portrait.landmarks)
-    middle, eyes = landmarks.mean(axis=0), np.linalg.norm(landmarks[1] - landmarks[0])
+    middle = landmarks.mean(axis=0)
     head = np.clip((1.5 - np.hypot(x - middle[0], y - middle[1]) / eyes) / 0.2, 0, 1)[..., None]
-    truth = np.rint(scene + head * (portrait_photo.astype(float) - scene)).astype(np.uint8)
-    photo = degrade_image(truth, settings, seed=0)
-    face = align_face(photo, landmarks)
-    restored = Restorer.from_pretrained().restore_aligned(face)
-    patch = make_patch(photo, face, restored, landmarks, scale=1, taken=free(photo))
-    seam, texture = border_energy(photo, blend(photo, [patch], [1.0]), landmarks)
-    assert abs(seam - 1) < 0.05, seam
-    if texture_stays and portrait == COLLINS:
-        # Not met: these weights sharpen the wall behind a face that is enlarged 3.1 times (1.06 and 1.09). The mark
-        # fails when it is met, and must then go.
-        request.applymarker(pytest.mark.xfail(strict=True, reason="restoring sharpens the wall around Collins"))
-    if texture_stays:
-        assert abs(texture - 1) < 0.05, texture
+    return np.rint(scene + head * (photo.astype(float) - scene)).astype(np.uint8), landmarks
+
+
+@pytest.mark.parametrize(
+    ("portrait", "eyes"), [(COLLINS, 20), (COLLINS, 40), (HOPPER, 60)], ids=["small", "medium", "large"]
+)
+def test_no_seam_shows_on_composed_scenes(portrait: Portrait, eyes: int) -> None:
+    """On the border of the mask, gradient energy is that of the photo around it to 5 %, whether the network sharpens
+    (all but noise) or smooths (noise); and where the texture changes further inside, no step adds to it."""
+    restorer = Restorer.from_pretrained()
+    truth, landmarks = before_a_wall(portrait, eyes, seed=1)
+    for settings in SETTINGS:
+        photo = degrade_image(truth, settings, seed=0)
+        face = align_face(photo, landmarks)
+        patch = make_patch(photo, face, restorer.restore_aligned(face), landmarks, scale=1, taken=free(photo))
+        pasted = blend(photo, [patch], [1.0])
+        seam, texture = border_energy(photo, pasted, landmarks, face_mask())
+        assert abs(seam - 1) < 0.05, settings
+        assert abs(texture - 1) < 0.05, settings
+        assert abs(border_energy(photo, pasted, landmarks, texture_mask())[0] - 1) < 0.05, settings
+
+
+def test_the_middle_of_a_face_is_the_network_s_own_and_the_outside_has_the_photo_s_texture() -> None:
+    original = align_face(HOPPER.read(), HOPPER.landmarks)
+    restored = np.random.default_rng(0).integers(0, 256, original.shape, np.uint8)
+    fitted = fit_texture(restored, original)
+    inner, outer = texture_mask()[..., 0] == 255, texture_mask()[..., 0] == 0
+    assert inner[200:400, 160:350].all()  # brows to below the mouth
+    np.testing.assert_array_equal(fitted[inner], restored[inner])
+    assert (face_mask()[outer] < 255).mean() > 0.8
+    slow = cv2.GaussianBlur(restored.astype(np.float32) - original, (0, 0), 24, borderType=cv2.BORDER_REPLICATE)
+    expected = np.clip(original + slow, 0, 255)[outer]
+    assert np.abs(fitted[outer] - expected).max() <= 0.5 + 1e-3
 
 
 def test_the_measure_of_a_seam_sees_one() -> None:
@@ -195,7 +222,7 @@ def test_the_measure_of_a_seam_sees_one() -> None:
     mask = resample(face_mask(), face_to_photo(HOPPER.landmarks), *photo.shape[1::-1])
     assert mask is not None
     brighter = np.clip(np.rint(photo + 10.0 * (mask > 128)), 0, 255).astype(np.uint8)  # a hard edge, 10 levels high
-    assert border_energy(photo, brighter, np.array(HOPPER.landmarks))[1] > 1.05
+    assert border_energy(photo, brighter, np.array(HOPPER.landmarks), face_mask())[1] > 1.05
 
 
 def test_scales_other_than_1_2_and_4_are_refused() -> None:
