@@ -7,17 +7,17 @@ errors are raised.
 from __future__ import annotations
 
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from examples.make_examples import PORTRAITS
-from restoration import Restorer
 from restoration.alignment import enlargement
-from restoration.hub import UpdateWatch, WeightsError, load_configured
-from restoration.identity import load_identity
+from restoration.hub import WeightsError
 from restoration.page.assets import CSS, LAB_CSS, PHOTO_CSS
 from restoration.page.cache import claim_folder, keep_clean
 from restoration.page.examples import FACES, enlargement_note
-from restoration.pipeline import select_device
+from restoration.page.gradio_import import quickly
+from restoration.page.site import load_site
 
 HERE = Path(__file__).parent
 MAX_UPLOAD = "30mb"
@@ -31,17 +31,16 @@ def main() -> None:
     RESTORATION_MODEL names other weights than the embedded ones: a folder, or owner/name[@revision] on the Hub.
     """
     folder = claim_folder()
-    from restoration.page.layout import build_page  # here: gradio must not be imported before the folder is claimed
-    from restoration.page.parts import Site
-    from restoration.page.theme import THEME
-
     faces = {face: str(HERE / "examples" / f"{face}.png") for face in FACES}
-    try:
-        weights = load_configured()
-    except WeightsError as error:
-        sys.exit(f"app.py: {error}")
-    news = UpdateWatch(weights).sentence if weights.commit else None
-    site = Site(Restorer(weights, select_device("auto")), load_identity(), faces, EXAMPLES_HTML, news)
+    with ThreadPoolExecutor(max_workers=1) as aside:
+        loading = aside.submit(load_site, faces, EXAMPLES_HTML)  # the networks run while gradio is imported
+        with quickly():  # here and not above: the folder had to be claimed first
+            from restoration.page.layout import build_page
+            from restoration.page.theme import THEME
+        try:
+            site = loading.result()
+        except WeightsError as error:
+            sys.exit(f"app.py: {error}")
     page = build_page(site, FILES_EXPIRE)
     site.restorer.use_lent_gpu()
     keep_clean(folder, FILES_EXPIRE)

@@ -30,6 +30,7 @@ def main() -> None:
     """Print one line a measurement."""
     port = free_port()
     address = f"http://127.0.0.1:{port}"
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # a machine that has started it before has it compiled
     environment = {**os.environ, "GRADIO_SERVER_PORT": str(port), "GRADIO_SERVER_NAME": "127.0.0.1"}
     with sync_playwright() as playwright:
         options = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from skimage.transform import warp
 
 from restoration.images import Image, InputError, check_image
 
@@ -189,6 +188,8 @@ def resample(picture: Image, transform: Transform, width: int, height: int) -> N
     n = 2 if scale * k < 1 - 1e-9 else 1
     part_to_picture = np.array([[1.0, 0, left], [0, 1, top], [0, 0, 1]]) @ _zoom(k)
     part_to_drawn = _zoom(n) @ to_result @ part_to_picture
+    from skimage.transform import warp  # here: slow to import, and the page opens without it
+
     drawn: NDArray[np.float64] = warp(
         part.astype(np.float64),
         np.linalg.inv(part_to_drawn),

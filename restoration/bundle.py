@@ -8,10 +8,8 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-import PIL.Image
-
 from restoration.comparison import Row
-from restoration.images import Image
+from restoration.images import Image, write_png
 from restoration.plots import comparison_plot, save, sweep_plot
 from restoration.recipe import Recipe
 from restoration.script import to_python
@@ -76,7 +74,7 @@ def _pack(recipe: Recipe, pictures: Mapping[str, Image], table: str, plot: Figur
 
 def _png(image: Image) -> bytes:
     buffer = io.BytesIO()
-    PIL.Image.fromarray(image).save(buffer, "PNG", compress_level=1)
+    write_png(image, buffer)
     return buffer.getvalue()
 
 

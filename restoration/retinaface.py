@@ -15,8 +15,6 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torchvision.models import resnet50
-from torchvision.models._utils import IntermediateLayerGetter
 
 Backbone = Literal["mobile0.25", "resnet50"]
 BACKBONES: tuple[Backbone, ...] = get_args(Backbone)
@@ -40,6 +38,9 @@ class RetinaFace(nn.Module):
             self.body: nn.Module = _MobileNet()
             fine, width = 64, 64
         else:
+            from torchvision.models import resnet50  # here: slow to import, and the page opens without it
+            from torchvision.models._utils import IntermediateLayerGetter
+
             layers = {"layer2": "1", "layer3": "2", "layer4": "3"}
             self.body = IntermediateLayerGetter(resnet50(weights=None), layers)
             fine, width = 512, 256

@@ -5,13 +5,14 @@ from pathlib import Path
 import app
 from restoration import Restorer
 from restoration.page.layout import build_page
-from restoration.page.parts import Site
+from restoration.page.site import open_site
 
 
 def test_the_footer_is_read_anew_whenever_the_page_is_opened(tiny_weights: Path) -> None:
     news = ["", "v2 is out & ready"]
     faces = {face: str(app.HERE / "examples" / f"{face}.png") for face in app.FACES}
-    page = build_page(Site(Restorer.from_pretrained(tiny_weights), None, faces, "", news=lambda: news.pop(0)), 3600)
+    site = open_site(Restorer.from_pretrained(tiny_weights), None, faces, "", news=lambda: news.pop(0))
+    page = build_page(site, 3600)
     [opened] = [
         function
         for function in page.fns.values()

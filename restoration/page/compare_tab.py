@@ -33,7 +33,6 @@ from restoration.page.parts import (
     LABORATORY,
     NOTE,
     QUIET,
-    Site,
     check_photo,
     photo_input,
     present,
@@ -42,6 +41,7 @@ from restoration.page.parts import (
     shown_live,
 )
 from restoration.page.settings import Settings
+from restoration.page.site import Site
 from restoration.protocols import PRESETS
 from restoration.recipe import Recipe
 from restoration.sweep import AXES, Point, run_sweep

@@ -23,7 +23,8 @@ from restoration.faithfulness import examine
 from restoration.images import Image
 from restoration.page.maps import amplified, heat
 from restoration.page.panel import GAIN, TOP
-from restoration.page.parts import ONE_AT_A_TIME, Site, photo_input, shown
+from restoration.page.parts import ONE_AT_A_TIME, photo_input, shown
+from restoration.page.site import Site
 from restoration.protocols import PRESETS
 from restoration.resampling import KERNELS
 

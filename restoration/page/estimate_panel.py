@@ -14,7 +14,8 @@ from restoration.page.examine import read_result, result_folder
 from restoration.page.examples import FACES
 from restoration.page.guess import expected, in_words, table
 from restoration.page.links import CURRENT_LABEL, write_recipe
-from restoration.page.parts import BARE, Site, network_event, shown
+from restoration.page.parts import BARE, network_event, shown
+from restoration.page.site import Site
 
 SEED = 1
 

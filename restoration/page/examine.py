@@ -17,7 +17,8 @@ from restoration.faithfulness import examine
 from restoration.images import Image, InputError, read_image, write_png
 from restoration.page.assets import PANEL_HTML
 from restoration.page.panel import face_maps, panel
-from restoration.page.parts import BARE, RECIPE, Site, file_name, network_event, shown
+from restoration.page.parts import BARE, RECIPE, file_name, network_event, shown
+from restoration.page.site import Site
 
 TOKEN = re.compile(r"[A-Za-z0-9_-]{32}")
 EXPIRED = "This result has expired. Restore the face again, then look at what changed."

@@ -17,7 +17,8 @@ from restoration.images import InputError
 from restoration.page.guess import in_words
 from restoration.page.lab_values import point_values, row_values
 from restoration.page.links import drawn, plan, share, write_recipe
-from restoration.page.parts import LABORATORY, Site, photo_input, publish, shown
+from restoration.page.parts import LABORATORY, photo_input, publish, shown
+from restoration.page.site import Site
 from restoration.protocols import PRESETS
 from restoration.recipe import Recipe
 from restoration.sweep import AXES, MAX_POINTS, run_sweep

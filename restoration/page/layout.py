@@ -10,8 +10,9 @@ from restoration.page.endpoints import add_endpoints
 from restoration.page.i18n import TABLES
 from restoration.page.lab_endpoints import add_lab_endpoints
 from restoration.page.link_event import add_link_event
-from restoration.page.parts import BARE, NOTE, QUIET, Site
+from restoration.page.parts import BARE, NOTE, QUIET
 from restoration.page.photo_tab import add_photo_tab
+from restoration.page.site import Site
 from restoration.page.test_tab import add_test_tab
 from restoration.page.words import footer
 
@@ -19,7 +20,7 @@ LANGUAGE_HTML = '<a href="?lang=zh" hreflang="zh" lang="zh">中文 (Chinese)</a>
 
 
 def build_page(site: Site, files_expire: int) -> gr.Blocks:
-    """The whole page. Starts nothing; restores the first example.
+    """The whole page. Starts nothing.
 
     Args:
         site: what every tab works with.

@@ -10,8 +10,9 @@ import gradio as gr
 from restoration.page.assets import OPENER_JS
 from restoration.page.compare_tab import COMPARE, NONE, SWEEP, CompareTab, Laboratory
 from restoration.page.links import Opened, open_recipe
-from restoration.page.parts import BARE, LABORATORY, Site, shown_live
+from restoration.page.parts import BARE, LABORATORY, shown_live
 from restoration.page.settings import CUSTOM, CUSTOM_DESCRIPTION
+from restoration.page.site import Site
 from restoration.page.test_tab import TestTab, run_and_present
 from restoration.page.words import items
 from restoration.protocols import PRESETS

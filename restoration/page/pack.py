@@ -11,7 +11,8 @@ from restoration.comparison import compare
 from restoration.experiment import read_face
 from restoration.images import InputError
 from restoration.page.assets import PACKED_JS
-from restoration.page.parts import BARE, LABORATORY, Site, publish, shown
+from restoration.page.parts import BARE, LABORATORY, publish, shown
+from restoration.page.site import Site
 from restoration.recipe import Recipe
 
 

@@ -9,7 +9,7 @@ import html
 import json
 import secrets
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -20,12 +20,10 @@ from gradio.utils import get_upload_folder
 from restoration.degradations import LIMITS
 from restoration.experiment import Outcome, read_face
 from restoration.identity import IdentityNetwork
-from restoration.images import Image, InputError, read_image, write_png
+from restoration.images import Image, InputError, write_png
 from restoration.page.facts import facts
 from restoration.page.settings import ORDER, Settings, bounds, fill, idle
 from restoration.page.words import items, refused
-from restoration.pipeline import Restorer
-from restoration.recipe import picture_id
 from restoration.resampling import KERNELS
 
 BARE: dict[str, Any] = {"apply_default_css": False}
@@ -36,31 +34,6 @@ RECIPE = "recipe.json"  # beside the pictures of a result: how the face was degr
 LABORATORY: dict[str, Any] = {"api_visibility": "private", "concurrency_id": "laboratory", "concurrency_limit": 1}
 P = ParamSpec("P")
 R = TypeVar("R")
-
-
-@dataclass(frozen=True)
-class Site:
-    """What every tab works with.
-
-    Args:
-        restorer: the network.
-        identity: measures identity angles; None leaves them unmeasured.
-        faces: the example faces, name to file: the only files outside Gradio's cache that the page may serve.
-        faces_note: what a visitor should know about the example faces, HTML.
-        news: what the Hub has that is newer than the network, read whenever the page is opened; None where the
-            network does not come from there.
-    """
-
-    restorer: Restorer
-    identity: IdentityNetwork | None
-    faces: dict[str, str]
-    faces_note: str
-    news: Callable[[], str] | None = None
-
-    @functools.cached_property
-    def known(self) -> dict[str, str]:
-        """``picture_id`` of every example face to its name."""
-        return {picture_id(read_image(path)): name for name, path in self.faces.items()}
 
 
 def photo_input(value: str | None = None, **options: Any) -> gr.Image:

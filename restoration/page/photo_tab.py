@@ -27,8 +27,9 @@ from restoration.page.assets import (
 )
 from restoration.page.estimate_panel import add_estimate
 from restoration.page.examine import add_examination
-from restoration.page.parts import BARE, NOTE, QUIET, Site, network_event, photo_input, present, shown
+from restoration.page.parts import BARE, NOTE, QUIET, network_event, photo_input, present, shown
 from restoration.page.photo_values import numbered, present_photo
+from restoration.page.site import Site
 from restoration.page.words import PHOTO_HTML as ABOUT_HTML
 from restoration.page.words import refused
 from restoration.pasting import Patch, blend

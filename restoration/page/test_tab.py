@@ -10,18 +10,16 @@ from typing import Any
 import gradio as gr
 
 from restoration.degradations import Degradation
-from restoration.experiment import CLEAN, MAX_SEED, make_seed, run_degrade, run_experiment
-from restoration.images import read_image
+from restoration.experiment import CLEAN, MAX_SEED, Outcome, make_seed, run_degrade, run_experiment
 from restoration.page.assets import GATE_JS, RESULT_HTML, RESULT_JS, SHOW_RESULT_JS, STRIP_JS
 from restoration.page.examine import add_examination
-from restoration.page.examples import EXAMPLES, strip
+from restoration.page.examples import EXAMPLES
 from restoration.page.links import label, share, write_recipe
 from restoration.page.pack import add_pack
 from restoration.page.parts import (
     BARE,
     NOTE,
     QUIET,
-    Site,
     check_photo,
     controls,
     network_event,
@@ -31,6 +29,7 @@ from restoration.page.parts import (
     shown,
 )
 from restoration.page.settings import CUSTOM, CUSTOM_DESCRIPTION, fill, from_controls
+from restoration.page.site import Site
 from restoration.protocols import PRESETS
 
 
@@ -48,7 +47,14 @@ class TestTab:
 
 def run_and_present(site: Site, face: Any, settings: Degradation, seed: int) -> dict[str, Any]:
     """One experiment, what ``RESULT_HTML`` draws of it, and how to repeat it."""
-    outcome = run_experiment(face, settings, seed, site.restorer, site.identity)
+    return present_with_recipe(site, run_experiment(face, settings, seed, site.restorer, site.identity))
+
+
+def present_with_recipe(site: Site, outcome: Outcome) -> dict[str, Any]:
+    """What ``RESULT_HTML`` draws of an experiment, and how to repeat it."""
+    settings, seed = outcome.settings, outcome.seed
+    assert settings is not None
+    assert seed is not None
     recipe = write_recipe(
         "test",
         outcome.pictures[CLEAN],
@@ -61,16 +67,15 @@ def run_and_present(site: Site, face: Any, settings: Degradation, seed: int) -> 
 
 
 def add_test_tab(site: Site) -> TestTab:
-    """Layout and events. Restores the first example, which is there when the page opens."""
+    """Layout and events. The first example is there, restored, when the page opens."""
     first_face, first_preset = EXAMPLES[0]
     values, description = fill(first_preset, 1)
 
-    pictures = {name: read_image(path) for name, path in site.faces.items()}
-    examples = gr.HTML(strip(pictures), js_on_load=STRIP_JS, **BARE)
+    examples = gr.HTML(site.strip, js_on_load=STRIP_JS, **BARE)
     with gr.Row(elem_classes="desk"):
         with gr.Column(scale=7, min_width=320):
             result = gr.HTML(
-                run_and_present(site, site.faces[first_face], from_controls(values), 1),
+                present_with_recipe(site, site.opening),
                 html_template=RESULT_HTML,
                 js_on_load=RESULT_JS,
                 elem_id="result",

@@ -1,0 +1,73 @@
+"""What does every tab work with?  The networks, the example faces, and what the page shows when it opens."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from restoration.experiment import Outcome, run_experiment
+from restoration.hub import UpdateWatch, load_configured
+from restoration.identity import IdentityNetwork, load_identity
+from restoration.images import read_image
+from restoration.page.examples import EXAMPLES, strip
+from restoration.page.settings import fill, from_controls
+from restoration.pipeline import Restorer, select_device
+from restoration.recipe import picture_id
+
+
+@dataclass(frozen=True)
+class Site:
+    """What every tab works with.
+
+    Args:
+        restorer: the network.
+        identity: measures identity angles; None leaves them unmeasured.
+        faces: the example faces, name to file: the only files outside Gradio's cache that the page may serve.
+        faces_note: what a visitor should know about the example faces, HTML.
+        opening: the first example, restored: it is there when the page opens.
+        strip: all examples, as HTML.
+        news: what the Hub has that is newer than the network, read whenever the page is opened; None where the
+            network does not come from there.
+    """
+
+    restorer: Restorer
+    identity: IdentityNetwork | None
+    faces: dict[str, str]
+    faces_note: str
+    opening: Outcome
+    strip: str
+    news: Callable[[], str] | None = None
+
+    @functools.cached_property
+    def known(self) -> dict[str, str]:
+        """``picture_id`` of every example face to its name."""
+        return {picture_id(read_image(path)): name for name, path in self.faces.items()}
+
+
+def open_site(
+    restorer: Restorer,
+    identity: IdentityNetwork | None,
+    faces: dict[str, str],
+    faces_note: str,
+    news: Callable[[], str] | None = None,
+) -> Site:
+    """Restore the first example and draw all of them."""
+    name, preset = EXAMPLES[0]
+    opening = run_experiment(faces[name], from_controls(fill(preset, 1)[0]), 1, restorer, identity)
+    drawn = strip({face: read_image(path) for face, path in faces.items()})
+    return Site(restorer, identity, faces, faces_note, opening, drawn, news)
+
+
+def load_site(faces: Mapping[str, str], faces_note: str) -> Site:
+    """The site with the weights that the environment names.
+
+    Raises:
+        WeightsError: there are no such weights.
+    """
+    weights = load_configured()
+    news = UpdateWatch(weights).sentence if weights.commit else None
+    restorer, identity = Restorer(weights, select_device("auto")), load_identity()
+    site = open_site(restorer, identity, dict(faces), faces_note, news)
+    _ = restorer.fingerprint, site.known  # read now, while other work goes on, rather than when the page is built
+    return site
