@@ -1,7 +1,8 @@
 """Face restoration: degrade, restore, measure."""
 
 from restoration.degradations import Degradation, degrade, degrade_image
-from restoration.detection import Face, find_faces, load_detector
+from restoration.detection import find_faces, load_detector
+from restoration.faces import Face
 from restoration.images import InputError, read_image, write_png
 from restoration.photo import NoFaceError, Restoration
 from restoration.pipeline import Restorer

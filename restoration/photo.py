@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from restoration.alignment import FACE_TEMPLATE, align_face, centre_square
-from restoration.detection import Detector, Face, find_faces
+from restoration.detection import find_faces
+from restoration.faces import Detector, Face
 from restoration.images import Image, InputError, check_image
 from restoration.pasting import Patch, blend, check_scale, enlarge, make_patch
 

@@ -16,7 +16,8 @@ from torch import Tensor
 
 from restoration.calibration import KEY, Calibration, calibration_of
 from restoration.degradations import LIMITS, Degradation
-from restoration.detection import Detector, Face, load_detector
+from restoration.detection import load_detector
+from restoration.faces import Detector, Face
 from restoration.hub import Weights, load_weights
 from restoration.images import Image, InputError, check_image, to_image, to_tensor
 from restoration.photo import Background, CentredSquare, Progress, Restoration, restore_photo

@@ -9,7 +9,7 @@ import pytest
 
 from examples.make_examples import PORTRAITS
 from restoration.alignment import align_face
-from restoration.detection import Face
+from restoration.faces import Face
 from restoration.images import Image, InputError
 from restoration.photo import CentredSquare, NoFaceError, in_tiles, restore_photo
 from restoration.pipeline import Restorer

@@ -27,7 +27,9 @@ if __package__ in (None, ""):  # started as a file: make the repository importab
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from restoration.alignment import FACE_SIZE, FACE_TEMPLATE, Points
-from restoration.detection import DEFAULT, EMBEDDED, Detector, load_detector
+from restoration.detection import DEFAULT, load_detector
+from restoration.detectors import EMBEDDED, RetinaFaceDetector
+from restoration.faces import Detector
 from restoration.images import Image, InputError, read_image
 from restoration.small_detector import Proposer, Refiner
 from train.detector_loop import DetectorConfig, train_detector
@@ -174,6 +176,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     try:
         teacher = load_detector(options.teacher)
+        if isinstance(teacher, RetinaFaceDetector):
+            teacher = teacher.alone()
         learning = options.command == "train"
         faces = _read(options.faces, options.limit, LEARNT_SIDE if learning else MEASURED_SIDE)
         labels = label_faces(faces, teacher, LOOKS[:1] if learning else LOOKS)

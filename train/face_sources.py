@@ -11,7 +11,9 @@ import cv2
 import numpy as np
 
 from restoration.alignment import FACE_SIZE, align_face, enlargement
-from restoration.detection import EMBEDDED, Detector, find_faces, load_detector
+from restoration.detection import find_faces, load_detector
+from restoration.detectors import EMBEDDED
+from restoration.faces import Detector
 from restoration.images import Image, InputError, read_image
 
 MIN_FACE = 256  # pixels; a smaller face holds too little detail to teach any

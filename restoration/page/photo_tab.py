@@ -12,9 +12,10 @@ import gradio as gr
 from gradio.utils import get_upload_folder
 
 from restoration.alignment import align_face
-from restoration.detection import Face, find_faces, load_detector
+from restoration.detection import find_faces, load_detector
 from restoration.estimate import load_estimator
 from restoration.experiment import PHOTO, RESTORED, Outcome, make_seed, run_experiment
+from restoration.faces import Face
 from restoration.images import InputError, read_image, write_png
 from restoration.page.assets import (
     FACES_HTML,

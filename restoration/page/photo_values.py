@@ -15,7 +15,7 @@ import PIL.Image
 from gradio.data_classes import FileData
 
 from restoration.alignment import align_face
-from restoration.detection import Face
+from restoration.faces import Face
 from restoration.images import Image, write_png
 from restoration.photo import CENTRED, Restoration
 
