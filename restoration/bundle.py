@@ -63,12 +63,17 @@ def _pack(recipe: Recipe, pictures: Mapping[str, Image], table: str, plot: Figur
     files = {f"{name}.png": _png(image) for name, image in pictures.items()}
     files |= {"recipe.json": recipe.to_json().encode(), "recipe.py": to_python(recipe).encode()}
     files |= {"metrics.csv": table.encode(), **{f"plot.{form}": save(plot, form) for form in ("png", "svg")}}
+    return archive(files)
+
+
+def archive(files: Mapping[str, bytes]) -> bytes:
+    """A zip of these names and contents; the same contents give the same bytes."""
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
+    with zipfile.ZipFile(buffer, "w") as packed:
         for name, data in files.items():
-            entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))  # the same contents give the same bytes
+            entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
             pressed = zipfile.ZIP_STORED if name.endswith(".png") else zipfile.ZIP_DEFLATED
-            archive.writestr(entry, data, compress_type=pressed)
+            packed.writestr(entry, data, compress_type=pressed)
     return buffer.getvalue()
 
 

@@ -22,7 +22,7 @@ from restoration.detection import NAMES, load_detector
 from restoration.experiment import MAX_SEED, make_seed
 from restoration.images import Image, InputError
 from restoration.metrics import psnr, ssim
-from restoration.photo import BACKGROUNDS, NoFaceError, Restoration
+from restoration.photo import BACKGROUNDS, NoFaceError, describe
 from restoration.photo_file import SUFFIXES, PhotoFile, read_photo, write_photo
 from restoration.pipeline import Restorer
 from restoration.protocols import PRESETS
@@ -74,15 +74,17 @@ def _restore(options: argparse.Namespace) -> int:
     detector = None if options.centre else load_detector(options.detector)
 
     def work(photo: PhotoFile) -> tuple[Image, Facts]:
-        result = restorer.restore(
-            photo.image,
-            detector=detector,
-            centre=options.centre,
-            scale=options.scale,
-            strength=options.strength,
-            background=options.background,
-        )
-        return result.photo, _describe(result)
+        with _FaceBar() as bar:
+            result = restorer.restore(
+                photo.image,
+                detector=detector,
+                centre=options.centre,
+                scale=options.scale,
+                strength=options.strength,
+                background=options.background,
+                progress=bar.step,
+            )
+        return result.photo, describe(result)
 
     common = {
         "command": "restore",
@@ -112,19 +114,23 @@ def _degrade(options: argparse.Namespace) -> int:
     return _run(jobs, work, {"command": "degrade", "settings": asdict(settings), "seed": seed}, options)
 
 
-def _describe(result: Restoration) -> Facts:
-    """A result as JSON. How far each face was changed is measured against its input: the truth is not known."""
-    faces = [
-        {
-            "box": [round(value, 2) for value in face.face.box],
-            "landmarks": face.face.landmarks.round(2).tolist(),
-            "score": round(face.face.score, 4),
-            "psnr_to_input_db": psnr(face.restored_crop, face.input_crop),
-            "ssim_to_input": ssim(face.restored_crop, face.input_crop),
-        }
-        for face in result.faces
-    ]
-    return {"faces": faces, "seconds": {step: round(value, 4) for step, value in result.seconds.items()}}
+class _FaceBar:
+    """A second progress bar, below that of the photos, while a photo with several faces is being restored."""
+
+    _bar: tqdm[None] | None = None
+
+    def __enter__(self) -> _FaceBar:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def step(self, done: int, faces: int) -> None:
+        if faces > 1 and self._bar is None:
+            self._bar = tqdm(total=faces, unit="face", desc="faces", leave=False, disable=None)
+        if self._bar is not None:
+            self._bar.update(1)
 
 
 def _find_jobs(source: Path, destination: Path) -> list[tuple[Path, Path]]:

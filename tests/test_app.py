@@ -25,6 +25,7 @@ from gradio_client.exceptions import AppError
 
 import app
 from examples.make_examples import PORTRAITS
+from examples.make_photos import group
 from restoration import Degradation, Restorer
 from restoration.alignment import crop_centre, enlargement
 from restoration.degradations import degrade_image
@@ -162,10 +163,29 @@ def test_a_photo_without_truth_is_restored_and_not_measured(client: Client, rest
     path = tmp_path / "photo.png"
     photo(3, (700, 600)).save(path)
     restored, report = client.predict(image=handle_file(path), api_name="/restore")
-    expected = restorer.restore_aligned(crop_centre(read_image(path))[0])
-    assert np.abs(pixels(restored).astype(int) - expected).max() <= 1
-    assert report["metrics"] == []
-    assert "600 × 600 square of your 700 × 600 photo" in report["warnings"][0]
+    np.testing.assert_array_equal(pixels(restored), restorer.restore(read_image(path), centre=True).photo)
+    assert report["detector"] == "centred square"
+    assert "No face was found" in report["warnings"][0]
+    assert "metrics" not in report
+
+
+def test_a_program_gets_every_face_restored_as_a_visitor_does(
+    client: Client, restorer: Restorer, tmp_path: Path
+) -> None:
+    path = tmp_path / "group.png"
+    PIL.Image.fromarray(group()).save(path)
+    restored, report = client.predict(
+        image=handle_file(path), detector="embedded", scale=2, strength=0.5, api_name="/restore"
+    )
+    expected = restorer.restore(read_image(path), detector="embedded", scale=2, strength=0.5)
+    np.testing.assert_array_equal(pixels(restored), expected.photo)
+    assert (report["detector"], report["scale"], report["strength"]) == ("embedded", 2, 0.5)
+    assert len(report["faces"]) == 2
+    np.testing.assert_allclose(report["faces"][0]["landmarks"], expected.faces[0].face.landmarks, atol=0.01)
+    assert report["model"]["fingerprint"] == restorer.fingerprint
+    for wrong in ({"detector": str(tmp_path)}, {"scale": 3}, {"strength": 1.5}):
+        with pytest.raises(AppError, match=r"detector is one of|1, 2 or 4|between 0"):
+            client.predict(image=handle_file(EILEEN), **wrong, api_name="/restore")
 
 
 def test_an_untouched_picture_is_identical_not_infinite(client: Client) -> None:

@@ -1,7 +1,9 @@
 """The page in a real browser, at desktop and at phone width: what a visitor does, and what they can trust."""
 
+import json
 import re
 import time
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -137,9 +139,19 @@ def test_faces_of_a_photo_are_found_chosen_restored_and_downloaded(page: Page, t
     expect(page.locator("#photo-result .verdict")).to_have_text("1 face restored and put back")
     expect(page.locator("#photo-result .pairs li")).to_have_count(1)
     expect(page.locator("#photo-result table")).to_have_count(0)
+    packed = zipfile.ZipFile(page_zip(page, tmp_path))
+    assert packed.namelist() == [
+        "restored.png", "faces/face_1_before.png", "faces/face_1_restored.png", "restoration.json",
+    ]  # fmt: skip
+    facts = json.loads(packed.read("restoration.json"))
+    assert (facts["detector"], facts["scale"], facts["strength"]) == ("embedded", 1, 1)
+    assert [face["number"] for face in facts["faces"]] == [1]
+    assert facts["model"]["fingerprint"]
+    assert facts["seconds"]["network"] > 0
     after = page.locator("#photo-result .after")
     expect(after).to_have_css("opacity", "1")
     whole = saved(page, tmp_path)
+    np.testing.assert_array_equal(read_image(packed.read("restored.png")), whole)
     left, right = (np.abs(whole[:, part].astype(int) - truth[:, part]).max() for part in (np.s_[:380], np.s_[420:]))
     assert left == 0  # the second face was not chosen
     assert right > 0
@@ -152,6 +164,13 @@ def test_faces_of_a_photo_are_found_chosen_restored_and_downloaded(page: Page, t
     while not np.array_equal(saved(page, tmp_path), expected):  # the file follows the slider
         assert time.monotonic() < deadline
         page.wait_for_timeout(300)
+
+
+def page_zip(page: Page, tmp_path: Path) -> Path:
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download all (zip)").filter(visible=True).click()
+    download.value.save_as(tmp_path / "photo.zip")
+    return tmp_path / "photo.zip"
 
 
 def saved(page: Page, tmp_path: Path) -> Image:

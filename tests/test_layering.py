@@ -66,7 +66,7 @@ LAYERS = [
         "restoration.page.links",
         "restoration.page.lab_values",
     },
-    {"restoration.page.examine", "restoration.page.pack", "restoration.page.guess"},
+    {"restoration.page.examine", "restoration.page.pack", "restoration.page.photo_pack", "restoration.page.guess"},
     {"restoration.page.estimate_panel"},
     {
         "restoration.page.test_tab",

@@ -16,7 +16,7 @@ from test_run import COMMAND
 from tiny import REPO
 
 from restoration import Restorer
-from restoration.experiment import run_restore
+from restoration.images import read_image
 from train.run import main as train
 
 
@@ -76,9 +76,9 @@ def test_train_push_and_the_page_on_that_revision(
         assert f"Hub: {REPO}@v1, revision {model.head[:12]}" in json.dumps(config(address))
         restored = Client(address, verbose=False).predict(handle_file(EILEEN), api_name="/restore")[0]
         shown = pixels(restored)
-    expected = run_restore(str(EILEEN), Restorer.from_pretrained(out / "weights")).pictures["Restored"]
-    assert np.array_equal(shown, expected)
-    assert not np.array_equal(shown, run_restore(str(EILEEN), Restorer.from_pretrained()).pictures["Restored"])
+    photo = read_image(EILEEN)
+    assert np.array_equal(shown, Restorer.from_pretrained(out / "weights").restore(photo).photo)
+    assert not np.array_equal(shown, Restorer.from_pretrained().restore(photo).photo)
 
 
 @pytest.mark.usefixtures("page_environment")

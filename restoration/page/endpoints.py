@@ -8,6 +8,8 @@ from typing import Any
 import gradio as gr
 
 from restoration.degradations import LIMITS, Degradation
+from restoration.detection import AUTO, DEFAULT, find_faces, load_detector
+from restoration.detectors import EMBEDDED
 from restoration.experiment import (
     CLEAN,
     DEGRADED,
@@ -17,16 +19,19 @@ from restoration.experiment import (
     report,
     run_degrade,
     run_experiment,
-    run_restore,
 )
 from restoration.faithfulness import examine
-from restoration.images import Image
+from restoration.images import Image, InputError, read_image
 from restoration.page.maps import amplified, heat
 from restoration.page.panel import GAIN, TOP
 from restoration.page.parts import ONE_AT_A_TIME, photo_input, shown
+from restoration.page.photo_pack import model_facts
 from restoration.page.site import Site
+from restoration.photo import CENTRED, CentredSquare, describe
 from restoration.protocols import PRESETS
 from restoration.resampling import KERNELS
+
+SEARCHES = (AUTO, DEFAULT, EMBEDDED, CENTRED)  # what a program may choose: no folders, no download of 110 MB
 
 
 def add_endpoints(site: Site) -> None:
@@ -44,10 +49,25 @@ def add_endpoints(site: Site) -> None:
         outcome = run_degrade(image, settings, make_seed(seed), identity)
         return outcome.pictures[DEGRADED], report(outcome, restorer)
 
-    def restore(image: Any) -> tuple[Image, dict[str, Any]]:
-        """Restore a degraded photo (its centre square at 512 x 512). Without a clean original nothing is measured."""
-        outcome = run_restore(image, restorer)
-        return outcome.pictures[RESTORED], report(outcome, restorer)
+    def restore(
+        image: Any, *, detector: str = AUTO, scale: int = 1, strength: float = 1.0
+    ) -> tuple[Image, dict[str, Any]]:
+        """Restore every face of a photo and put each back; the rest stays as it is. Where no face is found, the centred
+        square is taken for one. Returns the whole photo, and where its faces are and how far each was changed: without
+        a clean original nothing else can be measured."""
+        if image is None:
+            raise InputError("There is no picture yet. Send one.")
+        if detector not in SEARCHES:
+            raise InputError(f"The detector is one of {', '.join(SEARCHES)}, not {detector!r}.")
+        photo, notes = read_image(image), []
+        looking = CentredSquare() if detector == CENTRED else load_detector(detector)
+        faces = find_faces(photo, looking)
+        if not faces:
+            looking, notes = CentredSquare(), ["No face was found: the centred square was taken for one."]
+            faces = looking.find(photo)
+        done = restorer.restore(photo, detector=looking, faces=faces, scale=scale, strength=strength)
+        asked = {"detector": done.detector, "scale": scale, "strength": strength}
+        return done.photo, {**asked, **describe(done), "warnings": notes, "model": model_facts(restorer)}
 
     def degrade_and_restore(
         image: Any, seed: float | None, *, blur_sigma_y: float | None = None, jpeg: Any = None, **others: Any
@@ -94,6 +114,12 @@ def add_endpoints(site: Site) -> None:
         fields["kernel"] = gr.Textbox(off["kernel"], label=f"Downsampling kernel: {', '.join(KERNELS)}")
         fields["grayscale"] = gr.Checkbox(off["grayscale"], label="Monochrome")
         degraded, restored = (gr.Image(label=f"{word}, 512 x 512 PNG", format="png") for word in (DEGRADED, RESTORED))
+        whole = gr.Image(label="The photo with its faces restored, PNG", format="png")
+        search: dict[str, Any] = {
+            "detector": gr.Textbox(AUTO, label=f"What looks for faces: {', '.join(SEARCHES)}"),
+            "scale": gr.Number(1, precision=0, label="Enlargement: 1, 2 or 4"),
+            "strength": gr.Number(1.0, label="Strength, 0 (untouched) to 1 (restored)"),
+        }
         metrics = gr.JSON(label="Metrics, settings, warnings, model")
         change, unsure = (
             gr.Image(label=f"{word}, 512 x 512 PNG", format="png") for word in ("Change", "Expected error")
@@ -101,7 +127,7 @@ def add_endpoints(site: Site) -> None:
         seen = gr.JSON(label="Errors by region in grey levels, identity, skin, warnings")
         hidden = gr.Button()
     hidden.click(shown(degrade), [image, number], [degraded, metrics], inputs_kwargs=fields, api_name="degrade")
-    hidden.click(shown(restore), image, [restored, metrics], api_name="restore", **ONE_AT_A_TIME)
+    hidden.click(shown(restore), image, [whole, metrics], inputs_kwargs=search, api_name="restore", **ONE_AT_A_TIME)
     hidden.click(shown(degrade_and_restore), [image, number], [degraded, restored, metrics], inputs_kwargs=fields,
                  api_name="degrade_and_restore", **ONE_AT_A_TIME)  # fmt: skip
     hidden.click(shown(examine_restoration), [image, number], [change, unsure, seen], inputs_kwargs=fields,

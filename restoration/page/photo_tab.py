@@ -16,7 +16,7 @@ from restoration.detection import find_faces, load_detector
 from restoration.estimate import load_estimator
 from restoration.experiment import PHOTO, RESTORED, Outcome, make_seed, run_experiment
 from restoration.faces import Face
-from restoration.images import InputError, read_image, write_png
+from restoration.images import InputError, write_png
 from restoration.page.assets import (
     FACES_HTML,
     PHOTO_HTML,
@@ -29,13 +29,13 @@ from restoration.page.assets import (
 from restoration.page.estimate_panel import add_estimate
 from restoration.page.examine import add_examination
 from restoration.page.parts import BARE, NOTE, QUIET, network_event, photo_input, present, shown
+from restoration.page.photo_pack import PhotoFiles, add_photo_pack, at_strength, keep
 from restoration.page.photo_values import numbered, present_photo
 from restoration.page.site import Site
 from restoration.page.words import PHOTO_HTML as ABOUT_HTML
 from restoration.page.words import refused
-from restoration.pasting import Patch, blend
 from restoration.photo import CentredSquare
-from restoration.photo_file import read_photo, write_photo
+from restoration.photo_file import read_photo
 from restoration.protocols import PRESETS
 
 NO_PHOTO = "There is no photo yet. Upload one, or take one with the camera."
@@ -78,7 +78,8 @@ def add_photo_tab(site: Site) -> None:
                     **BARE,
                 )
     faces = gr.State([])  # of the photo, in the order of their numbers
-    files = gr.State(())  # the photo, and paths of it without and with its faces restored
+    files = gr.State(())  # ``PhotoFiles`` of the result
+    add_photo_pack(result, files, strength)
 
     def find(photo: str | bytes | None) -> list[Any]:
         """[photo, note, numbered faces, choice, face to test, faces]; a bad file is refused before any button."""
@@ -97,7 +98,12 @@ def add_photo_tab(site: Site) -> None:
         return [gr.skip(), "", numbered(image, seen, detector.name), choice, gr.Dropdown(names, value=1), seen]
 
     def restore_faces(
-        photo: str | bytes | None, faces: list[Face], chosen: Sequence[int], scale: int, strength: float
+        photo: str | bytes | None,
+        faces: list[Face],
+        chosen: Sequence[int],
+        scale: int,
+        strength: float,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008 - Gradio looks for it there
     ) -> list[Any]:
         """[result, download, files]"""
         if photo is None:
@@ -109,28 +115,26 @@ def add_photo_tab(site: Site) -> None:
         wanted = [faces[i - 1] for i in sorted(chosen) if i <= len(faces)]
         if not wanted:
             raise InputError("No face is chosen. Tick at least one under “Faces to restore”.")
+
+        def count(done: int, faces: int) -> None:
+            progress((done, faces), desc="Faces", unit="faces")
+
         detector = CentredSquare() if wanted[0].score == 0 else load_detector()
-        done = site.restorer.restore(source.image, detector=detector, faces=wanted, scale=scale)
+        done = site.restorer.restore(source.image, detector=detector, faces=wanted, scale=scale, progress=count)
         folder = Path(get_upload_folder()) / secrets.token_urlsafe(24)  # one result of one visitor
         folder.mkdir(parents=True)
         first = done.faces[0]  # the one that the button below the result examines
         crops = {PHOTO: first.input_crop, RESTORED: first.restored_crop}
         outcome = present(Outcome(pictures=crops, caption="a face of your photo"), site.identity)
         value = {**present_photo(done, sorted(chosen), folder), "pictures": outcome["pictures"]}
-        for image, name in ((done.base, "base.png"), (done.photo, "restored.png")):
-            write_png(image, folder / name)
-        paths = (photo, folder / "base.png", folder / "restored.png")
-        return [value, download(paths, strength), paths]
+        kept = keep(photo, done, sorted(chosen), site.restorer, folder)
+        return [value, download(kept, strength), kept]
 
-    def download(files: tuple[Any, ...], strength: float) -> Any:
-        """The photo at this strength as a file, with what its own file held; from two pictures, without the network."""
+    def download(files: Sequence[Any], strength: float) -> Any:
+        """The button with the photo at this strength."""
         if not files:
             return gr.skip()
-        photo, base, restored = files
-        target = Path(base).parent / f"restored_{round(100 * strength)}.png"
-        mixed = blend(read_image(base), [Patch(0, 0, read_image(restored))], [strength])
-        write_photo(mixed, target, read_photo(photo))
-        return gr.DownloadButton(value=str(target), interactive=True)
+        return gr.DownloadButton(value=str(at_strength(PhotoFiles(*files), strength)), interactive=True)
 
     def test(
         photo: str | bytes | None, faces: list[Face], number: int | None, preset: str, seed: Any
