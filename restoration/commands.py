@@ -22,7 +22,8 @@ from restoration.detection import NAMES, load_detector
 from restoration.experiment import MAX_SEED, make_seed
 from restoration.images import Image, InputError
 from restoration.metrics import psnr, ssim
-from restoration.photo import BACKGROUNDS, NoFaceError, describe
+from restoration.parsing import load_parser
+from restoration.photo import BACKGROUNDS, MASKS, NoFaceError, describe
 from restoration.photo_file import SUFFIXES, PhotoFile, read_photo, write_photo
 from restoration.pipeline import Restorer
 from restoration.protocols import PRESETS
@@ -40,6 +41,7 @@ def add_photo_commands(commands: Any) -> None:
     restore.add_argument("--centre", action="store_true", help="take the centred square for the face; do not look")
     restore.add_argument("--scale", type=int, choices=(1, 2, 4), default=1, help="enlargement (%(default)s)")
     restore.add_argument("--background", choices=BACKGROUNDS, default=BACKGROUNDS[0], help="enlarged by (%(default)s)")
+    restore.add_argument("--mask", choices=MASKS, default=MASKS[0], help="what is restored (%(default)s)")
     restore.add_argument("--strength", type=float, default=1.0, help="0 untouched to 1 restored (%(default)s)")
     restore.set_defaults(run=_restore)
     degrade = commands.add_parser("degrade", help="degrade a photo or a folder of photos, to test with")
@@ -72,6 +74,8 @@ def _restore(options: argparse.Namespace) -> int:
     jobs = _find_jobs(options.source, options.destination)
     restorer = Restorer.from_pretrained(options.weights, device=options.device)
     detector = None if options.centre else load_detector(options.detector)
+    if options.mask == "parsing":
+        load_parser()  # which may be impossible, and is said before the first photo
 
     def work(photo: PhotoFile) -> tuple[Image, Facts]:
         with _FaceBar() as bar:
@@ -82,6 +86,7 @@ def _restore(options: argparse.Namespace) -> int:
                 scale=options.scale,
                 strength=options.strength,
                 background=options.background,
+                mask=options.mask,
                 progress=bar.step,
             )
         return result.photo, describe(result)
@@ -93,6 +98,7 @@ def _restore(options: argparse.Namespace) -> int:
         "detector": detector.name if detector else "centred square",
         "scale": options.scale,
         "strength": options.strength,
+        "mask": options.mask,
     }
     print(f"faces found by: {common['detector']}", file=sys.stderr)
     return _run(jobs, work, common, options)

@@ -84,7 +84,7 @@ def match_colour(restored: Image, original: Image) -> Image:
     return matched
 
 
-def fit_texture(restored: Image, original: Image) -> Image:
+def fit_texture(restored: Image, original: Image, parts: NDArray[np.uint8] | None = None) -> Image:
     """Give the outside of a restored face the texture of its photo, so that the mask's border does not show.
 
     A network sharpens, or removes grain, and what lies beside the face stays as it was. As in a multiresolution spline
@@ -93,14 +93,16 @@ def fit_texture(restored: Image, original: Image) -> Image:
 
     Args:
         restored, original: (512, 512, 3) uint8 RGB. Not modified.
+        parts: (512, 512, 1) uint8, 255 where the restored texture is wanted; None is everywhere.
 
     Returns:
         (512, 512, 3) uint8 RGB: restored where ``texture_mask`` is 255; where it is 0, original +
         G(restored - original), G a Gaussian of ``TEXTURE_SIGMA``; between, a mixture.
     """
+    mask = texture_mask() if parts is None else np.minimum(texture_mask(), parts)
     change = restored.astype(np.float32) - original
     coarse = cv2.GaussianBlur(change, (0, 0), TEXTURE_SIGMA, borderType=cv2.BORDER_REPLICATE)
-    fitted = original + coarse + texture_mask() / np.float32(255) * (change - coarse)
+    fitted = original + coarse + mask / np.float32(255) * (change - coarse)
     result: Image = np.clip(np.rint(fitted), 0, 255).astype(np.uint8)
     return result
 
@@ -129,7 +131,14 @@ def kept_detail(restored: Image, original: Image) -> NDArray[np.uint8]:
 
 
 def make_patch(
-    photo: Image, face: Image, restored: Image, landmarks: ArrayLike, *, scale: int, taken: NDArray[np.uint8]
+    photo: Image,
+    face: Image,
+    restored: Image,
+    landmarks: ArrayLike,
+    *,
+    scale: int,
+    taken: NDArray[np.uint8],
+    parts: NDArray[np.uint8] | None = None,
 ) -> Patch | None:
     """Draw a restored face where it belongs.
 
@@ -145,6 +154,7 @@ def make_patch(
         landmarks: (5, 2) in the photo before it was enlarged.
         scale: how much the photo was enlarged.
         taken: (H, W) uint8: the share of each pixel, of 255, that other faces have; this face's share is added.
+        parts: as for ``fit_texture``.
 
     Returns:
         the patch, or None where the face lies outside the photo.
@@ -159,7 +169,7 @@ def make_patch(
     if (low >= high).any():
         return None
     left, top, right, bottom = int(low[0]), int(low[1]), int(high[0]), int(high[1])
-    fitted = fit_texture(match_colour(restored, face), face)
+    fitted = fit_texture(match_colour(restored, face), face, parts)
     layers = (fitted, face, kept_detail(fitted, face), face_mask())
     source = np.concatenate(layers, axis=2)  # (512, 512, 8)
     pixels = photo[top:bottom, left:right].copy()

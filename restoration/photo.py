@@ -20,6 +20,8 @@ from restoration.pasting import Patch, blend, check_scale, enlarge, make_patch
 
 Background = Literal["lanczos", "network"]
 BACKGROUNDS: tuple[Background, ...] = get_args(Background)
+Mask = Literal["head", "parsing"]
+MASKS: tuple[Mask, ...] = get_args(Mask)
 MAX_RESULT = 100_000_000  # pixels of an enlarged photo
 TILE, OVERLAP = 512, 64  # pixels: what the network sees of a background at once, and how far neighbours blend
 CENTRED, GIVEN = "centred square", "faces given"  # in place of a detector's name where none was asked
@@ -122,6 +124,7 @@ def restore_photo(
     scale: int = 1,
     strength: float | Sequence[float] = 1.0,
     background: Background = "lanczos",
+    parse: Callable[[Image], NDArray[np.uint8]] | None = None,
     progress: Progress | None = None,
 ) -> Restoration:
     """Find, restore and paste back.  ``Restorer.restore`` says what goes in; this is how it is done.
@@ -129,6 +132,7 @@ def restore_photo(
     Args:
         restore: the network: (H, W, 3) uint8 RGB to the same, sides 64 to 2048.
         detector: asked where ``faces`` is None, and named in the result.
+        parse: says which parts of a (512, 512, 3) restored face get its texture, (512, 512, 1) uint8; None is all.
 
     Raises:
         NoFaceError: no face in the photo.
@@ -163,7 +167,8 @@ def restore_photo(
         clock.stop("pasting")
         restored = restore(crop)
         clock.stop("network")
-        patch = make_patch(base, crop, restored, face.landmarks, scale=scale, taken=taken)
+        parts = parse(restored) if parse else None
+        patch = make_patch(base, crop, restored, face.landmarks, scale=scale, taken=taken, parts=parts)
         clock.stop("pasting")
         done.append(RestoredFace(face, crop, restored, patch))
         if progress:

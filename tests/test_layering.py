@@ -30,6 +30,7 @@ LAYERS = [
         "restoration.regions",
         "restoration.faces",
         "restoration.small_detector",
+        "restoration.parsing",
         "restoration.pasting",
         "restoration.photo_file",
     },
