@@ -71,7 +71,7 @@ def _add_paths(command: argparse.ArgumentParser) -> None:
 def _restore(options: argparse.Namespace) -> int:
     if not 0 <= options.strength <= 1:
         raise InputError(f"--strength lies between 0 (untouched) and 1 (restored), not {options.strength}.")
-    jobs = _find_jobs(options.source, options.destination)
+    jobs = _find_jobs(options)
     restorer = Restorer.from_pretrained(options.weights, device=options.device)
     detector = None if options.centre else load_detector(options.detector)
     if options.mask == "parsing":
@@ -111,7 +111,7 @@ def _degrade(options: argparse.Namespace) -> int:
         raise InputError("Give --preset or single settings, not both.")
     seed = make_seed(options.seed)
     settings = PRESETS[options.preset].draw(seed) if options.preset else Degradation(**given)
-    jobs = _find_jobs(options.source, options.destination)
+    jobs = _find_jobs(options)
 
     def work(photo: PhotoFile) -> tuple[Image, Facts]:
         degraded = degrade_image(photo.image, settings, seed)
@@ -139,8 +139,9 @@ class _FaceBar:
             self._bar.update(1)
 
 
-def _find_jobs(source: Path, destination: Path) -> list[tuple[Path, Path]]:
+def _find_jobs(options: argparse.Namespace) -> list[tuple[Path, Path]]:
     """(photo, where its result goes), sorted; names and sub-folders are kept, but a GIF's result is a PNG."""
+    source, destination = options.source, options.destination
     if source.is_file():
         target = destination / source.name if destination.is_dir() else destination
         jobs = [(source, target)]
@@ -162,7 +163,24 @@ def _find_jobs(source: Path, destination: Path) -> list[tuple[Path, Path]]:
     for path, target in jobs:
         if path.resolve() == target.resolve():
             raise InputError(f"{path} would be replaced by its own result. Choose another place.")
+    if options.json:
+        _check_report(options.json, [path for job in jobs for path in job])
     return jobs
+
+
+def _check_report(report: Path, photos: list[Path]) -> None:
+    """Refuse a name for the report under which there is, or will be, anything else than an earlier report."""
+    if report.suffix.lower() in SUFFIXES or report.resolve() in {path.resolve() for path in photos}:
+        raise InputError(f"--json {report} is the name of a photo. Give the report another name, report.json.")
+    if not report.exists():
+        return
+    try:
+        facts = json.loads(report.read_text())
+        ours = isinstance(facts, dict) and {"command", "photos"} <= set(facts)
+    except (OSError, ValueError, RecursionError):
+        ours = False
+    if not ours:
+        raise InputError(f"--json {report} is there already and is no earlier report. Give the report another name.")
 
 
 def _run(

@@ -77,6 +77,24 @@ def test_a_single_file_never_replaces_another(album: Path, tmp_path: Path, tiny_
     assert "its own result" in capsys.readouterr().err
 
 
+def test_a_report_never_replaces_a_photo_or_a_stranger(album: Path, tmp_path: Path, capsys) -> None:
+    photo, other, out = album / "mirrored.jpg", tmp_path / "other.json", tmp_path / "out"
+    other.write_text('{"command": "theirs"}')
+    before = {path: path.read_bytes() for path in (photo, other)}
+    for source, target, report in (
+        (album, out, photo),
+        (photo, tmp_path / "o.png", tmp_path / "o.png"),
+        (photo, tmp_path / "o.png", album / "NEW.JPG"),
+        (album, out, out / "navy" / "hopper.png"),
+        (album, out, other),
+        (album, out, album),
+    ):
+        assert main(["degrade", str(source), str(target), "--noise", "5", "--json", str(report)]) == 2
+        assert "another name" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in before} == before
+    assert not out.exists()
+
+
 def test_strength_0_leaves_a_photo_as_it_was(album: Path, tmp_path: Path, tiny_weights: Path) -> None:
     target = tmp_path / "same.png"
     source = str(album / "navy" / "hopper.png")

@@ -191,6 +191,12 @@ def test_somebody_elses_commit_in_between_is_not_overwritten(hub: Hub, run: Path
     assert "notes.md" in hub.model(REPO).files
     push_to_hub(run, REPO)
     assert hub.model(REPO).files["notes.md"] == b"theirs"  # not ours to delete
+    listed = "".join(f"{'0' * 64}  {name}\n" for name in ("notes.md", ".gitattributes", "a/b/run.json", "old/run.json"))
+    there = {**hub.model(REPO).files, "a/b/run.json": b"theirs", "old/run.json": b"{}"}
+    hub.add(REPO, {**there, CHECKSUMS: listed.encode()})
+    pushed = push_to_hub(run, REPO)
+    assert str(pushed).splitlines()[1:] == ["deleted there: old/run.json"]
+    assert {"notes.md", ".gitattributes", "a/b/run.json"} < set(hub.model(REPO).files)
 
 
 def test_a_push_that_is_killed_half_way_leaves_the_old_revision_and_no_token(
@@ -240,6 +246,31 @@ def test_a_dry_run_writes_the_folder_and_asks_nobody(
     monkeypatch.setenv("HF_TOKEN", WRITER)
     push_to_hub(run, REPO)
     assert {path.name: path.read_bytes() for path in folder.iterdir()}.items() <= hub.model(REPO).files.items()
+
+
+def test_a_dry_run_deletes_nothing_but_its_own_folder(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    theirs = tmp_path / "runs" / "mine" / "notes.txt"
+    for path in (theirs, tmp_path / "runs" / "push" / "other" / "notes.txt"):
+        path.parent.mkdir(parents=True)
+        path.write_text("mine")
+    for name in ("..", ".", "", "nonsense", "a/b/c", "a/b@v1", "a/b@main"):
+        for command in (["push", str(run), name], ["publish-space", name]):
+            assert main([*command, "--dry-run"]) == 2
+            assert "owner/name" in capsys.readouterr().err
+        with pytest.raises(WeightsError, match="owner/name"):
+            prepare(run, tmp_path / "out", name)
+    assert theirs.read_text() == "mine"
+    assert [path.name for path in (tmp_path / "runs" / "push").iterdir()] == ["other"]
+    staged = tmp_path / "runs" / "push" / "someone--faces"
+    shutil.copytree(run, staged)
+    for folder, out in ((staged, staged), (run, run / "weights"), (run / "weights", run), (run, run / "stage1")):
+        before = sorted(folder.rglob("*"))
+        with pytest.raises(WeightsError, match="overlaps"):
+            prepare(folder, out, REPO)
+        assert sorted(folder.rglob("*")) == before
 
 
 def test_the_picture_shows_what_these_weights_make(run: Path, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from accelerate import Accelerator
 if __package__ in (None, ""):  # started as a file: make the repository importable
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from restoration.hub import TRAINING, push_to_hub
+from restoration.hub import TRAINING, HubModel, push_to_hub
 from restoration.hub.commands import STAGING, add_push_options
 from restoration.hub.push import check_push, prepare
 from restoration.images import InputError
@@ -173,12 +173,13 @@ def _publish(options: dict[str, Any], repo_id: str) -> int:
     except InputError as error:
         print(f"run.py: {error}\nThe run is whole: python -m restoration push {out} {repo_id}", file=sys.stderr)
         return 2
-    print(f"{pushed.repo_id}: revision {pushed.revision}, tag {pushed.tag}")
+    print(pushed)
     return 0
 
 
 def _plan_push(out: Path, repo_id: str, public: bool) -> dict[str, Any]:
     """What would be pushed; of a run that has weights already, the files themselves, written to ``STAGING``."""
+    HubModel.repository(repo_id)
     plan: dict[str, Any] = {"repository": repo_id, "public": public}
     if (out / RESULT / TRAINING).exists():
         folder = STAGING / repo_id.replace("/", "--")

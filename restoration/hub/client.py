@@ -64,6 +64,18 @@ class HubModel:
             raise WeightsError(f"{text} and revision {revision!r} contradict each other. Give one of them.")
         return cls(match[1], match[2] or revision or "main")
 
+    @classmethod
+    def repository(cls, text: str) -> HubModel:
+        """Read ``owner/name`` alone, for what is written to.
+
+        Raises:
+            WeightsError: anything else.
+        """
+        model = cls.parse(text)
+        if model is None or text != model.repo_id:
+            raise WeightsError(f"{text!r} is not a name on the Hub: write owner/name.")
+        return model
+
 
 def in_time(seconds: float, model: HubModel, work: Callable[[], T]) -> T:
     """Do ``work`` in a thread and give it up after so many seconds: looking up a name has no time limit of its own.

@@ -50,16 +50,17 @@ def add_push_options(parser: argparse.ArgumentParser) -> None:
 def _push(options: argparse.Namespace) -> None:
     repo_id = options.repo_id
     if options.dry_run:
-        out = STAGING / repo_id.replace("/", "--")
+        out = STAGING / HubModel.repository(repo_id).repo_id.replace("/", "--")
         names = prepare(options.folder, out, repo_id)
         _list(out, names, f"A push to {repo_id} ({'public' if options.public else 'private'})")
         return
     pushed = push_to_hub(options.folder, repo_id, public=options.public, tag=options.tag, card=options.card)
-    print(f"{pushed.repo_id}: revision {pushed.revision}, tag {pushed.tag}")
+    print(pushed)
 
 
 def _publish_space(options: argparse.Namespace) -> None:
     model = _model(options.model) if options.model else None
+    HubModel.repository(options.repo_id)
     if options.dry_run:
         out = STAGING / f"space--{options.repo_id.replace('/', '--')}"
         _list(out, prepare_space(out, model), f"Publishing the Space {options.repo_id}")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -35,11 +36,16 @@ Card = Literal["protect", "keep", "replace"]
 
 @dataclass(frozen=True)
 class Pushed:
-    """What a push left on the Hub."""
+    """What a push left on the Hub, and which files of an earlier push it took away."""
 
     repo_id: str
     revision: str
     tag: str
+    deleted: tuple[str, ...] = field(default=(), compare=False)
+
+    def __str__(self) -> str:
+        lines = [f"{self.repo_id}: revision {self.revision}, tag {self.tag}"]
+        return "\n".join([*lines, *(f"deleted there: {name}" for name in self.deleted)])
 
 
 def prepare(folder: Path, out: Path, repo_id: str) -> list[str]:
@@ -48,14 +54,20 @@ def prepare(folder: Path, out: Path, repo_id: str) -> list[str]:
     Args:
         folder: a run (with its weights in ``weights/``), or a set of weights with what is about it beside it.
         out: emptied first; made when it does not exist.
+        repo_id: ``owner/name``, for the card.
 
     Returns:
         Names of the files, with forward slashes, sorted.
 
     Raises:
-        WeightsError: not a valid set of weights, or an evaluation that is not of these weights.
+        WeightsError: not such a name, not a valid set of weights, an evaluation that is not of these weights, or
+            ``folder`` and ``out`` within each other.
     """
+    HubModel.repository(repo_id)
     home = folder / "weights" if (folder / "weights" / TRAINING).exists() else folder
+    for place in (folder.resolve(), home.resolve()):
+        if place == out.resolve() or out.resolve() in place.parents or out.resolve().parent == place:
+            raise WeightsError(f"{folder} overlaps with {out}, which is emptied first. Push a folder elsewhere.")
     weights = read_weights(home, str(home))
     evaluation = _read_evaluation(folder)
     if out.exists():
@@ -114,9 +126,7 @@ def check_push(repo_id: str, public: bool) -> tuple[HubModel, ModelInfo | None]:
         WeightsError: not such a name, no valid token, or a repository whose visibility is not ``public``.
         HubUnreachable: the Hub does not answer.
     """
-    model = HubModel.parse(repo_id)
-    if model is None or model.revision != "main":
-        raise WeightsError(f"{repo_id!r} is not a name on the Hub: write owner/name.")
+    model = HubModel.repository(repo_id)
     state = in_time(ANSWER, model, lambda: _state(repo_id))
     if state is not None and bool(state.private) == public:
         now, other = ("private", "leave --public out") if public else ("public", "say --public")
@@ -174,13 +184,17 @@ def _publish(
             tag = at_commit[0] if at_commit else _next_tag(tags)
         if tag not in tags:
             api.create_tag(repo_id, tag=tag, revision=commit, tag_message=message)
-        return Pushed(repo_id, commit, tag)
+        return Pushed(repo_id, commit, tag, tuple(stale))
 
 
 def _stale(sums: str, old: set[str], names: list[str]) -> list[str]:
-    """What an earlier push sent and this one does not: an old evaluation beside new weights would mislead."""
+    """What an earlier push sent and this one does not: an old evaluation beside new weights would mislead.
+
+    A list of checksums may name anything: only what ``prepare`` can have written is taken away.
+    """
     sent = {row[1] for line in sums.splitlines() if len(row := line.split(maxsplit=1)) == 2}
-    return sorted((sent & old) - set(names))
+    ours = {name for name in sent if name in (*SET, *ABOUT, PICTURE) or re.sub("^[^/]+/", "", name) in ABOUT}
+    return sorted((ours & old) - set(names))
 
 
 def _next_tag(tags: dict[str, str]) -> str:

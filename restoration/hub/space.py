@@ -84,9 +84,7 @@ def publish_space(repo_id: str, model: HubModel | None = None, *, public: bool =
         WeightsError: no token or one that may not write; a Space that is something else; one that somebody changes.
         HubUnreachable: the Hub does not answer, or the transfer is slower than ``SLOWEST``.
     """
-    space = HubModel.parse(repo_id)
-    if space is None or space.revision != "main":
-        raise WeightsError(f"{repo_id!r} is not a name on the Hub: write owner/name.")
+    space = HubModel.repository(repo_id)
     state = in_time(ANSWER, space, lambda: _state(repo_id))
     with tempfile.TemporaryDirectory() as staging:
         out = Path(staging) / "space"
