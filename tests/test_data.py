@@ -137,6 +137,11 @@ def test_what_fits_is_kept_and_the_rest_streamed(tmp_path: Path) -> None:
     assert isinstance(gather(source, "cpu", 2), FaceStream)
     assert len(gather(source, "cpu", 3)) == 3
     assert isinstance(gather(source, "cpu"), Faces)
+    source.count = None  # type: ignore[assignment]
+    assert len(gather(source, "cpu", 3)) == 3
+    assert isinstance(gather(source, "cpu", 3), Faces)
+    assert isinstance(gather(source, "cpu", 2), FaceStream)
+    assert FaceStream(source, 2, "cpu").fingerprint != FaceStream(source, 3, "cpu").fingerprint
     assert free_memory("cpu") > 3 * 512 * 512
 
 

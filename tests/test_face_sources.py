@@ -46,6 +46,9 @@ def test_the_largest_face_of_a_photo_is_aligned_and_a_photo_without_one_left_out
     assert faces(tmp_path, align=True)["group.png"] is None
     with pytest.raises(InputError, match="--align"):
         faces(tmp_path)
+    (tmp_path / "damaged.jpg").write_bytes(b"not a picture")
+    (tmp_path / "folder.png").mkdir()
+    assert faces(tmp_path, align=True)["damaged.jpg"] is None
 
 
 def celeba(root: Path) -> None:
@@ -100,6 +103,8 @@ def test_a_data_set_in_the_form_of_the_hub_is_streamed() -> None:
 
 
 def test_sources_that_cannot_be_used_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="OWNER/NAME"):
+        open_source(["hub:"])
     with pytest.raises(InputError, match="alone"):
         open_source(["celeba:x", str(EXAMPLES)])
     with pytest.raises(InputError, match="At least one"):

@@ -129,3 +129,34 @@ def test_impossible_configurations_are_refused() -> None:
     for wrong in ({"steps": 0}, {"crop": 100}, {"crop": 1024}, {"ema": 1.0}, {"learning_rate": 0}):
         with pytest.raises(InputError):
             dataclasses.replace(TINY, **wrong)
+
+
+def test_a_diverged_run_keeps_what_was_saved(
+    faces: Faces, watched: Faces, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = dataclasses.replace(TINY, log_every=100, save_every=2)
+    trainer = Trainer(config, faces, watched, tmp_path, {})
+    ordinary = trainer.loss
+
+    def diverging(restored: torch.Tensor, clean: torch.Tensor) -> dict[str, torch.Tensor]:
+        terms = ordinary(restored, clean)
+        return {name: value * (float("nan") if trainer.step >= 2 else 1) for name, value in terms.items()}
+
+    monkeypatch.setattr(trainer, "loss", diverging)
+    with pytest.raises(InputError, match="step 4"):
+        trainer.run()
+    assert torch.load(tmp_path / loop.CHECKPOINT, weights_only=True)["step"] == 2
+    with (tmp_path / loop.VALIDATION_LOG).open() as file:
+        assert [row["step"] for row in csv.DictReader(file)] == ["2"]
+
+
+def test_a_run_is_resumed_on_its_own_faces_alone(faces: Faces, watched: Faces, tmp_path: Path) -> None:
+    Trainer(TINY, faces, watched, tmp_path, {}).run(until=2)
+    others = Faces(faces.images.flip(0), faces.names)
+    with pytest.raises(InputError, match="other faces"):
+        Trainer(TINY, others, watched, tmp_path, {})
+    (tmp_path / loop.TRAIN_LOG).write_text("")  # a full disk
+    assert Trainer(TINY, faces, watched, tmp_path, {}).step == 2
+    (tmp_path / loop.CHECKPOINT).unlink()
+    assert Trainer(TINY, faces, watched, tmp_path, {}).step == 0
+    assert not (tmp_path / loop.VALIDATION_LOG).exists()  # it told of the run before

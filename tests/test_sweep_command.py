@@ -41,3 +41,9 @@ def test_a_sweep_trains_and_writes_its_table(tmp_path: Path, capsys: pytest.Capt
     capsys.readouterr()
     assert main([*command, "--", *BASE, "--crop", "63"]) == 2
     assert "crop" in capsys.readouterr().err
+
+
+def test_a_run_that_fails_does_not_end_the_sweep(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--out", str(tmp_path), "--grid", "--vary", "lambda-rec", "nan", "1", "--", *BASE]) == 2
+    assert "'lambda-rec=nan' failed" in capsys.readouterr().err
+    assert set(json.loads((tmp_path / "sweep.json").read_text())) == {"lambda-rec=1"}

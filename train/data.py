@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import math
 import random
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,7 +20,7 @@ from tqdm import tqdm
 
 from restoration.alignment import FACE_SIZE
 from restoration.degradations import Degradation, degrade
-from restoration.images import InputError
+from restoration.images import Image, InputError
 from restoration.protocols import Mixture, Protocol
 from train.face_sources import Folders, Source, Task
 
@@ -43,6 +45,12 @@ class Faces:
         """Where they are."""
         return self.images.device
 
+    @property
+    def fingerprint(self) -> str:
+        """The same for the same names and, as a few of their pixels tell, pictures."""
+        pixels = self.images[:, :, ::64, ::64].cpu().contiguous().numpy().tobytes()
+        return hashlib.sha256("\n".join(self.names).encode() + pixels).hexdigest()
+
     def epoch(self, number: int) -> Faces:
         """What epoch ``number``, [0, …), is drawn from: always the same faces."""
         return self
@@ -60,7 +68,7 @@ class FaceStream:
     Args:
         source: of the faces.
         size: pictures a window, [1, …]; an epoch has as many draws.
-        device: where the window is, 0.75 MiB a face.
+        device: where two windows are at a time, 0.75 MiB a face.
     """
 
     def __init__(self, source: Source, size: int, device: str | torch.device) -> None:
@@ -72,17 +80,22 @@ class FaceStream:
     def __len__(self) -> int:
         return self.size
 
+    @property
+    def fingerprint(self) -> str:
+        """The same for the same pictures in the same windows."""
+        return hashlib.sha256(f"{self.source.label}\n{self.size}".encode()).hexdigest()
+
     def epoch(self, number: int) -> Faces:
         """The faces of window ``number``, [0, …); waits until they are read.
 
         Raises:
             InputError: a picture cannot be used, or no picture of the window shows a face.
         """
+        for past in [key for key in self._windows if key < number]:
+            del self._windows[past]
         for later in (number, number + 1):
             if later not in self._windows:
                 self._windows[later] = self._reader.submit(self._window, later)
-        for past in [key for key in self._windows if key < number - 1]:  # a batch may reach back into the last one
-            del self._windows[past]
         return self._windows[number].result()
 
     def _window(self, number: int) -> Faces:
@@ -109,22 +122,34 @@ def read_faces(tasks: Iterable[Task], room: int, device: str | torch.device = "c
     Raises:
         InputError: as the tasks, or none of them gives a face.
     """
-    images = torch.empty(room, 3, FACE_SIZE, FACE_SIZE, dtype=torch.uint8)
+    images = torch.empty(room, 3, FACE_SIZE, FACE_SIZE, dtype=torch.uint8)  # pages that are not written cost nothing
     names: list[str] = []
     skipped = 0
-    with ThreadPoolExecutor() as pool:
-        work = pool.map(lambda task: task(), itertools.islice(tasks, room))
-        for name, face in tqdm(work, total=room, desc="reading faces", unit="face", disable=None):
-            if face is None:
-                skipped += 1
-                continue
-            images[len(names)] = torch.from_numpy(face).permute(2, 0, 1)
-            names.append(name)
+    for name, face in tqdm(
+        _done(itertools.islice(tasks, room)), total=room, desc="reading faces", unit="face", disable=None
+    ):
+        if face is None:
+            skipped += 1
+            continue
+        images[len(names)] = torch.from_numpy(face).permute(2, 0, 1)
+        names.append(name)
     if not names:
         raise InputError(f"In none of the {skipped} photos is a face large enough to learn from.")
     if skipped:
         print(f"{skipped} of {skipped + len(names)} photos show no face that is large enough, and are left out.")
     return Faces(images[: len(names)].to(device), tuple(names))
+
+
+def _done(tasks: Iterable[Task]) -> Iterator[tuple[str, Image | None]]:
+    """Results in the order of the tasks, a few of which are under way at a time: pictures wait decoded in memory."""
+    with ThreadPoolExecutor() as pool:
+        under_way: deque[Future[tuple[str, Image | None]]] = deque()
+        for task in tasks:
+            under_way.append(pool.submit(task))
+            if len(under_way) > 32:
+                yield under_way.popleft().result()
+        while under_way:
+            yield under_way.popleft().result()
 
 
 def load_faces(folders: Sequence[str | Path], *, limit: int | None = None, device: str = "cpu") -> Faces:
@@ -147,13 +172,17 @@ def gather(source: Source, device: str, window: int | None = None) -> Faces | Fa
 
     Args:
         device: where the faces go.
-        window: at most so many at a time; None is as many as half of that device's free memory holds.
+        window: at most so many at a time; None is as many as a quarter of that device's free memory holds, since
+            the next ones are read beside them.
     """
-    if window is None:
-        window = max(1, free_memory(device) // 2 // (3 * FACE_SIZE**2))
-    if source.count is not None and source.count <= window:
+    size = window or max(1, free_memory(device) // 4 // (3 * FACE_SIZE**2))
+    if source.count is None:  # only reading tells whether it fits
+        tasks = iter(source.read(0))
+        first = read_faces(tasks, size, device)
+        return first if next(tasks, None) is None else FaceStream(source, size, device)
+    if source.count <= size:
         return read_faces(source.read(0), source.count, device)
-    return FaceStream(source, window, device)
+    return FaceStream(source, size, device)
 
 
 def free_memory(device: str) -> int:

@@ -82,6 +82,10 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns the exit status: 0 done, 2 unusable input."""
     options = parser().parse_args(arguments)
     try:
+        try:
+            options.out.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"--out {options.out} cannot be made ({error.strerror}). Choose another.") from error
         sets = dict(item.partition("=")[::2] for item in options.faces)
         if not all(sets.values()):
             raise InputError("--faces takes NAME=FOLDER, for example val=/data/faces/val.")
@@ -115,7 +119,6 @@ def main(arguments: list[str] | None = None) -> int:
     points = [run for run in runs if run["protocol"] in grid]
     results: dict[str, Any] = {"weights": info, "identity": network, "torch": torch.__version__}
     results |= {"runs": [run for run in runs if run["protocol"] not in grid], "grid": points}
-    options.out.mkdir(parents=True, exist_ok=True)
     if points:
         write_grid(points, options.out)
     (options.out / "evaluation.json").write_text(json.dumps(results, indent=1) + "\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -30,6 +31,11 @@ class Source(Protocol):
         """How many there are; None where only reading to the end would tell."""
         ...
 
+    @property
+    def label(self) -> str:
+        """What tells this source from others."""
+        ...
+
     def read(self, start: int) -> Iterator[Task]:
         """One task a picture, from picture ``start`` on, [0, …), to the end; for any thread to do.
 
@@ -40,7 +46,7 @@ class Source(Protocol):
 
 
 def find_pictures(folders: Sequence[str | Path], *, limit: int | None = None) -> list[tuple[str, Path]]:
-    """Names (relative to their folder) and paths of all pictures below the folders, sorted, without reading them.
+    """Names (relative to their folder) and paths of all picture files below the folders, sorted, without reading them.
 
     Args:
         limit: at most so many, [1, …], spread evenly over the sorted names.
@@ -52,7 +58,7 @@ def find_pictures(folders: Sequence[str | Path], *, limit: int | None = None) ->
     for folder in map(Path, folders):
         if not folder.is_dir():
             raise InputError(f"There is no folder {folder} with faces.")
-        paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+        paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
         found += [(str(path.relative_to(folder)), path) for path in paths]
     if not found:
         raise InputError(f"No pictures ({', '.join(sorted(SUFFIXES))}) in {', '.join(map(str, folders))}.")
@@ -71,7 +77,9 @@ def square_face(image: Image) -> Image:
     """
     height, width = image.shape[:2]
     if height != width:
-        raise InputError(f"{width}×{height} pixels; training needs square, aligned faces. For photos: --align.")
+        raise InputError(
+            f"{width}×{height} pixels; square, aligned faces are needed. --data PHOTOS --align makes them."
+        )
     if height < MIN_FACE:
         raise InputError(f"{width} pixels wide; training needs faces of at least {MIN_FACE}.")
     if height == FACE_SIZE:
@@ -92,6 +100,7 @@ class Folders:
     def __init__(self, folders: Sequence[str | Path], limit: int | None, detector: Detector | None) -> None:
         self.pictures, self.detector = find_pictures(folders, limit=limit), detector
         self.count = len(self.pictures)
+        self.label = "\n".join(name for name, _ in self.pictures)
 
     def read(self, start: int) -> Iterator[Task]:
         for name, path in self.pictures[start:]:
@@ -101,6 +110,9 @@ class Folders:
         try:
             return name, _face(read_image(path), self.detector)
         except InputError as error:
+            if self.detector:  # among one's own photos there is always one that is damaged
+                print(f"left out: {path}: {error}", file=sys.stderr)
+                return name, None
             raise InputError(f"{path}: {error}") from error
 
 
@@ -125,6 +137,7 @@ class CelebA:
             reason = str(error).partition(" You can")[0]  # torchvision's advice has no root
             raise InputError(f"{root} does not hold CelebA's split {split!r}: {reason} {how}") from error
         self.count = min(len(self.pictures), limit or len(self.pictures))
+        self.label = f"{CELEBA}{split}"
 
     def read(self, start: int) -> Iterator[Task]:
         return (partial(self._read, index) for index in range(start, self.count))
@@ -150,8 +163,11 @@ class HubDataset:
             import datasets
         except ImportError as error:
             raise InputError("Data sets of the Hub are read by 🤗 Datasets: pip install datasets") from error
-        self.name, self.detector, self.limit, self.count = name, detector, limit, limit
         repository, _, revision = name.partition("@")
+        if not repository:
+            raise InputError(f"Name the data set after {HUB}: {HUB}OWNER/NAME[@REVISION][:SPLIT].")
+        self.name, self.detector, self.limit, self.label = name, detector, limit, f"{HUB}{name}:{split}"
+        self.count: int | None = None
         try:
             self.stream = datasets.load_dataset(repository, split=split, revision=revision or None, streaming=True)
         except (OSError, ValueError, RuntimeError) as error:

@@ -27,7 +27,7 @@ from restoration.images import InputError
 from restoration.model import UNet, UNetConfig
 from restoration.protocols import BLIND, ORIGINAL, TRAINING
 from train.data import Faces, FaceStream, TrainingBatches, degraded_face
-from train.losses import CompositeLoss, Reconstruction
+from train.losses import CompositeLoss, Reconstruction, check_weights
 from train.optimizer import Optimizer, WeightOptimizer, cosine_rate
 
 CHECKPOINT, CONFIG, TRAIN_LOG, VALIDATION_LOG, RESULT = (
@@ -37,6 +37,8 @@ CHECKPOINT, CONFIG, TRAIN_LOG, VALIDATION_LOG, RESULT = (
     "validation.csv",
     "weights",
 )
+
+STATE = {"config", "faces", "step", "seconds", "model", "average", "optimizer"}  # what a checkpoint holds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +56,7 @@ class TrainConfig:
         ema: decay of the averaged weights a step, [0, 1); shorter at the start.
         reconstruction, lambda_rec, lambda_id, identity: see ``CompositeLoss``; identity None is the embedded network.
         optimizer: "muon" or "adamw", see ``WeightOptimizer``.
+        window: faces in memory at a time where they are streamed; None where all are.
         jitter: share of images that are misaligned and tinted a little, see ``TrainingBatches``.
         precision: "bf16" runs the network under autocast; weights and optimiser stay float32.
         seed: of every draw.
@@ -76,6 +79,7 @@ class TrainConfig:
     lambda_rec: float = 1.0
     lambda_id: float = 0.0
     identity: str | None = None
+    window: int | None = None
     jitter: float = 0.25
     precision: Literal["bf16", "fp32"] = "bf16"
     seed: int = 0
@@ -89,6 +93,7 @@ class TrainConfig:
             raise InputError("steps, batch, log-every and save-every must be at least 1.")
         if self.warmup < 0 or not 0 <= self.seed < 2**63 or self.validation_faces < 1:
             raise InputError("warmup and seed must not be negative, and validation-faces must be at least 1.")
+        check_weights(self.lambda_rec, self.lambda_id)
         if not 0 <= self.jitter <= 1:
             raise InputError(f"jitter is a share and must lie in [0, 1], not {self.jitter}.")
         if not 0 <= self.weight_decay < 1 or not self.gradient_clip > 0:
@@ -139,7 +144,9 @@ class Trainer:
         self.config, self.faces, self.validation, self.out, self.facts = config, faces, validation, out, facts
         self.device = faces.device
         torch.manual_seed(config.seed)
-        self.model = load_weights(config.init).model.requires_grad_(True) if config.init else UNet(config.model)
+        goes_on = (out / CHECKPOINT).exists()
+        initial = load_weights(config.init).model if config.init and not goes_on else UNet(config.model)
+        self.model = initial.requires_grad_(True)
         if self.model.config != config.model:
             raise InputError(f"The weights {config.init} have another configuration: {self.model.config}.")
         self.model = self.model.to(self.device).to(memory_format=torch.channels_last).train()
@@ -169,8 +176,11 @@ class Trainer:
         )
         self.step, self.seconds = 0, 0.0
         out.mkdir(parents=True, exist_ok=True)
-        if (out / CHECKPOINT).exists():
+        if goes_on:
             self._resume()
+        elif self.accelerator.is_main_process:
+            for log in (TRAIN_LOG, VALIDATION_LOG):  # of a run whose checkpoint was deleted
+                (out / log).unlink(missing_ok=True)
         if self.accelerator.is_main_process:
             (out / CONFIG).write_text(json.dumps(config.to_dict(), indent=2) + "\n")
 
@@ -193,11 +203,15 @@ class Trainer:
             self.update()
             self.step += 1
             bar.update()
-            if self.step % self.config.log_every == 0 or self.step == last:
+            saves = self.step % self.config.save_every == 0 or self.step == last
+            if saves or self.step % self.config.log_every == 0:
                 steps = self.step - logged
                 means = {name: float(self.accelerator.reduce(v, "mean")) / steps for name, v in sums.items()}
                 if not math.isfinite(means["total"]):
-                    raise RuntimeError(f"The loss is {means['total']} at step {self.step}; lower the learning rate.")
+                    raise InputError(
+                        f"The loss is {means['total']} at step {self.step}. What was saved before is kept; begin again "
+                        "with another --out and a lower --learning-rate."
+                    )
                 self.seconds += time.perf_counter() - begun
                 begun, logged = time.perf_counter(), self.step
                 sums.clear()
@@ -206,7 +220,7 @@ class Trainer:
                     TRAIN_LOG, {"step": self.step, "seconds": round(self.seconds, 1), "learning_rate": rate, **means}
                 )
                 bar.set_postfix({name: f"{value:.4f}" for name, value in means.items()})
-            if self.step % self.config.save_every == 0 or self.step == last:
+            if saves:
                 self.save()
                 begun = time.perf_counter()
         bar.close()
@@ -254,6 +268,7 @@ class Trainer:
         self._log(VALIDATION_LOG, {"step": self.step, "seconds": round(self.seconds, 1), **self.validate()})
         state = {
             "config": self.config.to_dict(),
+            "faces": self.faces.fingerprint,
             "step": self.step,
             "seconds": self.seconds,
             "model": self.model.state_dict(),
@@ -278,13 +293,20 @@ class Trainer:
         path = self.out / CHECKPOINT
         try:
             state = torch.load(path, map_location=self.device, weights_only=True)
-        except (RuntimeError, OSError, EOFError, pickle.UnpicklingError) as error:
+            if not state.keys() >= STATE:
+                raise KeyError("a part is missing")
+        except (RuntimeError, OSError, EOFError, pickle.UnpicklingError, KeyError, AttributeError) as error:
             raise InputError(f"{path} is damaged. Delete it to begin again, or choose another --out.") from error
         if state["config"] != self.config.to_dict():
             changed = [key for key, value in self.config.to_dict().items() if state["config"].get(key) != value]
             raise InputError(
                 f"{self.out} holds a run with other settings ({', '.join(changed)}). "
                 "Repeat them to resume it, choose another --out, or start from its weights with --init."
+            )
+        if state["faces"] != self.faces.fingerprint:
+            raise InputError(
+                f"{self.out} holds a run on other faces. Repeat its --data, --limit and --window to resume it, choose "
+                "another --out, or start from its weights with --init."
             )
         self.model.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
@@ -298,15 +320,18 @@ class Trainer:
         """A killed run may have logged steps that no checkpoint holds; they will be done again."""
         if log.exists() and self.accelerator.is_main_process:
             with log.open() as file:
-                header, *rows = list(csv.reader(file))
-            with log.open("w", newline="") as file:
-                csv.writer(file).writerows([header, *(row for row in rows if int(row[0]) <= self.step)])
+                rows = [row for row in csv.reader(file) if row]
+            kept = rows[:1] + [row for row in rows[1:] if int(row[0]) <= self.step]
+            partial = log.with_suffix(".partial")
+            with partial.open("w", newline="") as file:
+                csv.writer(file).writerows(kept)
+            os.replace(partial, log)
 
     def _log(self, name: str, row: dict[str, float]) -> None:
         if not self.accelerator.is_main_process:
             return
         path = self.out / name
-        fresh = not path.exists()
+        fresh = not path.exists() or path.stat().st_size == 0
         with path.open("a", newline="") as file:
             writer = csv.DictWriter(file, row)
             if fresh:

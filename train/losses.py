@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Literal, get_args
 
@@ -38,6 +39,12 @@ RECONSTRUCTIONS: dict[Reconstruction, Callable[[Tensor, Tensor], Tensor]] = {
 }
 
 
+def check_weights(lambda_rec: float, lambda_id: float) -> None:
+    """Raise ``InputError`` unless both are finite and not negative, and one is above 0."""
+    if not math.isfinite(lambda_rec + lambda_id) or min(lambda_rec, lambda_id) < 0 or lambda_rec + lambda_id == 0:
+        raise InputError("Loss weights must be finite and not negative, and one of them must be above 0.")
+
+
 class CompositeLoss:
     """Named, weighted terms.
 
@@ -60,8 +67,7 @@ class CompositeLoss:
     ) -> None:
         if reconstruction not in get_args(Reconstruction):
             raise InputError(f"The reconstruction loss must be one of {', '.join(get_args(Reconstruction))}.")
-        if min(lambda_rec, lambda_id) < 0 or lambda_rec + lambda_id == 0:
-            raise InputError("Loss weights must not be negative, and one of them must be above 0.")
+        check_weights(lambda_rec, lambda_id)
         if lambda_id > 0 and identity is None:
             raise InputError("An identity loss needs a network: give --identity FILE, or set --lambda-id 0.")
         self.distance, self.lambda_rec, self.lambda_id = RECONSTRUCTIONS[reconstruction], lambda_rec, lambda_id

@@ -7,9 +7,11 @@ accelerate launch train/run.py …  shares every batch between the processes, wi
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import platform
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ from accelerate import Accelerator
 if __package__ in (None, ""):  # started as a file: make the repository importable
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from restoration.hub import TRAINING, HubModel, push_to_hub
+from restoration.hub import TRAINING, HubModel, load_weights, push_to_hub
 from restoration.hub.commands import STAGING, add_push_options
 from restoration.hub.push import check_push, prepare
 from restoration.images import InputError
@@ -29,7 +31,7 @@ from train import evaluate
 from train.curves import plot_curves
 from train.data import Faces, gather, load_faces
 from train.face_sources import HUB, find_pictures, open_source
-from train.loop import RESULT, TrainConfig, Trainer
+from train.loop import CHECKPOINT, CONFIG, RESULT, TrainConfig, Trainer
 from train.losses import RECONSTRUCTIONS
 from train.optimizer import OPTIMIZERS
 
@@ -99,7 +101,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command; returns the exit status: 0 done, 2 unusable input."""
+    """Run the command; returns the exit status: 0 done, 2 unusable input, 130 interrupted."""
     options = vars(parser().parse_args(arguments))
     repo_id = options["push_to_hub"]
     try:
@@ -109,12 +111,17 @@ def main(arguments: list[str] | None = None) -> int:
         config = TrainConfig(model=model, **{key: value for key, value in options.items() if key in names})
         device = str(select_device(options["device"]))
         datasets = _datasets(options["datasets"])
+        bounds = [options[name] for name in ("window", "limit", "stop_after")]
+        if any(value is not None and value < 1 for value in bounds):
+            raise InputError("--window, --limit and --stop-after must be at least 1.")
         if options["dry_run"]:
             found = {
                 "data": open_source(options["data"], limit=options["limit"], align=options["align"]).count,
                 "validation": len(find_pictures(options["validation"], limit=config.validation_faces)),
             }
             facts = {"parameters": UNet(model).parameter_count(), "device": device, "faces": found}
+            if config.init and not (options["out"] / CHECKPOINT).exists():
+                load_weights(config.init)
             if repo_id:
                 facts["push"] = _plan_push(options["out"], repo_id, options["public"])
             print(json.dumps({**config.to_dict(), **facts}, indent=2))
@@ -125,10 +132,9 @@ def main(arguments: list[str] | None = None) -> int:
         accelerator = Accelerator(cpu=device == "cpu")
         if accelerator.num_processes > 1:
             device = str(accelerator.device)
-        if options["window"] is not None and options["window"] < 1:
-            raise InputError(f"--window must be at least 1, not {options['window']}.")
         source = open_source(options["data"], limit=options["limit"], align=options["align"])
-        faces = gather(source, device, options["window"])
+        faces = gather(source, device, options["window"] or _window_of(options["out"]))
+        config = dataclasses.replace(config, window=None if isinstance(faces, Faces) else faces.size)
         validation = load_faces(options["validation"], limit=config.validation_faces, device=device)
         facts = {
             "data": [text if text.startswith(HUB) else Path(text).name for text in options["data"]],
@@ -154,6 +160,9 @@ def main(arguments: list[str] | None = None) -> int:
     except InputError as error:
         print(f"run.py: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("\nrun.py: stopped. The same command goes on from the last checkpoint.", file=sys.stderr)
+        return 130
     if not accelerator.is_main_process:
         return 0
     plot_curves(options["out"])
@@ -194,9 +203,19 @@ def _datasets(texts: list[str]) -> list[dict[str, str]]:
     return [{"name": name, "license": licence} for name, _, licence in rows]
 
 
+def _window_of(out: Path) -> int | None:
+    """Of a run that is resumed: how much is free now must not decide what it learns from."""
+    if not (out / CHECKPOINT).exists() or not (out / CONFIG).exists():
+        return None
+    window: int | None = json.loads((out / CONFIG).read_text()).get("window")
+    return window
+
+
 def _make_folder(path: Path) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
     except OSError as error:
         raise InputError(
             f"--out {path} cannot be made ({error.strerror}). Choose a folder that can be written."

@@ -88,7 +88,7 @@ def write_table(out: Path, rows: dict[str, dict[str, float | int]]) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command; returns the exit status: 0 done, 2 unusable input, or that of the run that failed."""
+    """Run the command; returns the exit status: 0 done, 2 unusable input or a run failed, 130 interrupted."""
     given = sys.argv[1:] if arguments is None else arguments
     split = given.index("--") if "--" in given else len(given)
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -99,21 +99,28 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--grid", action="store_true", help="every combination, not one change at a time")
     options = parser.parse_args(given[:split])
     rows: dict[str, dict[str, float | int]] = {}
+    failed: list[str] = []
     try:
         for variant in variants(options.vary, grid=options.grid):
             folder = options.out / label(variant).replace(" ", "_").replace("/", "_")
             changed = [part for name, value in variant.items() for part in (f"--{name}", *value.split(","))]
             print(f"\n{label(variant)}", flush=True)
             status = run([*given[split + 1 :], *changed, "--out", str(folder)])
-            if status:
+            if status == 130:
                 return status
+            if status:  # said by the run; the others may do better
+                failed.append(label(variant))
+                continue
             rows[label(variant)] = measure(folder)
             write_table(options.out, rows)
     except InputError as error:
         print(f"sweep.py: {error}", file=sys.stderr)
         return 2
-    print("\n" + write_table(options.out, rows))
-    return 0
+    if rows:
+        print("\n" + write_table(options.out, rows))
+    for name in failed:
+        print(f"sweep.py: the run {name!r} failed", file=sys.stderr)
+    return 2 if failed else 0
 
 
 if __name__ == "__main__":
