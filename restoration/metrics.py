@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
@@ -11,10 +11,16 @@ from numpy.typing import NDArray
 from restoration.images import Image, InputError, check_image
 
 
-class IdentityMetric(Protocol):
-    """What ``score`` needs of an identity network: the angle in degrees between two aligned 512 faces."""
+class Angle(Protocol):
+    """What ``Truth`` needs of a face's embedding: the angle in degrees to another one of the same network."""
 
-    def angle(self, image: Image, truth: Image, /) -> float: ...
+    def angle(self, other: Any, /) -> float: ...
+
+
+class IdentityMetric(Protocol):
+    """What ``Truth`` needs of an identity network: the embedding of an aligned 512 face."""
+
+    def embed(self, image: Image, /) -> Angle: ...
 
 
 @dataclass(frozen=True)
@@ -77,14 +83,7 @@ def ssim(image: Image, truth: Image) -> float:
         Wang, Bovik, Sheikh, Simoncelli, "Image quality assessment: from error visibility to structural
         similarity", IEEE Transactions on Image Processing 13(4), 2004.
     """
-    _check_pair(image, truth)
-    x, y = image.astype(np.float64), truth.astype(np.float64)
-    mean_x, mean_y = _window(x), _window(y)
-    variances = _window(x * x) - mean_x**2 + _window(y * y) - mean_y**2
-    covariance = _window(x * y) - mean_x * mean_y
-    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
-    local = (2 * mean_x * mean_y + c1) * (2 * covariance + c2) / ((mean_x**2 + mean_y**2 + c1) * (variances + c2))
-    return float(local[5:-5, 5:-5].mean())
+    return Truth(truth).ssim(image)
 
 
 def _window(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -99,11 +98,52 @@ def score(image: Image, truth: Image, identity: IdentityMetric | None = None) ->
     With ``identity`` both must be faces aligned to the 512 template; without it ``identity_angle`` is None.
     InputError as for ``psnr`` and ``ssim``.
     """
-    return Scores(
-        psnr=psnr(image, truth),
-        ssim=ssim(image, truth),
-        identity_angle=None if identity is None else identity.angle(image, truth),
-    )
+    return Truth(truth, identity).score(image)
+
+
+class Truth:
+    """A clean picture that many others are measured against: what they have in common is computed once.
+
+    Safe to share between threads.
+
+    Args:
+        picture: (H, W, 3) uint8 RGB, sides >= 16. Not modified.
+        identity: as for ``score``.
+    """
+
+    def __init__(self, picture: Image, identity: IdentityMetric | None = None) -> None:
+        self._picture, self._identity = check_image(picture), identity
+        self._embedding = None if identity is None else identity.embed(picture)
+        self._values = picture.astype(np.float64)
+        self._mean = _window(self._values)
+        self._mean_squared = np.square(self._mean)
+        self._variance = _window(np.square(self._values)) - self._mean_squared
+
+    def score(self, image: Image) -> Scores:
+        """As ``score``, bit for bit."""
+        angle = None
+        psnr_db, similarity = psnr(image, self._picture), self.ssim(image)
+        if self._identity is not None and self._embedding is not None:
+            angle = self._identity.embed(image).angle(self._embedding)
+        return Scores(psnr=psnr_db, ssim=similarity, identity_angle=angle)
+
+    def ssim(self, image: Image) -> float:
+        """As ``ssim``, bit for bit."""
+        _check_pair(image, self._picture)
+        values = image.astype(np.float64)
+        mean = _window(values)
+        covariance = _window(values * self._values)
+        variance = _window(np.square(values, out=values))
+        means = mean * self._mean
+        np.square(mean, out=mean)
+        variance -= mean
+        covariance -= means
+        c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+        mean += self._mean_squared + c1
+        variance += self._variance + c2
+        local = (2 * means + c1) * (2 * covariance + c2)
+        local /= np.multiply(mean, variance, out=mean)
+        return float(local[5:-5, 5:-5].mean())
 
 
 def _check_pair(image: Image, truth: Image) -> None:

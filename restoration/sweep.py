@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import torch
@@ -12,7 +13,7 @@ import torch
 from restoration.degradations import LIMITS, Degradation, degrade
 from restoration.identity import IdentityNetwork
 from restoration.images import Image, InputError, to_image, to_tensor
-from restoration.metrics import Scores, score
+from restoration.metrics import Scores, Truth
 from restoration.pipeline import Restorer
 
 MAX_POINTS = 64
@@ -122,7 +123,7 @@ class Point:
 def run_sweep(
     face: Image, plan: Sweep, seed: int, restorer: Restorer, identity: IdentityNetwork | None = None
 ) -> Iterator[Point]:
-    """Degrade, restore and measure every point of a grid. Stop by closing the generator; at most a batch is lost.
+    """Degrade, restore and measure every point of a grid. Stop by closing the generator; at most two batches are lost.
 
     Args:
         face: (512, 512, 3) uint8 RGB, clean. Not modified.
@@ -137,23 +138,35 @@ def run_sweep(
     Raises:
         InputError: the face cannot be used.
     """
-    places = plan.places()
-    for start in range(0, len(places), BATCH):
-        chosen = places[start : start + BATCH]
-        settings = [plan.settings(column, row) for column, row in chosen]
-        degraded = _degrade_all(face, settings, seed)
-        restored = restorer.restore_batch(degraded)
-        for (column, row), setting, before, after in zip(chosen, settings, degraded, restored, strict=True):
-            yield Point(
-                column=column,
-                row=row,
-                settings=setting,
-                degraded=before,
-                restored=after,
-                before=score(before, face, identity),
-                after=score(after, face, identity),
-                trained=not restorer.out_of_range(setting),
-            )
+    truth, places = Truth(face, identity), plan.places()
+    with ThreadPoolExecutor() as pool:
+        measured: list[Future[Point]] = []
+        for start in range(0, len(places), BATCH):
+            chosen = places[start : start + BATCH]
+            settings = [plan.settings(column, row) for column, row in chosen]
+            degraded = _degrade_all(face, settings, seed)
+            restored = restorer.restore_batch(degraded)
+            yield from (point.result() for point in measured)  # they were measured while the network was at this batch
+            measured = [
+                pool.submit(_measure, truth, restorer, *point)
+                for point in zip(chosen, settings, degraded, restored, strict=True)
+            ]
+        yield from (point.result() for point in measured)
+
+
+def _measure(
+    truth: Truth, restorer: Restorer, place: tuple[int, int], settings: Degradation, degraded: Image, restored: Image
+) -> Point:
+    return Point(
+        column=place[0],
+        row=place[1],
+        settings=settings,
+        degraded=degraded,
+        restored=restored,
+        before=truth.score(degraded),
+        after=truth.score(restored),
+        trained=not restorer.out_of_range(settings),
+    )
 
 
 def _degrade_all(face: Image, settings: Sequence[Degradation], seed: int) -> list[Image]:

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import skimage.metrics
 from skimage.metrics import structural_similarity
 
 from restoration.images import Image, InputError
-from restoration.metrics import Scores, psnr, score, ssim
+from restoration.metrics import Scores, Truth, psnr, score, ssim
 
 
 @pytest.fixture(scope="module")
@@ -130,19 +131,42 @@ def test_ssim_stays_in_range(photo: Image) -> None:
     assert -1 <= ssim(255 - smallest, smallest) <= 1
 
 
+class Mean:
+    """The mean of a picture in place of an embedding, the difference in place of an angle."""
+
+    def __init__(self, image: Image) -> None:
+        self.mean = float(image.mean())
+
+    def angle(self, other: "Mean", /) -> float:
+        return abs(self.mean - other.mean)
+
+
 class AnglesByMean:
     """An identity network of known answers."""
 
-    def angle(self, image: Image, truth: Image, /) -> float:
-        return abs(float(image.mean()) - float(truth.mean()))
+    def __init__(self) -> None:
+        self.seen = 0
+
+    def embed(self, image: Image, /) -> Mean:
+        self.seen += 1
+        return Mean(image)
 
 
 def test_score_gathers_all(photo: Image) -> None:
     image = np.clip(photo.astype(int) + 7, 0, 255).astype(np.uint8)
-    expected = Scores(psnr(image, photo), ssim(image, photo), AnglesByMean().angle(image, photo))
+    expected = Scores(psnr(image, photo), ssim(image, photo), Mean(image).angle(Mean(photo)))
     assert expected.identity_angle is not None
     assert expected.identity_angle > 1
     assert score(image, photo, AnglesByMean()) == expected
+
+
+def test_a_truth_measures_many_as_score_does_one_by_one(photo: Image) -> None:
+    identity, before = AnglesByMean(), photo.copy()
+    truth, pictures = Truth(photo, identity), [noisy(photo, level) for level in (5, 20, 40)]
+    with ThreadPoolExecutor() as pool:
+        assert list(pool.map(truth.score, pictures)) == [score(image, photo, AnglesByMean()) for image in pictures]
+    assert identity.seen == 4  # the truth once
+    np.testing.assert_array_equal(photo, before)
 
 
 def test_score_without_an_identity_network_claims_nothing(photo: Image) -> None:

@@ -57,7 +57,7 @@ def test_a_sweep_can_be_stopped(face: np.ndarray, restorer: Restorer, monkeypatc
     arriving = run_sweep(face, PLAN, 0, restorer)
     next(arriving)
     arriving.close()
-    assert seen == [BATCH]
+    assert seen == [BATCH, BATCH]  # the second one while the first was measured
 
 
 def test_a_swept_blur_is_round() -> None:

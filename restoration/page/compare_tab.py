@@ -44,7 +44,7 @@ from restoration.page.settings import Settings
 from restoration.page.site import Site
 from restoration.protocols import PRESETS
 from restoration.recipe import Recipe
-from restoration.sweep import AXES, Point, run_sweep
+from restoration.sweep import AXES, BATCH, Point, run_sweep
 
 COMPARE, SWEEP = "compare", "sweep"
 AT_FIRST = ["old_phone", "shaky_hand", "cctv", "original_noise"]
@@ -105,7 +105,8 @@ class Laboratory:
         for point in run_sweep(face, recipe.plan, recipe.seed, site.restorer, site.identity):
             points.append(point)
             values = {**values, "points": [*values["points"], point_values(point)]}
-            yield values
+            if len(points) % BATCH == 0 or len(points) == len(recipe.plan):  # they arrive in batches: one drawing each
+                yield values
         zipped = publish({"sweep.zip": sweep_bundle(recipe, face, points)})
         yield {**values, "done": True, "zip": zipped["sweep.zip"]}
 
