@@ -4,7 +4,12 @@ Nothing is kept between calls, so two visitors cannot meet. User errors (``Input
 errors are raised.
 """
 
+# ruff: noqa: E402 - what a visitor sees first stands before imports that take seconds
 from __future__ import annotations
+
+from early_page import EarlyPage
+
+early = EarlyPage() if __name__ == "__main__" else None
 
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -44,6 +49,8 @@ def main() -> None:
     page = build_page(site, FILES_EXPIRE)
     site.restorer.use_lent_gpu()
     keep_clean(folder, FILES_EXPIRE)
+    if early:
+        early.close()
     page.queue(max_size=64).launch(
         theme=THEME, css=CSS + LAB_CSS + PHOTO_CSS, footer_links=["api"], run_history=False, max_file_size=MAX_UPLOAD,
         ssr_mode=False, enable_monitoring=False, mcp_server=True, allowed_paths=list(faces.values()),

@@ -37,6 +37,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
+    expect.set_options(timeout=SLOW)
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
         yield chromium
@@ -50,7 +51,6 @@ def page(request: Any, browser: Browser, address: str) -> Iterator[Page]:
     context = browser.new_context(viewport={"width": width, "height": height}, accept_downloads=True)
     page = context.new_page()
     page.set_default_timeout(SLOW)
-    expect.set_options(timeout=SLOW)
     problems: list[str] = []
     page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: problems.append(str(error)))
@@ -90,6 +90,18 @@ def numbers(page: Page, row: str) -> tuple[float, float]:
     return float(cells[0].split()[0]), float(cells[1].split()[0])
 
 
+def shifted(page: Page) -> float:
+    """How far the page moved by itself while it was put together: the browser's own sum (cumulative layout shift)."""
+    page.wait_for_timeout(1000)
+    total = page.evaluate(
+        """() => new Promise(done => { let sum = 0;
+        new PerformanceObserver(list => list.getEntries().forEach(
+          entry => { if (!entry.hadRecentInput) sum += entry.value; })).observe({type: 'layout-shift', buffered: true});
+        setTimeout(() => done(sum), 200); })"""
+    )
+    return float(total)
+
+
 def open_settings(page: Page) -> None:
     page.get_by_role("button", name="All settings").click()
     page.wait_for_timeout(700)  # Gradio mounts the controls now; what a robot types at once, it would overwrite
@@ -103,6 +115,7 @@ def own_face(folder: Path) -> tuple[Path, Image]:
 
 
 def test_the_first_screen_shows_a_measured_restoration_and_what_to_press(page: Page) -> None:
+    assert shifted(page) < 0.1  # what Google's Core Web Vitals call good
     truth, settings = read_image(EILEEN), PRESETS["old_phone"].draw(1)
     degraded = degrade_image(truth, settings, 1)
     assert numbers(page, "Degraded input") == (round(psnr(degraded, truth), 2), round(ssim(degraded, truth), 3))

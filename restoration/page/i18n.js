@@ -7,12 +7,22 @@ link.textContent = table ? 'English' : '中文 (Chinese)'; link.lang = link.href
 link.addEventListener('click', () => { link.href = '?lang=' + link.lang + location.hash; });
 if (table) {
   const escape = text => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
-  const patterns = Object.entries(table).filter(([key]) => key.includes('{}')).map(([key, text]) =>
-    [new RegExp('^' + key.split('{}').map(escape).join('(.+?)') + '$'), text]);
-  const put = text => { const bare = text.replace(/\s+/g, ' ').trim(); if (!bare) return text;
-    let found = table[bare];
-    if (!found) for (const [pattern, to] of patterns) { const parts = bare.match(pattern);
-      if (parts) { let at = 0; found = to.replace(/\{\}/g, () => { at += 1; return table[parts[at]] || parts[at]; }); break; } }
+  const letters = key => key.replace(/[^A-Za-z]/g, '').length;
+  const patterns = Object.entries(table).filter(([key]) => key.includes('{}')).sort(([a], [b]) => letters(b) - letters(a)).map(
+    ([key, text]) => [new RegExp('^' + key.split('{}').map(escape).join('(.+?)') + '$'), text, letters(key) >= 12]);
+  const capital = text => text[0].toUpperCase() + text.slice(1);
+  const pieces = [[/(?<=[.…]) /, ''], [/ · /, ' · '], [/; |, (?:and )?/, '，']];
+  // A text by the table; null where a part of it is unknown. Only a long pattern may hold an unknown name.
+  const find = bare => { if (!/[A-Za-z]{2}/.test(bare)) return bare;
+    const whole = table[bare] || table[capital(bare)]; if (whole) return whole;
+    for (const [between, join] of pieces) { const found = bare.split(between).map((part, _, all) => all.length > 1 ? find(part) : null);
+      if (found.every(Boolean)) return found.join(join);
+      if (!join && bare.endsWith('.') && found.length < 2) { const said = find(bare.slice(0, -1)); if (said) return said + '。'; } }
+    for (const [pattern, to, long] of patterns) { const parts = bare.match(pattern) || capital(bare).match(pattern); if (!parts) continue;
+      const found = parts.slice(1).map(find); if (!long && !found.every(Boolean)) continue;
+      let at = 0; return to.replace(/\{\}/g, () => { at += 1; return found[at - 1] || parts[at]; }); }
+    return null; };
+  const put = text => { const bare = text.replace(/\s+/g, ' ').trim(), found = bare && find(bare);
     return found ? text.match(/^\s*/)[0] + found + text.match(/\s*$/)[0] : text; };
   const NAMES = ['aria-label', 'title', 'alt', 'placeholder', 'aria-valuetext'];
   const attributes = node => { for (const name of NAMES) { const old = node.getAttribute(name);

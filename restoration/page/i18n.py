@@ -1,139 +1,20 @@
-"""What does the page say in other languages?  Whole English sentences to whole sentences; ``i18n.js`` puts them in.
+"""What does the page say in other languages?  Tables of whole English sentences to whole sentences; ``i18n.js`` puts
+them in.
 
 Convention:
+    - one file a language in ``languages``, named by its code; what a table leaves out stays English
     - a key is the text of one element or attribute exactly as the page says it, white space aside
     - {} stands for what changes in a sentence; the translation holds as many, in the same order
-    - what a table leaves out stays English; a language is one table more
+    - what is no key itself is translated sentence by sentence or part by part ("a, b · c"), if every part is known;
+      a part may begin in lower case
 """
 
 from __future__ import annotations
 
-ZH = {
-    "Face restoration,": "人脸修复，",
-    "measured": "有据可量",
-    "Degrade a clean face, restore it, and see how much of it came back. Or": (
-        "先让一张清晰的人脸退化，再修复它，看看找回了多少。或者"
-    ),
-    "restore a photo of your own": "修复你自己的照片",
-    "Test on a clean face": "用清晰人脸测试",
-    "Restore my photo": "修复我的照片",
-    "Compare": "对比",
-    "Examples": "示例",
-    "Clean face": "清晰人脸",
-    "Clean": "原图",
-    "Degraded": "退化",
-    "Restored": "修复",
-    "Degraded input": "退化输入",
-    "Picture": "图片",
-    "Your photo": "你的照片",
-    "My own picture": "我自己的图片",
-    "Degradation": "退化方式",
-    "Degradations": "退化方式",
-    "Seed": "随机种子",
-    "New seed": "换一个种子",
-    "Degrade": "退化",
-    "Degrade & restore": "退化并修复",
-    "Restore": "修复",
-    "All settings": "全部设置",
-    "Old phone": "旧手机",
-    "Video call": "视频通话",
-    "CCTV": "监控",
-    "Shaky hand": "手抖",
-    "Thumbnail": "缩略图",
-    "Custom": "自定义",
-    "Published blind protocol": "公开的盲修复协议",
-    "Original project: motion blur": "原项目：运动模糊",
-    "Original project: low resolution": "原项目：低分辨率",
-    "Original project: noise": "原项目：噪声",
-    "A 2005 phone camera: few pixels, noise, strong compression.": "2005 年的手机相机：像素少、噪声多、压缩重。",
-    "A poor connection: blocky and soft.": "网络不佳：有方块、发虚。",
-    "A surveillance camera at night: far away, noisy, monochrome.": "夜间监控：距离远、噪声大、黑白。",
-    "The camera moved while the shutter was open.": "快门打开时相机动了。",
-    "A 64-pixel profile picture, enlarged.": "放大的 64 像素头像。",
-    "Your own settings, below.": "你自己的设置，见下方。",
-    "Motion blur length (px, 0 is off)": "运动模糊长度（像素，0 为关）",
-    "Motion blur angle (°)": "运动模糊角度（°）",
-    "Gaussian blur sigma (px, 0 is off)": "高斯模糊 σ（像素，0 为关）",
-    "Round Gaussian blur (same on both axes)": "圆形高斯模糊（两轴相同）",
-    "Gaussian blur sigma, second axis (px)": "高斯模糊 σ，第二轴（像素）",
-    "Gaussian blur angle (°)": "高斯模糊角度（°）",
-    "Downsampling factor (×, 1 is off)": "下采样倍数（×，1 为关）",
-    "Downsampling kernel": "下采样核",
-    "Gaussian noise sigma (grey levels, 0 is off)": "高斯噪声 σ（灰度级，0 为关）",
-    "JPEG quality (1 worst, 100 best, 0 is off)": "JPEG 质量（1 最差，100 最好，0 为关）",
-    "Monochrome": "黑白",
-    "Motion blur length": "运动模糊长度",
-    "Gaussian blur sigma": "高斯模糊 σ",
-    "Downsampling factor": "下采样倍数",
-    "Gaussian noise sigma": "高斯噪声 σ",
-    "JPEG quality": "JPEG 质量",
-    "▲ {} dB closer to the clean original": "▲ 离清晰原图近了 {} dB",
-    "▼ Worse than the input by {} dB": "▼ 比输入差 {} dB",
-    "Degraded. Now restore it.": "已退化。现在修复它。",
-    "Nothing to measure against": "没有可对照的原图",
-    "dB, higher is better": "dB，越高越好",
-    "0 to 1, higher is better": "0 到 1，越高越好",
-    "degrees, lower is better": "度，越低越好",
-    "Identity is not measured: no identity network is installed here.": "未测量身份：这里没有安装身份网络。",
-    "Download {} face (PNG)": "下载{}人脸（PNG）",
-    "restored": "修复后的",
-    "degraded": "退化后的",
-    "The restored face appears here.": "修复后的人脸会显示在这里。",
-    "Copy link": "复制链接",
-    "Copy as Python": "复制为 Python",
-    "Copied.": "已复制。",
-    "Show the code": "显示代码",
-    "Download all (zip)": "全部下载（zip）",
-    "Where did it change the face?": "它改动了脸的哪些地方？",
-    "What to compare": "对比什么",
-    "Several degradations": "多种退化",
-    "A range of severities": "一段强度范围",
-    "{} (first tab)": "{}（第一个标签页）",
-    "My own settings": "我自己的设置",
-    "My own clean face": "我自己的清晰人脸",
-    "No other degradation": "没有其他退化",
-    "Nothing else": "没有别的",
-    "Start from": "起点",
-    "Along the columns": "沿列变化",
-    "Along the rows": "沿行变化",
-    "From": "从",
-    "To": "到",
-    "Steps": "步数",
-    "Sweep": "扫描",
-    "Stop": "停止",
-    "Non-local means": "非局部均值",
-    "Sort by gain in": "排序依据（增益）",
-    "Zoom": "缩放",
-    "Identity": "身份",
-    "All pictures zoom together: point at one, or use the arrow keys on it. Press one for its slider.": (
-        "所有图片一起缩放：把指针放在一张图上，或在图上用方向键。点按图片打开滑块。"
-    ),
-    "The truth": "真值",
-    "Nothing for it to undo": "没有可还原的",
-    "▼ Worse than the input: {}": "▼ 比输入差：{}",
-    "{} degradations compared": "已对比 {} 种退化",
-    "{} degradation compared": "已对比 {} 种退化",
-    "Working: {} of {} done …": "处理中：已完成 {}，共 {} …",
-    "Working: {} of {} …": "处理中：{} / {} …",
-    "{} restorations measured": "已测量 {} 次修复",
-    "Stopped after {} of {}": "已停止：{} / {}",
-    "Show": "显示",
-    "Gain in PSNR": "PSNR 增益",
-    "Gain in SSIM": "SSIM 增益",
-    "Change of identity angle": "身份角变化",
-    "Each row is a degradation of one face, each column a method that tries to undo it.": (
-        "每一行是同一张脸的一种退化，每一列是一种试图还原它的方法。"
-    ),
-    "Tick degradations and press “Compare”.": "勾选退化方式，然后点按“对比”。",
-    "A map of how much restoration gives back as a degradation grows.": "随着退化加重，修复能找回多少的一张图。",
-    "Choose one or two settings and press “Sweep”: results appear as they are computed.": (
-        "选择一个或两个设置，然后点按“扫描”：结果会边算边显示。"
-    ),
-    "Close": "关闭",
-    "Download PNG": "下载 PNG",
-    (
-        "Your picture is processed on the machine that runs this page, is never shown to another visitor, and its "
-        "temporary copies are deleted within two hours. No analytics, no history."
-    ): "图片只在运行此页面的机器上处理，不会给其他访客看到，临时副本在两小时内删除。没有统计分析，没有历史记录。",
+import json
+from pathlib import Path
+
+TABLES: dict[str, dict[str, str]] = {
+    path.stem: json.loads(path.read_text(encoding="utf-8"))
+    for path in sorted((Path(__file__).parent / "languages").glob("*.json"))
 }
-TABLES = {"zh": ZH}
