@@ -313,7 +313,7 @@ def test_the_page_speaks_chinese(browser: Browser, address: str, width: int) -> 
         .filter(node => node.checkVisibility() && !node.closest('pre')).flatMap(node => [
           node.getAttribute('aria-label'), node.title, node.alt,
           ...[...node.childNodes].filter(child => child.nodeType === Node.TEXT_NODE).map(child => child.data)])
-        .filter(text => /[a-z]{4}/.test(text))"""
+        .filter(text => text && /[a-z]{4}/.test(text))"""
     )
     names = re.compile("Eileen Collins|Grace Hopper|Eileen|Grace|embedded_recogniser|Wiener|Lanczos|Python|area")
     assert [text for text in english if re.search("[a-z]{4}", names.sub("", text))] == []
