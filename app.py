@@ -7,9 +7,14 @@ errors are raised.
 # ruff: noqa: E402 - what a visitor sees first stands before imports that take seconds
 from __future__ import annotations
 
+import gc
+
 from early_page import EarlyPage
 
-early = EarlyPage() if __name__ == "__main__" else None
+early = None
+if __name__ == "__main__":
+    early = EarlyPage()
+    gc.disable()  # until the page is built: what is imported stays, and looking for garbage in it takes half a second
 
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -49,6 +54,8 @@ def main() -> None:
     page = build_page(site, FILES_EXPIRE)
     site.restorer.use_lent_gpu()
     keep_clean(folder, FILES_EXPIRE)
+    gc.freeze()  # nor later
+    gc.enable()
     if early:
         early.close()
     page.queue(max_size=64).launch(

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import numpy as np
@@ -40,8 +41,11 @@ OLD_PHONE = PRESETS["old_phone"].draw(0)
 
 
 @contextmanager
-def running_app(folder: Path, *command: str | Path) -> Iterator[str]:
-    """``python app.py`` (or another ``command``) on a free port, its cache in ``folder``; yields the address."""
+def running_app(folder: Path, *command: str | Path, early: bool = False) -> Iterator[str]:
+    """``python app.py`` (or another ``command``) on a free port, its cache in ``folder``; yields the address.
+
+    With ``early`` as soon as anything answers there.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -64,7 +68,9 @@ def running_app(folder: Path, *command: str | Path) -> Iterator[str]:
                 try:
                     urlopen(address, timeout=5).close()
                     break
-                except OSError:
+                except OSError as error:
+                    if early and isinstance(error, HTTPError):
+                        break
                     assert time.monotonic() < deadline, log.read_text()
                     time.sleep(0.3)
             yield address

@@ -12,9 +12,11 @@ from urllib.parse import urlsplit
 import numpy as np
 import PIL.Image
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 from test_app import EILEEN, ROOT, running_app
 
+from early_page import early_html
 from examples.make_photos import group
 from restoration.degradations import degrade_image
 from restoration.images import Image, read_image
@@ -271,6 +273,28 @@ def test_light_and_dark_follow_the_system(browser: Browser, address: str, scheme
     level = sum(int(part) for part in re.findall(r"\d+", colour)[:3]) / 3
     assert level < 40 if scheme == "dark" else level > 215
     page.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_early_page_has_no_barrier(browser: Browser, scheme: Any) -> None:
+    page = browser.new_page(color_scheme=scheme, viewport={"width": 390, "height": 844})
+    page.set_content(early_html().decode())
+    found = [each["id"] for each in Axe().run(page).response["violations"] if each["impact"] in ("serious", "critical")]
+    assert found == []
+    page.get_by_role("slider", name="Divider: Degraded on the left, Restored on the right").press("ArrowRight")
+    assert page.locator("figure").evaluate("figure => figure.style.getPropertyValue('--at')") == "51%"
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.close()
+
+
+def test_who_comes_while_it_starts_sees_the_early_page_and_then_the_page(browser: Browser, tmp_path: Path) -> None:
+    with running_app(tmp_path, early=True) as url:
+        page = browser.new_page()
+        page.goto(f"{url}/?lang=en#kept")
+        expect(page.get_by_text("The page is starting")).to_be_visible()
+        expect(page.get_by_role("button", name="Degrade & restore")).to_be_visible()
+        assert page.url == f"{url}/?lang=en#kept"
+        page.close()
 
 
 def test_a_visitors_files_expire_and_the_first_example_stays(browser: Browser, tmp_path: Path) -> None:

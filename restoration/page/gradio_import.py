@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,8 +13,7 @@ def quickly() -> Iterator[None]:
 
     At every import Gradio parses the source of each of its 80 component classes to compare a ``.pyi`` file beside it.
     It leaves out a class whose source file is not known (``gradio.component_meta.create_or_modify_pyi``): inside the
-    block, that is every component's. Nothing that runs reads those files. Nor is there garbage worth collecting among
-    hundreds of modules that all stay.
+    block, that is every component's. Nothing that runs reads those files.
     """
     find = inspect.getfile
 
@@ -24,12 +22,8 @@ def quickly() -> Iterator[None]:
             raise OSError("the source of a component is not looked for")
         return find(thing)  # type: ignore[arg-type]
 
-    collecting = gc.isenabled()
     inspect.getfile = getfile  # type: ignore[assignment]
-    gc.disable()
     try:
         yield
     finally:
         inspect.getfile = find
-        if collecting:
-            gc.enable()
