@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from restoration.degradations import LIMITS, Degradation
-from restoration.detection import AUTO, DEFAULT, find_faces, load_detector
+from restoration.detection import AUTO, DEFAULT, load_detector
 from restoration.detectors import EMBEDDED
 from restoration.experiment import (
     CLEAN,
@@ -27,7 +27,7 @@ from restoration.page.panel import GAIN, TOP
 from restoration.page.parts import ONE_AT_A_TIME, photo_input, shown
 from restoration.page.photo_pack import model_facts
 from restoration.page.site import Site
-from restoration.photo import CENTRED, CentredSquare, describe
+from restoration.photo import CENTRED, CentredSquare, NoFaceError, describe
 from restoration.protocols import PRESETS
 from restoration.resampling import KERNELS
 
@@ -61,11 +61,11 @@ def add_endpoints(site: Site) -> None:
             raise InputError(f"The detector is one of {', '.join(SEARCHES)}, not {detector!r}.")
         photo, notes = read_image(image), []
         looking = CentredSquare() if detector == CENTRED else load_detector(detector)
-        faces = find_faces(photo, looking)
-        if not faces:
-            looking, notes = CentredSquare(), ["No face was found: the centred square was taken for one."]
-            faces = looking.find(photo)
-        done = restorer.restore(photo, detector=looking, faces=faces, scale=scale, strength=strength)
+        try:
+            done = restorer.restore(photo, detector=looking, scale=scale, strength=strength)
+        except NoFaceError:
+            notes = ["No face was found: the centred square was taken for one."]
+            done = restorer.restore(photo, centre=True, scale=scale, strength=strength)
         asked = {"detector": done.detector, "scale": scale, "strength": strength}
         return done.photo, {**asked, **describe(done), "warnings": notes, "model": model_facts(restorer)}
 
