@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from huggingface_hub import ModelCard, ModelCardData
 from tiny import FACTS, SMALL
 
@@ -31,7 +32,11 @@ def evaluation(**changes: Any) -> dict[str, Any]:
         },
         **changes,
     }
-    weights = {"name": "tiny", "source": "x", "parameters": UNet(SMALL).parameter_count()}
+    torch.manual_seed(0)  # as the fixture of the tiny weights
+    halves = {key: value.half().float() for key, value in UNet(SMALL).state_dict().items()}
+    model = UNet(SMALL)
+    model.load_state_dict(halves)
+    weights = {"name": "tiny", "source": "x", "fingerprint": Weights(model, {}, "").fingerprint}
     return {"weights": weights, "identity": None, "torch": "2", "runs": [run]}
 
 
@@ -125,12 +130,20 @@ def test_data_and_recipe_are_those_of_the_training(tiny_weights: Path) -> None:
 
 def test_an_evaluation_of_other_weights_is_refused(weights: Weights) -> None:
     other = evaluation()
-    other["weights"]["parameters"] += 1
+    other["weights"]["fingerprint"] = "0" * 12
+    unknown = evaluation()
+    del unknown["weights"]["fingerprint"]
     for wrong, message in (
         (other, "not about these weights"),
+        (unknown, "not recorded, not about these weights"),
         (evaluation(methods={"restored": {"psnr": mean(25)}}), "lacks the degraded input"),
         (evaluation(methods={"degraded input": {"psnr": 25.0}}), "not what train/evaluate.py writes"),
         ({"runs": []}, "not what train/evaluate.py writes"),
+        ({**evaluation(), "weights": "tiny"}, "not what train/evaluate.py writes"),
+        ({**evaluation(), "runs": 5}, "not what train/evaluate.py writes"),
+        (evaluation(methods={"degraded input": {}, "restored": {"psnr": mean(25)}}), "not what train/evaluate.py"),
+        (evaluation(methods={"degraded input": {"psnr": mean("a", "b")}}), "not what train/evaluate.py"),  # type: ignore[arg-type]
+        (evaluation(groupings=[5]), "not what train/evaluate.py writes"),
     ):
         with pytest.raises(WeightsError, match=message):
             model_card(REPO, weights, wrong, "A face.")

@@ -81,6 +81,12 @@ def test_a_changed_weight_fails_the_golden_check(folder: Path) -> None:
 
 
 def test_wrong_keys_shapes_and_types_are_refused(folder: Path) -> None:
+    golden = load_file(folder / GOLDEN)
+    for kind in (torch.float16, torch.float64):
+        save_file({key: value.to(kind) for key, value in golden.items()}, folder / GOLDEN)
+        with pytest.raises(WeightsError, match=r"golden\.safetensors holds torch\.float"):
+            load_weights(folder)
+    save_file(golden, folder / GOLDEN)
     tensors = load_file(folder / WEIGHTS)
     for wrong, message in (
         ({**tensors, "extra": torch.zeros(1)}, "extra"),
@@ -114,6 +120,28 @@ def test_configuration_and_facts_are_checked(folder: Path) -> None:
     (folder / TRAINING).write_text('{"name": "x"}')
     with pytest.raises(WeightsError, match="license"):
         load_weights(folder)
+    for wrong, message in (
+        ({"name": " "}, "name"),
+        ({"license": 5}, "license"),
+        ({"ranges": 5}, "ranges"),
+        ({"ranges": {"noise": [20, 0]}}, "ranges"),
+        ({"ranges": {"noise": [0, float("inf")]}}, "ranges"),
+        ({"training_faces": "many"}, "training_faces"),
+        ({"step": -1}, "step"),
+        ({"seconds": 10**400}, "seconds"),
+        ({"datasets": 5}, "datasets"),
+        ({"datasets": [{"name": "x"}]}, "datasets"),
+        ({"data": "x"}, "data"),
+        ({"config": [1]}, "config"),
+        ({"hardware": "\ud800"}, "hardware"),
+    ):
+        (folder / TRAINING).write_text(json.dumps({**FACTS, **wrong}))
+        with pytest.raises(WeightsError, match=rf"training\.json must hold .*{message}"):
+            load_weights(folder)
+    for name in (TRAINING, CONFIG):
+        (folder / name).write_text("[" * 99_000)
+        with pytest.raises(WeightsError, match=rf"{name} is not valid JSON"):
+            load_weights(folder)
 
 
 def test_unknown_names_list_what_there_is(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ def test_command_measures_what_the_package_measures(tmp_path: Path) -> None:
         ("examples", "blind", 2),
         ("examples", "undegraded", 2),
     ]
+    assert results["weights"]["fingerprint"] == Restorer.from_pretrained().fingerprint
     with (tmp_path / "a" / "images.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert {row["method"] for row in rows} == {"degraded input", "lanczos", "non-local means", "restored"}

@@ -17,7 +17,8 @@ from huggingface_hub import ModelCard
 from tiny import FACTS, SMALL
 
 from restoration.__main__ import main
-from restoration.hub import WEIGHTS, HubUnreachable, WeightsError, load_weights, push_to_hub, save_weights
+from restoration.hub import EMBEDDED, WEIGHTS, HubUnreachable, WeightsError, load_weights, push_to_hub, save_weights
+from restoration.hub.folders import without_folders
 from restoration.hub.pull import CHECKSUMS
 from restoration.hub.push import prepare
 from restoration.images import read_image, write_png
@@ -27,9 +28,9 @@ REPO = "someone/faces"
 ROOT = Path(__file__).parents[1]
 
 
-def evaluation(name: str = "tiny") -> str:
+def evaluation(folder: Path) -> str:
     methods = {"degraded input": {"psnr": {"mean": 24, "ci95": 1}}, "restored": {"psnr": {"mean": 25, "ci95": 1}}}
-    weights = {"name": name, "parameters": UNet(SMALL).parameter_count()}
+    weights = {"name": "tiny", "fingerprint": load_weights(folder / "weights").fingerprint, "source": str(folder)}
     run = {"set": "val", "protocol": "blind", "images": 2, "methods": methods}
     return json.dumps({"weights": weights, "identity": None, "runs": [run]})
 
@@ -40,9 +41,10 @@ def run(tmp_path: Path) -> Path:
     folder = tmp_path / "run"
     torch.manual_seed(0)
     save_weights(folder / "weights", UNet(SMALL), {**FACTS, "step": 7})
-    for name in ("train.csv", "validation.csv", "curves.png", "run.json"):
+    (folder / "run.json").write_text('{"init": null}')
+    for name in ("train.csv", "validation.csv", "curves.png"):
         (folder / name).write_text(f"content of {name}")
-    (folder / "evaluation.json").write_text(evaluation())
+    (folder / "evaluation.json").write_text(evaluation(folder))
     (folder / "checkpoint.pt").write_bytes(b"pickle")
     (folder / "images.csv").write_text("names of people")
     return folder
@@ -56,6 +58,8 @@ def token(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
 def retrain(run: Path, seed: int = 1) -> None:
     torch.manual_seed(seed)
     save_weights(run / "weights", UNet(SMALL), {**FACTS, "step": 8})
+    if (run / "evaluation.json").exists():
+        (run / "evaluation.json").write_text(evaluation(run))
 
 
 @pytest.fixture(autouse=True)
@@ -113,6 +117,16 @@ def test_a_second_push_replaces_what_the_first_sent_and_a_third_changes_nothing(
     assert push_to_hub(run, REPO).tag == "v3"
     with pytest.raises(WeightsError, match="tag v1 already"):
         push_to_hub(run, REPO, tag="v1")
+    head, asked = model.head, len(hub.requests)
+    for tag in ("", "bad tag~^", "main", "v1..2", "x.lock", "-v1", "deadbeef"):
+        with pytest.raises(WeightsError, match="--tag"):
+            push_to_hub(run, REPO, tag=tag)
+        assert main(["push", str(run), REPO, "--dry-run", f"--tag={tag}"]) == 2
+    assert len(hub.requests) == asked
+    model.branches["next"] = head
+    with pytest.raises(WeightsError, match="branch next"):
+        push_to_hub(run, REPO, tag="next")
+    assert model.head == head
 
 
 @pytest.mark.usefixtures("token")
@@ -152,10 +166,11 @@ def test_a_push_says_what_the_token_lacks(hub: Hub, run: Path, monkeypatch: pyte
     monkeypatch.setenv("HF_TOKEN", READER)
     with pytest.raises(WeightsError, match="may not write"):
         push_to_hub(run, REPO)
-    monkeypatch.setenv("HF_TOKEN", "hf_nonsense")
-    with pytest.raises(WeightsError, match="token") as caught:
-        push_to_hub(run, REPO)
-    assert "hf_nonsense" not in str(caught.value)
+    for wrong, message in (("hf_nonsense", "refuses the token"), ("hf_ünsinn", "letters that no token has")):
+        monkeypatch.setenv("HF_TOKEN", wrong)
+        with pytest.raises(WeightsError, match=message) as caught:
+            push_to_hub(run, REPO)
+        assert wrong not in str(caught.value)
     assert not hub.repositories
 
 
@@ -170,8 +185,12 @@ def test_a_fault_at_any_step_leaves_the_old_revision(hub: Hub, run: Path, code: 
     assert hub.model(REPO).head == first.revision
     hub.faults.clear()
     hub.fail("POST .*/tag/", status(500), times=1)
-    with pytest.raises(HubUnreachable):
+    with pytest.raises(HubUnreachable, match="Everything was sent"):
         push_to_hub(run, REPO)
+    hub.fail("POST .*/tag/", status(400), times=1)
+    with pytest.raises(WeightsError, match=r"tag v2 was not set.*status 400") as caught:
+        push_to_hub(run, REPO)
+    assert not isinstance(caught.value, HubUnreachable)
     assert push_to_hub(run, REPO).tag == "v2"  # the commit is there: only the tag was missing
     assert len(hub.model(REPO).commits) == 3
 
@@ -273,6 +292,40 @@ def test_a_dry_run_deletes_nothing_but_its_own_folder(
         assert sorted(folder.rglob("*")) == before
 
 
+def test_no_folder_of_the_machine_leaves_it(run: Path, tmp_path: Path) -> None:
+    config = {"init": "runs/secret/r0/weights", "identity": "/home/secret/teacher.pt", "license": "CC BY / MIT"}
+    facts = {**FACTS, "config": config, "data": ["/home/my secret/train"], "hardware": "one GPU, /mnt/secret/disk"}
+    torch.manual_seed(0)
+    save_weights(run / "weights", UNet(SMALL), facts)
+    (run / "run.json").write_text(json.dumps(config))
+    (run / "evaluation.md").write_text("Weights: /home/secret/runs/r0, 1/2.\n")
+    (run / "stage1").mkdir()
+    (run / "stage1" / "run.json").write_text('{"init": "C:\\\\secret\\\\weights", "out": "./secret/x"}')
+    names = prepare(run, tmp_path / "out", REPO)
+    for name in names:
+        content = (tmp_path / "out" / name).read_bytes()
+        assert b"secret" not in content, name
+        assert str(tmp_path).encode() not in content, name
+    told = json.loads((tmp_path / "out" / "training.json").read_text())
+    assert told["config"] == {"init": "weights", "identity": "teacher.pt", "license": "CC BY / MIT"}
+    assert (told["data"], told["hardware"]) == (["train"], "one GPU, disk")
+    assert (tmp_path / "out" / "evaluation.md").read_text() == "Weights: r0, 1/2.\n"
+    assert load_weights(tmp_path / "out").training == told
+    kept = {
+        "init": "owner/name@v1",
+        "source": "Hub: owner/name",
+        "data": ["hub:owner/name:train"],
+        "x": "https://a/b/c",
+    }
+    assert without_folders(kept) == kept
+
+
+def test_the_committed_weights_can_be_pushed_and_name_no_folder(tmp_path: Path) -> None:
+    prepare(EMBEDDED / "default", tmp_path / "out", REPO)  # its evaluation is of these weights
+    for path in (EMBEDDED / "default").rglob("*.json"):
+        assert without_folders(json.loads(path.read_text())) == json.loads(path.read_text())
+
+
 def test_the_picture_shows_what_these_weights_make(run: Path, tmp_path: Path) -> None:
     prepare(run, tmp_path / "out", REPO)
     picture = read_image(tmp_path / "out" / "picture.png")
@@ -286,12 +339,14 @@ def test_the_picture_shows_what_these_weights_make(run: Path, tmp_path: Path) ->
 def test_what_is_not_a_set_of_weights_is_refused_before_anything_is_asked(
     hub: Hub, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (run / "evaluation.json").write_text(evaluation("other"))
+    torch.manual_seed(1)  # the same name and size
+    save_weights(run / "weights", UNet(SMALL), FACTS)
     with pytest.raises(WeightsError, match="not about these weights"):
         prepare(run, tmp_path / "out", REPO)
-    (run / "evaluation.json").write_text("{")
-    with pytest.raises(WeightsError, match=r"evaluation\.json cannot be read"):
-        prepare(run, tmp_path / "out", REPO)
+    for broken in ("{", "[" * 99_000):
+        (run / "evaluation.json").write_text(broken)
+        with pytest.raises(WeightsError, match=r"evaluation\.json cannot be read"):
+            prepare(run, tmp_path / "out", REPO)
     monkeypatch.setenv("HF_TOKEN", WRITER)
     shutil.rmtree(run / "weights")
     with pytest.raises(WeightsError, match="incomplete"):

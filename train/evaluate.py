@@ -115,6 +115,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"evaluate.py: {error}", file=sys.stderr)
         return 2
     info = {key: restorer.info[key] for key in ("name", "source", "parameters")}
+    info["fingerprint"] = restorer.fingerprint
     network = identity.name if identity else None
     points = [run for run in runs if run["protocol"] in grid]
     results: dict[str, Any] = {"weights": info, "identity": network, "torch": torch.__version__}

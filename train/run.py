@@ -127,7 +127,7 @@ def main(arguments: list[str] | None = None) -> int:
             print(json.dumps({**config.to_dict(), **facts}, indent=2))
             return 0
         if repo_id:
-            check_push(repo_id, options["public"])  # now rather than after the training
+            check_push(repo_id, options["public"], options["tag"])  # now rather than after the training
         _make_folder(options["out"])
         accelerator = Accelerator(cpu=device == "cpu")
         if accelerator.num_processes > 1:

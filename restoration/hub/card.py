@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import html
 import math
 import re
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 from huggingface_hub import EvalResult, ModelCardData
 
 from restoration.degradations import LIMITS
 from restoration.hub.checkpoint import Weights, WeightsError
+from restoration.hub.folders import without_folders
 
 PICTURE = "picture.png"
 INPUT = "degraded input"
@@ -34,8 +35,19 @@ def model_card(repo_id: str, weights: Weights, evaluation: dict[str, Any] | None
     Raises:
         WeightsError: the evaluation is of other weights, or not such a file.
     """
-    if evaluation is not None:
+    weights = dataclasses.replace(weights, training=without_folders(weights.training))
+    if evaluation is None:
+        return _card(repo_id, weights, None, picture)
+    try:
         _check_evaluation(weights, evaluation)
+        return _card(repo_id, weights, evaluation, picture)
+    except WeightsError:
+        raise
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:  # `weights` are checked
+        raise WeightsError("evaluation.json is not what train/evaluate.py writes. Write it again.") from error
+
+
+def _card(repo_id: str, weights: Weights, evaluation: dict[str, Any] | None, picture: str) -> str:
     training = weights.training
     runs = evaluation["runs"] if evaluation else []
     name = _text(training["name"])
@@ -70,21 +82,17 @@ def is_generated(card: str) -> bool:
 
 
 def _check_evaluation(weights: Weights, evaluation: dict[str, Any]) -> None:
-    try:
-        about = (evaluation["weights"]["name"], evaluation["weights"]["parameters"])
-        complete = all(INPUT in run["methods"] and run["protocol"] and run["set"] for run in evaluation["runs"])
-        values = [
-            value for run in evaluation["runs"] for method in run["methods"].values() for value in method.values()
-        ]
-        _ = [(value["mean"], value["ci95"]) for value in values]
-    except (KeyError, TypeError) as error:
-        raise WeightsError("evaluation.json is not what train/evaluate.py writes. Write it again.") from error
+    about = evaluation["weights"]
+    complete = all(INPUT in run["methods"] and run["protocol"] and run["set"] for run in evaluation["runs"])
+    values = [value for run in evaluation["runs"] for method in run["methods"].values() for value in method.values()]
+    for value in values:
+        math.isfinite(value["mean"] + value["ci95"])  # two numbers, or TypeError
     if not complete:
         raise WeightsError(f"evaluation.json lacks the {INPUT}, without which no result means anything.")
-    if about != (weights.training["name"], weights.model.parameter_count()):
+    if about.get("fingerprint") != weights.fingerprint:
         raise WeightsError(
-            f"evaluation.json is about {about[0]!r} with {about[1]} parameters, not about these weights. "
-            "Run train/evaluate.py --weights FOLDER --out FOLDER again."
+            f"evaluation.json is about {about['name']!r}, fingerprint {about.get('fingerprint', 'not recorded')}, not "
+            f"about these weights, {weights.fingerprint}. Run train/evaluate.py --weights FOLDER --out FOLDER again."
         )
 
 
@@ -211,11 +219,7 @@ def _data(training: dict[str, Any]) -> str:
 
 def _recipe(training: dict[str, Any]) -> str:
     config = training.get("config", {})
-    rows = [
-        [key, Path(value).name if isinstance(value, str) else value]  # of a file, no folder of somebody's machine
-        for key, value in config.items()
-        if not isinstance(value, dict) and value is not None
-    ]
+    rows = [[key, value] for key, value in config.items() if not isinstance(value, dict) and value is not None]
     seconds = training.get("seconds")
     facts = [
         f"{training.get('step', 'An unknown number of')} steps",

@@ -13,6 +13,8 @@ its golden output. Pickles are never opened.
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import json
 import os
 from dataclasses import dataclass
@@ -56,6 +58,15 @@ class Weights:
     commit: str | None = None
     notice: str | None = None
 
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """Twelve hexadecimal digits of the tensors and their configuration: which network this is."""
+        digest = hashlib.sha256(repr(self.model.config).encode())
+        for name, value in sorted(self.model.state_dict().items()):
+            digest.update(name.encode())
+            digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()[:12]
+
 
 def golden_input(size: int = 64) -> Tensor:
     """(1, 3, size, size) float32 in [0, 1]: a fixed picture of waves, edges and noise that tests a network."""
@@ -73,9 +84,11 @@ def save_weights(folder: Path, model: UNet, training: dict[str, Any]) -> None:
             decides who may read them.
         model: stored as float16; its golden output is that of the rounded weights.
         training: JSON-ready facts; ``ranges`` (name -> [low, high]), ``name`` and ``license`` are needed.
+
+    Raises:
+        WeightsError: facts that the loader would refuse.
     """
-    if missing := {"name", "license", "ranges"} - set(training):
-        raise ValueError(f"training facts lack {sorted(missing)}")
+    check_training(training, "The training facts")
     folder.mkdir(parents=True, exist_ok=True)
     halves = {key: value.detach().cpu().to(torch.float16).contiguous() for key, value in model.state_dict().items()}
     rounded = UNet(model.config).eval()
@@ -111,8 +124,7 @@ def read_weights(folder: Path, source: str) -> Weights:
     except InputError as error:
         raise WeightsError(f"{folder / CONFIG}: {error}") from error
     training = _read_json(folder / TRAINING)
-    if missing := {"name", "license", "ranges"} - set(training):
-        raise WeightsError(f"{folder / TRAINING} lacks {', '.join(sorted(missing))}.")
+    check_training(training, str(folder / TRAINING))
     tensors, golden = _read_tensors(folder / WEIGHTS), _read_tensors(folder / GOLDEN)
     with torch.device("meta"):  # shapes without memory: a configuration may ask for any size
         model = UNet(config).eval()
@@ -120,6 +132,8 @@ def read_weights(folder: Path, source: str) -> Weights:
     model.load_state_dict({key: value.float() for key, value in tensors.items()}, assign=True)
     shape = golden_input().shape
     _check_shapes(folder / GOLDEN, golden, {"input": shape, "output": shape})
+    if odd := {str(value.dtype) for value in golden.values()} - {"torch.float32"}:
+        raise WeightsError(f"{folder / GOLDEN} holds {', '.join(sorted(odd))}, not torch.float32.")
     with torch.inference_mode():
         deviation = float((model(golden["input"]) - golden["output"]).abs().max())
     if not deviation <= GOLDEN_TOLERANCE:  # also catches NaN
@@ -127,12 +141,68 @@ def read_weights(folder: Path, source: str) -> Weights:
     return Weights(model.requires_grad_(False), training, source)
 
 
+def check_training(facts: dict[str, Any], where: str) -> None:
+    """Refuse training facts that the page or a model card could not tell.
+
+    Args:
+        facts: name, licence and ranges are needed; of what else is known, the types are checked.
+        where: what the message calls them.
+
+    Raises:
+        WeightsError: something is missing, or has another type.
+    """
+    if missing := {"name", "license", "ranges"} - set(facts):
+        raise WeightsError(f"{where} lacks {', '.join(sorted(missing))}.")
+    datasets = facts.get("datasets", [])
+    rows = datasets if isinstance(datasets, list) else [datasets]
+    for right, what in (
+        (all(_is_text(facts[key]) and facts[key].strip() for key in ("name", "license")), "name and license, texts"),
+        (
+            isinstance(facts["ranges"], dict) and all(map(_is_span, facts["ranges"].values())),
+            "ranges, setting -> [low, high]",
+        ),
+        (all(_is_text(facts.get(key, "")) for key in ("hardware", "torch", "python")), "hardware and versions, texts"),
+        (all(_is_count(facts.get(key, 0)) for key in ("step", "training_faces")), "step and training_faces, counts"),
+        (_is_number(facts.get("seconds", 0)), "seconds, a number"),
+        (isinstance(facts.get("config", {}), dict), "config, an object"),
+        (
+            isinstance(facts.get("data", []), list) and all(map(_is_text, facts.get("data", []))),
+            "data, a list of texts",
+        ),
+        (
+            all(
+                isinstance(row, dict) and {"name", "license"} <= set(row) and all(map(_is_text, row.values()))
+                for row in rows
+            ),
+            'datasets, a list of {"name", "license", "id"}, texts',
+        ),
+    ):
+        if not right:
+            raise WeightsError(f"{where} must hold {what}.")
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and not any("\ud800" <= letter <= "\udfff" for letter in value)  # half letters
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and -1e12 <= value <= 1e12
+
+
+def _is_count(value: Any) -> bool:
+    return _is_number(value) and isinstance(value, int) and value >= 0
+
+
+def _is_span(value: Any) -> bool:
+    return isinstance(value, (list, tuple)) and len(value) == 2 and all(map(_is_number, value)) and value[0] <= value[1]
+
+
 def _read_json(path: Path) -> dict[str, Any]:
     try:
         fields = json.loads(path.read_text())
     except OSError as error:
         raise WeightsError(f"Weights are incomplete: {path} cannot be read ({error.strerror}).") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise WeightsError(f"{path} is not valid JSON: {error}.") from error
     if not isinstance(fields, dict):
         raise WeightsError(f"{path} must hold one JSON object.")

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
-from huggingface_hub import is_offline_mode
+from huggingface_hub import get_token, is_offline_mode
 from huggingface_hub.errors import (
     GatedRepoError,
     HfHubHTTPError,
@@ -83,6 +83,8 @@ def in_time(seconds: float, model: HubModel, work: Callable[[], T]) -> T:
     Raises:
         HubUnreachable, WeightsError: in place of the client's own exceptions.
     """
+    if not re.fullmatch(r"[!-~]*", get_token() or ""):
+        raise WeightsError("The token (HF_TOKEN, or hf auth login) holds letters that no token has. Copy it again.")
     results: list[T] = []
     errors: list[Exception] = []
 
@@ -115,7 +117,9 @@ def explained(model: HubModel, error: Exception) -> WeightsError:
         return WeightsError(f"The Hub does not give access to {model}: ask its owner, or use another HF_TOKEN.")
     if isinstance(cause, RevisionNotFoundError):
         return WeightsError(f"{model.repo_id} has no revision {model.revision!r} on the Hub.")
-    if isinstance(cause, RepositoryNotFoundError) or status == 401:
+    if status == 401 and not isinstance(cause, RepositoryNotFoundError):
+        return WeightsError("The Hub refuses the token. Set HF_TOKEN to a valid one, or run hf auth login.")
+    if isinstance(cause, RepositoryNotFoundError):
         return WeightsError(
             f"There is no folder {str(model)!r}, and the Hub shows no such model: it does not exist, or it is private "
             "and the token (HF_TOKEN, or hf auth login) does not open it."
@@ -124,6 +128,9 @@ def explained(model: HubModel, error: Exception) -> WeightsError:
         return WeightsError(f"{model} is incomplete on the Hub.")
     if isinstance(cause, OfflineModeIsEnabled) or is_offline_mode():
         return HubUnreachable(f"HF_HUB_OFFLINE forbids to ask the Hub about {model}: its cache alone can be used.")
+    if status in (400, 409, 410, 412, 413, 415, 422):
+        said = getattr(cause, "server_message", None) or "without a reason"
+        return WeightsError(f"The Hub refused what was asked about {model} (status {status}: {said}).")
     reason = f"status {status}" if status else f"{type(cause).__name__}: {cause}"
     return HubUnreachable(
         f"The Hub could not be reached for {model}, or broke off ({reason}). "

@@ -10,7 +10,7 @@ from typing import Any, get_args
 from restoration.hub.checkpoint import WeightsError, read_weights
 from restoration.hub.client import HubModel
 from restoration.hub.pull import pull
-from restoration.hub.push import Card, prepare, push_to_hub
+from restoration.hub.push import Card, check_tag, prepare, push_to_hub
 from restoration.hub.space import prepare_space, publish_space
 
 STAGING = Path("runs") / "push"
@@ -50,6 +50,7 @@ def add_push_options(parser: argparse.ArgumentParser) -> None:
 def _push(options: argparse.Namespace) -> None:
     repo_id = options.repo_id
     if options.dry_run:
+        check_tag(options.tag)
         out = STAGING / HubModel.repository(repo_id).repo_id.replace("/", "--")
         names = prepare(options.folder, out, repo_id)
         _list(out, names, f"A push to {repo_id} ({'public' if options.public else 'private'})")

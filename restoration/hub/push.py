@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import re
 import shutil
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,7 +20,8 @@ from huggingface_hub.errors import RepositoryNotFoundError
 from restoration.degradations import degrade_image
 from restoration.hub.card import PICTURE, is_generated, model_card
 from restoration.hub.checkpoint import CONFIG, GOLDEN, TRAINING, WEIGHTS, WeightsError, read_weights
-from restoration.hub.client import ANSWER, SLOWEST, HubModel, in_time, refusals
+from restoration.hub.client import ANSWER, SLOWEST, HubModel, explained, in_time, refusals
+from restoration.hub.folders import without_folders, without_folders_in_text
 from restoration.hub.pull import CHECKSUMS
 from restoration.images import read_image, to_image, to_tensor, write_png
 from restoration.metrics import psnr
@@ -41,7 +43,7 @@ class Pushed:
     repo_id: str
     revision: str
     tag: str
-    deleted: tuple[str, ...] = field(default=(), compare=False)
+    deleted: tuple[str, ...] = dataclasses.field(default=(), compare=False)
 
     def __str__(self) -> str:
         lines = [f"{self.repo_id}: revision {self.revision}, tag {self.tag}"]
@@ -69,16 +71,16 @@ def prepare(folder: Path, out: Path, repo_id: str) -> list[str]:
         if place == out.resolve() or out.resolve() in place.parents or out.resolve().parent == place:
             raise WeightsError(f"{folder} overlaps with {out}, which is emptied first. Push a folder elsewhere.")
     weights = read_weights(home, str(home))
-    evaluation = _read_evaluation(folder)
+    evaluation = without_folders(_read_json(folder / EVALUATION)) if (folder / EVALUATION).exists() else None
     if out.exists():
         shutil.rmtree(out)
     out.mkdir(parents=True)
     for name in SET:
-        shutil.copyfile(home / name, out / name)
+        _copy(home / name, out / name)
     for path in sorted(path for name in ABOUT for path in (*folder.glob(name), *folder.glob(f"*/{name}"))):
         target = out / path.relative_to(folder)
         target.parent.mkdir(exist_ok=True)
-        shutil.copyfile(path, target)
+        _copy(path, target)
     caption = _draw(weights.model, out / PICTURE)
     sums = (f"{hashlib.sha256((out / name).read_bytes()).hexdigest()}  {name}\n" for name in _names(out))
     (out / CHECKSUMS).write_text("".join(sums))
@@ -97,7 +99,7 @@ def push_to_hub(
         folder: as ``prepare`` takes it.
         repo_id: ``owner/name``; made, private, where it does not exist.
         public: makes the new repository public. Needed for one that is public already: it is seen at once.
-        tag: of the release; None is ``v1``, or the number after the last.
+        tag: of the release, a name that git takes; None is ``v1``, or the number after the last.
         card: what to do with a README.md there that a person wrote or changed: "protect" refuses to push, "keep"
             pushes everything else, "replace" overwrites it.
 
@@ -106,7 +108,7 @@ def push_to_hub(
             exists; a repository that somebody else is changing.
         HubUnreachable: the Hub does not answer, or the transfer is slower than ``SLOWEST``.
     """
-    model, state = check_push(repo_id, public)
+    model, state = check_push(repo_id, public, tag)
     with tempfile.TemporaryDirectory() as staging:
         out = Path(staging) / "model"
         names = prepare(folder, out, repo_id)
@@ -116,16 +118,30 @@ def push_to_hub(
         )
 
 
-def check_push(repo_id: str, public: bool) -> tuple[HubModel, ModelInfo | None]:
+def check_tag(tag: str | None) -> None:
+    """Refuse a tag that the Hub would refuse, or that looks like a branch or a commit.
+
+    Raises:
+        WeightsError: not a name of letters, digits, ``.``, ``_`` and ``-``.
+    """
+    if tag is None:
+        return
+    odd = not re.fullmatch(r"\w(?:[\w.-]*\w)?", tag, re.ASCII) or ".." in tag or tag.endswith(".lock")
+    if odd or tag in ("main", "HEAD") or re.fullmatch("[0-9a-f]{7,64}", tag):
+        raise WeightsError(f"--tag {tag!r} cannot be the tag of a release. Choose a name such as v2 or 2026.11.")
+
+
+def check_push(repo_id: str, public: bool, tag: str | None = None) -> tuple[HubModel, ModelInfo | None]:
     """Ask the Hub what can be known before there is anything to push. Nothing is changed.
 
     Returns:
         The repository, and what the Hub knows about it: None where it does not exist.
 
     Raises:
-        WeightsError: not such a name, no valid token, or a repository whose visibility is not ``public``.
+        WeightsError: not such a name or tag, no valid token, or a repository whose visibility is not ``public``.
         HubUnreachable: the Hub does not answer.
     """
+    check_tag(tag)
     model = HubModel.repository(repo_id)
     state = in_time(ANSWER, model, lambda: _state(repo_id))
     if state is not None and bool(state.private) == public:
@@ -154,7 +170,10 @@ def _publish(
         if state is None:
             api.create_repo(repo_id, private=not public)
             state = api.model_info(repo_id)
-        tags = {ref.name: ref.target_commit for ref in api.list_repo_refs(repo_id).tags}
+        refs = api.list_repo_refs(repo_id)
+        tags = {ref.name: ref.target_commit for ref in refs.tags}
+        if tag in {ref.name for ref in refs.branches}:
+            raise WeightsError(f"{repo_id} has a branch {tag}. Choose another tag.")
         if tag in tags:
             raise WeightsError(f"{repo_id} has the tag {tag} already. Choose another; a release is never moved.")
         old = {file.rfilename for file in state.siblings or []}
@@ -183,7 +202,14 @@ def _publish(
             at_commit = sorted(name for name, target in tags.items() if target == commit)
             tag = at_commit[0] if at_commit else _next_tag(tags)
         if tag not in tags:
-            api.create_tag(repo_id, tag=tag, revision=commit, tag_message=message)
+            try:
+                api.create_tag(repo_id, tag=tag, revision=commit, tag_message=message)
+            except Exception as error:
+                told = explained(HubModel(repo_id), error)
+                raise type(told)(
+                    f"Everything was sent to {repo_id} (revision {commit}), but its tag {tag} was not set. Push again "
+                    f"to set it. {told}"
+                ) from error
         return Pushed(repo_id, commit, tag, tuple(stale))
 
 
@@ -206,14 +232,24 @@ def _names(folder: Path) -> list[str]:
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
 
 
-def _read_evaluation(folder: Path) -> dict[str, Any] | None:
-    path = folder / EVALUATION
-    if not path.exists():
-        return None
+def _read_json(path: Path) -> dict[str, Any]:
     try:
         return dict(json.loads(path.read_text()))
-    except (OSError, ValueError, TypeError) as error:
-        raise WeightsError(f"{path} cannot be read as JSON. Write it again with train/evaluate.py.") from error
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        raise WeightsError(f"{path} cannot be read as JSON. Write it again with the command that made it.") from error
+
+
+def _copy(source: Path, target: Path) -> None:
+    """A copy in which no folder of this machine is named; byte for byte where none was."""
+    if source.suffix == ".json":
+        facts = _read_json(source)
+        if (public := without_folders(facts)) != facts:
+            target.write_text(json.dumps(public, indent=2) + "\n")
+            return
+    if source.suffix == ".md":
+        target.write_text(without_folders_in_text(source.read_text(errors="replace")))
+        return
+    shutil.copyfile(source, target)
 
 
 def _draw(model: UNet, path: Path) -> str:
