@@ -11,7 +11,7 @@ import torch
 
 from restoration import InputError, Restorer, __version__
 from restoration.benchmark import benchmark
-from restoration.commands import add_photo_commands
+from restoration.commands import add_photo_commands, open_restorer
 from restoration.hub import WeightsError, find_update, load_configured, load_weights
 from restoration.hub.commands import add_hub_commands
 from restoration.pipeline import select_device
@@ -39,11 +39,16 @@ def main(arguments: list[str] | None = None) -> int:
     except InputError as error:
         print(f"restoration: {error}", file=sys.stderr)
         return 2
+    except OSError as error:  # of a path that somebody gave: no right, too long, a loop of links
+        if error.filename is None:
+            raise
+        print(f"restoration: {error.filename}: {error.strerror}. Check the path and its permissions.", file=sys.stderr)
+        return 2
     return status or 0
 
 
 def _print_benchmark(options: argparse.Namespace) -> None:
-    restorer = Restorer.from_pretrained(options.weights, device=options.device)
+    restorer = open_restorer(options)
     results = benchmark(restorer, size=options.size, rounds=options.rounds, threads=options.threads)
     print(f"{options.size}x{options.size}, {options.threads} threads, {options.device}, median of {options.rounds}\n")
     print("| method | seconds | fastest – slowest | time ÷ restoration's |\n|---|---|---|---|")

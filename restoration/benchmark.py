@@ -11,7 +11,8 @@ import torch
 
 from restoration.baselines import lanczos, non_local_means
 from restoration.degradations import Degradation, degrade_image
-from restoration.images import Image
+from restoration.images import Image, InputError
+from restoration.model import MAX_SIZE, MIN_SIZE
 from restoration.pipeline import Restorer
 
 
@@ -28,7 +29,14 @@ def benchmark(
     Returns:
         method -> {"seconds": median, "fastest": …, "slowest": …, "ratio": median over rounds of this method's
         time divided by the network's in the same round}.
+
+    Raises:
+        InputError: a size outside its bounds, no round, or no thread.
     """
+    if not MIN_SIZE <= size <= MAX_SIZE:
+        raise InputError(f"The benchmark takes a size from {MIN_SIZE} to {MAX_SIZE} pixels, not {size}.")
+    if rounds < 1 or (threads is not None and not 1 <= threads <= 1024):
+        raise InputError("The benchmark needs at least one round, and 1 to 1024 threads.")
     if threads is not None:
         torch.set_num_threads(threads)
     picture: Image = np.random.default_rng(0).integers(0, 256, (size, size, 3), np.uint8)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
 from collections import Counter
@@ -20,15 +21,18 @@ from tqdm import tqdm
 from restoration.degradations import LIMITS, Degradation, degrade_image
 from restoration.detection import NAMES, load_detector
 from restoration.experiment import MAX_SEED, make_seed
+from restoration.hub import load_configured, load_weights
 from restoration.images import Image, InputError
+from restoration.jobs import find_jobs
 from restoration.metrics import psnr, ssim
 from restoration.parsing import load_parser
 from restoration.photo import BACKGROUNDS, MASKS, NoFaceError, describe
-from restoration.photo_file import SUFFIXES, PhotoFile, read_photo, write_photo
-from restoration.pipeline import Restorer
+from restoration.photo_file import PhotoFile, check_writable, read_photo, write_photo
+from restoration.pipeline import Restorer, select_device
 from restoration.protocols import PRESETS
 
 Facts = dict[str, Any]
+_LONGEST_RESAMPLED = 10_000  # pixels: the maps of ``resampling`` grow with the square of a side, 1 GB here
 
 
 def add_photo_commands(commands: Any) -> None:
@@ -71,8 +75,8 @@ def _add_paths(command: argparse.ArgumentParser) -> None:
 def _restore(options: argparse.Namespace) -> int:
     if not 0 <= options.strength <= 1:
         raise InputError(f"--strength lies between 0 (untouched) and 1 (restored), not {options.strength}.")
-    jobs = _find_jobs(options)
-    restorer = Restorer.from_pretrained(options.weights, device=options.device)
+    jobs, unread = find_jobs(options.source, options.destination, options.json)
+    restorer = open_restorer(options)
     detector = None if options.centre else load_detector(options.detector)
     if options.mask == "parsing":
         load_parser()  # which may be impossible, and is said before the first photo
@@ -101,7 +105,7 @@ def _restore(options: argparse.Namespace) -> int:
         "mask": options.mask,
     }
     print(f"faces found by: {common['detector']}", file=sys.stderr)
-    return _run(jobs, work, common, options)
+    return _run(jobs, unread, work, common, options)
 
 
 def _degrade(options: argparse.Namespace) -> int:
@@ -111,13 +115,26 @@ def _degrade(options: argparse.Namespace) -> int:
         raise InputError("Give --preset or single settings, not both.")
     seed = make_seed(options.seed)
     settings = PRESETS[options.preset].draw(seed) if options.preset else Degradation(**given)
-    jobs = _find_jobs(options)
+    jobs, unread = find_jobs(options.source, options.destination, options.json)
 
     def work(photo: PhotoFile) -> tuple[Image, Facts]:
+        if settings.downsample != 1 and max(photo.image.shape) > _LONGEST_RESAMPLED:
+            raise InputError(
+                f"The photo is {photo.image.shape[1]} x {photo.image.shape[0]}; --downsample takes sides up to "
+                f"{_LONGEST_RESAMPLED} pixels. Reduce or crop it first."
+            )
         degraded = degrade_image(photo.image, settings, seed)
         return degraded, {"psnr_db": psnr(degraded, photo.image), "ssim": ssim(degraded, photo.image)}
 
-    return _run(jobs, work, {"command": "degrade", "settings": asdict(settings), "seed": seed}, options)
+    return _run(jobs, unread, work, {"command": "degrade", "settings": asdict(settings), "seed": seed}, options)
+
+
+def open_restorer(options: argparse.Namespace) -> Restorer:
+    """What ``--weights`` names, else what ``RESTORATION_MODEL`` names, else the embedded default."""
+    weights = load_weights(options.weights) if options.weights else load_configured()
+    if weights.notice:
+        print(weights.notice, file=sys.stderr)
+    return Restorer(weights, select_device(options.device))
 
 
 class _FaceBar:
@@ -139,66 +156,28 @@ class _FaceBar:
             self._bar.update(1)
 
 
-def _find_jobs(options: argparse.Namespace) -> list[tuple[Path, Path]]:
-    """(photo, where its result goes), sorted; names and sub-folders are kept, but a GIF's result is a PNG."""
-    source, destination = options.source, options.destination
-    if source.is_file():
-        target = destination / source.name if destination.is_dir() else destination
-        jobs = [(source, target)]
-    elif source.is_dir():
-        if destination.exists() and not destination.is_dir():
-            raise InputError(f"{destination} is a file; a folder of photos needs a folder to go to.")
-        inside = destination.resolve()
-        photos = [path for path in sorted(source.rglob("*")) if path.suffix.lower() in SUFFIXES and path.is_file()]
-        photos = [path for path in photos if inside not in path.resolve().parents or inside == source.resolve()]
-        if not photos:
-            raise InputError(f"There are no photos ({', '.join(SUFFIXES)}) in {source}.")
-        jobs = [(path, destination / path.relative_to(source)) for path in photos]
-    else:
-        raise InputError(f"There is no file or folder {source}. Check the path.")
-    jobs = [(path, target.with_suffix(".png") if target.suffix.lower() == ".gif" else target) for path, target in jobs]
-    target, times = Counter(target for _, target in jobs).most_common(1)[0]
-    if times > 1:
-        raise InputError(f"Two photos would both become {target}. Rename one of them.")
-    for path, target in jobs:
-        if path.resolve() == target.resolve():
-            raise InputError(f"{path} would be replaced by its own result. Choose another place.")
-    if options.json:
-        _check_report(options.json, [path for job in jobs for path in job])
-    return jobs
-
-
-def _check_report(report: Path, photos: list[Path]) -> None:
-    """Refuse a name for the report under which there is, or will be, anything else than an earlier report."""
-    if report.suffix.lower() in SUFFIXES or report.resolve() in {path.resolve() for path in photos}:
-        raise InputError(f"--json {report} is the name of a photo. Give the report another name, report.json.")
-    if not report.exists():
-        return
-    try:
-        facts = json.loads(report.read_text())
-        ours = isinstance(facts, dict) and {"command", "photos"} <= set(facts)
-    except (OSError, ValueError, RecursionError):
-        ours = False
-    if not ours:
-        raise InputError(f"--json {report} is there already and is no earlier report. Give the report another name.")
-
-
 def _run(
     jobs: list[tuple[Path, Path]],
+    unread: list[OSError],
     work: Callable[[PhotoFile], tuple[Image, Facts]],
     common: Facts,
     options: argparse.Namespace,
 ) -> int:
     """Do what is not done yet, one photo after the other; one that fails does not stop the others."""
-    rows: list[Facts] = []
-    status = 0
+    rows: list[Facts] = [
+        {"input": str(error.filename), "status": "failed", "message": f"The folder cannot be read: {error.strerror}."}
+        for error in unread
+    ]
+    for row in rows:
+        print(f"{row['input']}: {row['message']}", file=sys.stderr)
+    status = 1 if unread else 0
     try:
         with tqdm(jobs, unit="photo", disable=None, desc=common["command"]) as bar:
             for path, target in bar:
                 bar.set_postfix_str(path.name)
                 row: Facts = {"input": str(path), "output": str(target)}
                 rows.append(row)
-                if target.exists() and not options.overwrite:
+                if os.path.lexists(target) and not options.overwrite:
                     row["status"] = "skipped"
                     if options.source.is_file():
                         raise InputError(f"{target} is there already. Give another name, or --overwrite.")
@@ -206,6 +185,11 @@ def _run(
                 begun = time.perf_counter()
                 try:
                     photo = read_photo(path)
+                    if photo.frames > 1:
+                        row["notice"] = f"Of {photo.frames} pictures in the file the first is taken."
+                        bar.write(f"{path}: {row['notice']}", file=sys.stderr)
+                    height, width = (side * getattr(options, "scale", 1) for side in photo.image.shape[:2])
+                    check_writable(target, width, height, photo)
                     image, facts = work(photo)
                     write_photo(image, target, photo)
                     row.update({"status": "done", **facts})
@@ -213,6 +197,8 @@ def _run(
                     row.update({"status": "no face", "message": str(error)})
                 except InputError as error:
                     row.update({"status": "failed", "message": str(error)})
+                except Exception as error:  # of this photo: the others go on
+                    row.update({"status": "failed", "message": _told(error)})
                 row["total_seconds"] = round(time.perf_counter() - begun, 4)
                 if row["status"] != "done":
                     status = 1
@@ -228,14 +214,34 @@ def _run(
     return status
 
 
+def _told(error: Exception) -> str:
+    """What nobody expected, with its class: to be shown, and to be reported as a fault."""
+    kind = type(error).__name__
+    if isinstance(error, MemoryError) or kind == "OutOfMemoryError" or "allocate memory" in str(error):
+        return "There is not enough memory for this photo. Reduce it, or close other programs."
+    return f"{kind}: {' '.join(str(error).split())}. This is a fault of the program: please report it with the photo."
+
+
 def _report(rows: list[Facts], common: Facts, options: argparse.Namespace) -> None:
     if options.json:
         photos = [{key: _finite(value) for key, value in row.items()} for row in rows if "status" in row]
         try:
+            photos = _with_earlier(photos, common, options.json)
             options.json.parent.mkdir(parents=True, exist_ok=True)
             options.json.write_text(json.dumps({**common, "photos": photos}, indent=2, allow_nan=False) + "\n")
         except OSError as error:
             raise InputError(f"Cannot write {options.json}: {error.strerror}. Choose a writable place.") from error
+
+
+def _with_earlier(photos: list[Facts], common: Facts, report: Path) -> list[Facts]:
+    """To photos that were skipped now, what an earlier report with the same settings tells of them."""
+    if not report.exists():
+        return photos
+    facts = json.loads(report.read_text())  # ``find_jobs`` let nothing else pass
+    if {key: facts.get(key) for key in common} != json.loads(json.dumps(common)):
+        return photos
+    earlier = {row.get("output"): row for row in facts["photos"]}
+    return [{**earlier.get(row["output"], {}), **row} if row["status"] == "skipped" else row for row in photos]
 
 
 def _finite(value: Any) -> Any:

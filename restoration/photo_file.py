@@ -13,6 +13,7 @@ from __future__ import annotations
 import io
 import os
 import secrets
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,19 @@ _WRITTEN: dict[str, tuple[str, dict[str, Any]]] = {
     ".bmp": ("BMP", {}),
 }
 SUFFIXES = (*_WRITTEN, ".gif")
+_LONGEST = {"WEBP": 16383, "JPEG": 65500}  # pixels a side that the encoders take
+_MOST_EXIF = {"JPEG": 65533}  # bytes: one segment
+_BROKEN = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    IndexError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    OverflowError,
+    struct.error,
+)
 
 
 @dataclass(frozen=True)
@@ -49,12 +63,14 @@ class PhotoFile:
         alpha: (H, W) uint8, 255 opaque; None where the file holds no transparency.
         grey: whether the file held no colour.
         exif: the EXIF block, upright, without thumbnail; empty where there was none or it could not be read.
+        frames: how many pictures the file holds; the first is read.
     """
 
     image: Image
     alpha: NDArray[np.uint8] | None
     grey: bool
     exif: bytes
+    frames: int = 1
 
 
 def read_photo(source: str | os.PathLike[str] | bytes) -> PhotoFile:
@@ -70,17 +86,48 @@ def read_photo(source: str | os.PathLike[str] | bytes) -> PhotoFile:
     with PIL.Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as picture:
         grey = picture.mode in ("1", "L", "LA", "La") or picture.mode.startswith(("I", "F"))
         alpha = None
-        if picture.has_transparency_data and not picture.mode.startswith(("I", "F")):
-            exif = picture.getexif()
-            with_alpha = picture.convert("RGBA")
-            with_alpha.getexif()[_ORIENTATION] = exif.get(_ORIENTATION, 1)
-            alpha_only = PIL.ImageOps.exif_transpose(with_alpha).getchannel("A")
-            alpha = np.array(alpha_only)
-            opaque = with_alpha.convert("RGB")
-            opaque.info = {key: value for key, value in picture.info.items() if key == "icc_profile"}
-            opaque.getexif()[_ORIENTATION] = exif.get(_ORIENTATION, 1)
+        if picture.has_transparency_data:
+            picture.load()
+            if picture.mode.startswith(("I", "F")):  # 16 bits: one grey value stands for "transparent"
+                seen = np.asarray(picture) != picture.info["transparency"]
+                mask, opaque = PIL.Image.fromarray(seen.astype(np.uint8) * np.uint8(255)), picture.copy()
+            else:
+                with_alpha = picture.convert("RGBA")
+                mask, opaque = with_alpha.getchannel("A"), with_alpha.convert("RGB")
+            orientation = _orientation(picture)
+            mask.info, opaque.info = {}, {key: value for key, value in picture.info.items() if key == "icc_profile"}
+            for part in (mask, opaque):
+                part.getexif()[_ORIENTATION] = orientation
+            alpha = np.array(PIL.ImageOps.exif_transpose(mask))
             flat = read_image(opaque)
-        return PhotoFile(flat, alpha, grey, _upright_exif(picture))
+        return PhotoFile(flat, alpha, grey, _upright_exif(picture), _frames(picture))
+
+
+def check_name(path: Path) -> None:
+    """Refuse a name whose format cannot be written.
+
+    Raises:
+        InputError: another name than those of ``SUFFIXES`` without GIF.
+    """
+    if path.suffix.lower() not in _WRITTEN:
+        raise InputError(f"{path.name}: photos are written as {', '.join(_WRITTEN)}. Choose one of these names.")
+
+
+def check_writable(path: Path, width: int, height: int, source: PhotoFile) -> None:
+    """Refuse, before the work, a result that its format cannot hold.
+
+    Args:
+        width, height: of the result, pixels.
+
+    Raises:
+        InputError: a name as ``check_name`` refuses, a side that is too long, or too much EXIF.
+    """
+    check_name(path)
+    form = _WRITTEN[path.suffix.lower()][0]
+    if max(width, height) > (most := _LONGEST.get(form, max(width, height))):
+        raise InputError(f"{path.name} would be {width} x {height}; {form} holds {most} a side. Write it as .png.")
+    if len(source.exif) > (most := _MOST_EXIF.get(form, len(source.exif))):
+        raise InputError(f"{path.name}: {len(source.exif)} bytes of EXIF; {form} holds {most}. Write it as .png.")
 
 
 def write_photo(image: Image, path: str | os.PathLike[str], source: PhotoFile) -> None:
@@ -93,11 +140,10 @@ def write_photo(image: Image, path: str | os.PathLike[str], source: PhotoFile) -
         image: (H, W, 3) uint8 RGB, of the source's size or a whole multiple of it.
 
     Raises:
-        InputError: a name whose format cannot be written, or a folder that cannot.
+        InputError: what ``check_writable`` refuses, or a folder that cannot be written.
     """
     path = Path(path)
-    if path.suffix.lower() not in _WRITTEN:
-        raise InputError(f"{path.name}: photos are written as {', '.join(_WRITTEN)}. Choose one of these names.")
+    check_writable(path, image.shape[1], image.shape[0], source)
     form, options = _WRITTEN[path.suffix.lower()]
     picture = PIL.Image.fromarray(image)
     if source.grey:
@@ -151,5 +197,22 @@ def _upright_exif(picture: PIL.Image.Image) -> bytes:
             return b""
         kept[_ORIENTATION] = 1
         return kept.tobytes()
-    except (OSError, SyntaxError, ValueError, IndexError, KeyError, TypeError, EOFError):
+    except _BROKEN:
         return b""  # as read_image: a broken EXIF block is no reason to refuse a photo
+
+
+def _orientation(picture: PIL.Image.Image) -> int:
+    try:
+        orientation = picture.getexif().get(_ORIENTATION, 1)
+    except _BROKEN:
+        return 1  # as read_image
+    return int(orientation) if orientation in range(1, 9) else 1
+
+
+def _frames(picture: PIL.Image.Image) -> int:
+    if picture.format not in ("GIF", "WEBP", "PNG", "TIFF"):  # a telephone's JPEG holds a preview beside the photo
+        return 1
+    try:
+        return int(getattr(picture, "n_frames", 1))
+    except _BROKEN:
+        return 1  # what follows the first is damaged

@@ -243,7 +243,7 @@ def select_device(name: str) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() and not lent else "cpu")
     try:
         device = torch.device(name)
-        torch.empty(0, device=device)
+        torch.zeros(1, device=device).cpu()  # "meta" makes tensors too, but they hold nothing
     except (RuntimeError, AssertionError) as error:
         raise InputError(f'Device {name!r} is not available here; use "cpu" or "auto".') from error
     return device

@@ -109,7 +109,7 @@ def test_data_and_recipe_are_those_of_the_training(tiny_weights: Path) -> None:
             {"name": "FFHQ", "license": "cc-by-nc-sa-4.0", "id": "nvidia/ffhq"},
             {"name": "x", "license": "y"},
         ],
-        "hardware": "one <GPU>",
+        "hardware": "one <GPU>, [click](javascript:alert) ![t](http://evil/x.png) \\[y](z)",
         "step": 3000,
         "seconds": 1776,
         "config": {"batch": 12, "identity": "/home/anna/teacher.pt", "model": {"widths": [8]}},
@@ -121,6 +121,7 @@ def test_data_and_recipe_are_those_of_the_training(tiny_weights: Path) -> None:
     assert "faces \\| train" in text
     assert "| FFHQ | cc-by-nc-sa-4.0 |" in text
     assert "3000 steps, 30 minutes, on one &lt;GPU&gt;" in text
+    assert r"\[click\](javascript:alert) !\[t\](http://evil/x.png) \\\[y\](z)" in text
     assert "| batch | 12 |" in text
     assert "| identity | teacher.pt |" in text
     assert "anna" not in text

@@ -1,6 +1,7 @@
 """``python -m restoration restore`` and ``degrade``: what they write, what they leave alone, how they end."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -93,6 +94,79 @@ def test_a_report_never_replaces_a_photo_or_a_stranger(album: Path, tmp_path: Pa
         assert "another name" in capsys.readouterr().err
     assert {path: path.read_bytes() for path in before} == before
     assert not out.exists()
+
+
+def test_one_photo_does_not_stop_the_others(
+    album: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    out, report = tmp_path / "out", tmp_path / "report.json"
+    PIL.Image.new("RGB", (10_001, 16)).save(album / "long.png")
+    moving = [PIL.Image.fromarray(HOPPER[:64, :64]), PIL.Image.fromarray(HOPPER[64:128, :64])]
+    moving[0].save(album / "moving.gif", save_all=True, append_images=moving[1:])
+    (album / "locked").mkdir()
+    (out / "wall.png").mkdir(parents=True)  # a folder where a photo is to go
+    scandir = os.scandir
+
+    def refuse(path: str | Path) -> object:
+        if Path(path).name == "locked":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    save = PIL.Image.Image.save
+
+    def faulty(picture: PIL.Image.Image, file: object, form: str, **options: object) -> None:
+        if form == "PNG" and picture.size == HOPPER.shape[1::-1]:
+            raise ZeroDivisionError("nobody thought of this")
+        save(picture, file, form, **options)
+
+    monkeypatch.setattr(PIL.Image.Image, "save", faulty)
+    command = ["degrade", str(album), str(out), "--downsample", "2", "--json", str(report)]
+    assert main([*command, "--overwrite"]) == 1
+    rows = {Path(row["input"]).name: row for row in json.loads(report.read_text())["photos"]}
+    for name, message in (
+        ("locked", "cannot be read: Permission denied"),
+        ("broken.png", "not a picture"),
+        ("long.png", "sides up to 10000 pixels"),
+        ("hopper.png", "ZeroDivisionError: nobody thought of this"),
+        ("wall.png", "Cannot write"),
+    ):
+        assert rows[name]["status"] == "failed"
+        assert message in rows[name]["message"]
+    assert {name for name, row in rows.items() if row["status"] == "done"} == {"mirrored.jpg", "moving.gif"}
+    assert rows["moving.gif"]["notice"] == "Of 2 pictures in the file the first is taken."
+    assert "the first is taken" in capsys.readouterr().err
+    assert main(command) == 1
+    again = {Path(row["input"]).name: row for row in json.loads(report.read_text())["photos"]}
+    assert again["mirrored.jpg"] == {**rows["mirrored.jpg"], "status": "skipped"}  # what was measured is still told
+    assert main(["degrade", str(album / "locked"), str(out), "--noise", "3"]) == 2
+    assert "locked: Permission denied" in capsys.readouterr().err
+
+
+def test_paths_that_cannot_be_are_named(album: Path, tmp_path: Path, tiny_weights: Path, capsys) -> None:
+    loop, photo, long = tmp_path / "loop", str(album / "mirrored.jpg"), str(tmp_path / ("x" * 300))
+    loop.symlink_to(loop)
+    for command, status, message in (
+        (["degrade", photo, str(loop / "o.png")], 1, "Cannot write"),
+        (["degrade", str(album), str(loop)], 1, "Cannot write"),
+        (["degrade", photo, f"{long}.png"], 2, "xxx"),
+        (["degrade", long, str(tmp_path / "o.png")], 2, "xxx"),
+        (["degrade", photo, str(tmp_path / "o.txt")], 2, "written as"),
+        (["info", "--weights", long], 2, "xxx"),
+        (["restore", photo, str(tmp_path / "o.png"), "--device", "meta"], 2, "not available"),
+        (["restore", photo, str(tmp_path / "o.webp"), "--centre", "--weights", str(tiny_weights)], 0, ""),
+    ):
+        assert main(command) == status
+        assert message in capsys.readouterr().err
+
+
+def test_the_configured_weights_restore(
+    album: Path, tmp_path: Path, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RESTORATION_MODEL", str(tiny_weights))
+    out, report = tmp_path / "o.png", tmp_path / "r.json"
+    assert main(["restore", str(album / "mirrored.jpg"), str(out), "--centre", "--json", str(report)]) == 0
+    assert json.loads(report.read_text())["weights"] == str(tiny_weights)
 
 
 def test_strength_0_leaves_a_photo_as_it_was(album: Path, tmp_path: Path, tiny_weights: Path) -> None:

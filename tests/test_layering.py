@@ -34,7 +34,7 @@ LAYERS = [
         "restoration.pasting",
         "restoration.photo_file",
     },
-    {"restoration.identity", "restoration.hub.client", "restoration.detectors"},
+    {"restoration.identity", "restoration.hub.client", "restoration.detectors", "restoration.jobs"},
     {"restoration.hub.pull", "restoration.hub.folders", "restoration.detection"},
     {"restoration.hub.card"},
     {"restoration.hub.sources", "restoration.hub.push", "restoration.photo"},

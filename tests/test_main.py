@@ -20,7 +20,9 @@ def test_info_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert facts["weights"]["source"] == "embedded: default"
     assert "cpu" in facts["devices"]
     assert main(["info", "--weights", "/nowhere"]) == 2
-    assert "no weights" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "no weights" in told
+    assert "embedded sets: default." in told  # the estimator's folder is none
 
 
 def test_info_and_pull_tell_what_the_hub_has(
@@ -84,5 +86,12 @@ def test_wrong_commands_end_with_usage(capsys: pytest.CaptureFixture[str]) -> No
             main(wrong)
         assert caught.value.code == 2
         assert "usage: python -m restoration" in capsys.readouterr().err
-    assert main(["benchmark", "--device", "toaster"]) == 2
-    assert "not available" in capsys.readouterr().err
+    for wrong, message in (
+        (["--device", "toaster"], "not available"),
+        (["--rounds", "0"], "at least one round"),
+        (["--size", "0"], "from 64 to 2048"),
+        (["--size", "100000"], "from 64 to 2048"),
+        (["--threads", "0"], "1 to 1024 threads"),
+    ):
+        assert main(["benchmark", *wrong]) == 2
+        assert message in capsys.readouterr().err

@@ -8,7 +8,7 @@ import pytest
 from PIL import ImageCms
 
 from restoration.images import InputError, read_image
-from restoration.photo_file import read_photo, write_photo
+from restoration.photo_file import PhotoFile, read_photo, write_photo
 
 RNG = np.random.default_rng(0)
 COLOURS = RNG.integers(0, 256, (40, 60, 3), np.uint8)
@@ -64,6 +64,48 @@ def test_transparency_turns_with_the_photo(tmp_path: Path) -> None:
     assert photo.image.shape[:2] == photo.alpha.shape == (60, 40)
     assert photo.alpha[:10].min() == 255
     assert photo.alpha[10:].max() == 0
+
+
+@pytest.mark.parametrize("form", ["png", "webp"])
+@pytest.mark.parametrize("block", [b"Exif\0\0nonsense", b"Exif\0\0II*\0\x08\0\0\0\x05\0\x12", b"II*\0\xff\xff\xff\xff"])
+def test_a_broken_exif_block_costs_no_transparent_photo(tmp_path: Path, form: str, block: bytes) -> None:
+    alpha = RNG.integers(0, 256, (40, 60), np.uint8)
+    path = tmp_path / f"in.{form}"
+    PIL.Image.fromarray(np.dstack((COLOURS, alpha))).save(path, exif=block, lossless=True, exact=True)
+    photo = read_photo(path)
+    np.testing.assert_array_equal(photo.image, COLOURS)
+    np.testing.assert_array_equal(photo.alpha, alpha)
+    write_photo(photo.image, tmp_path / "out.png", photo)
+
+
+def test_a_transparent_grey_of_16_bits_stays_transparent(tmp_path: Path) -> None:
+    levels = RNG.integers(0, 256, (40, 60), np.uint16) * np.uint16(257)
+    levels[:10] = 514
+    PIL.Image.fromarray(levels).save(tmp_path / "in.png", transparency=514, exif=exif(3))
+    photo = read_photo(tmp_path / "in.png")
+    assert photo.grey
+    assert photo.alpha is not None
+    np.testing.assert_array_equal(photo.alpha == 0, levels[::-1, ::-1] == 514)  # turned upright
+    np.testing.assert_array_equal(photo.image[..., 0], levels[::-1, ::-1] // 257)  # as stored, not over white
+    write_photo(photo.image, tmp_path / "out.png", photo)
+    assert PIL.Image.open(tmp_path / "out.png").mode == "LA"
+
+
+def test_what_a_format_cannot_hold_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    block = exif(1)
+    block[0x010E] = "x" * 70_000
+    PIL.Image.fromarray(COLOURS).save(tmp_path / "in.png", exif=block)
+    photo = read_photo(tmp_path / "in.png")
+    with pytest.raises(InputError, match=r"bytes of EXIF; JPEG holds 65533\. Write it as \.png"):
+        write_photo(photo.image, tmp_path / "out.jpg", photo)
+    write_photo(photo.image, tmp_path / "out.png", photo)
+    long = np.zeros((16, 65_501, 3), np.uint8)
+    for name in ("out.jpg", "out.webp"):
+        with pytest.raises(InputError, match=r"a side\. Write it as \.png"):
+            write_photo(long, tmp_path / name, PhotoFile(long, None, False, b""))
+        assert not (tmp_path / name).exists()
+    for name, side in (("out.jpg", 65_500), ("out.webp", 16_383)):  # as the encoders have it
+        write_photo(long[:, :side], tmp_path / name, PhotoFile(long, None, False, b""))
 
 
 def test_grey_stays_grey_and_16_bits_become_8(tmp_path: Path) -> None:

@@ -246,5 +246,5 @@ def _mean(value: dict[str, float] | None, digits: int) -> str:
 
 
 def _text(value: Any) -> str:
-    """Plain text in one line of Markdown: no HTML, no new column."""
-    return html.escape(" ".join(str(value).split()), quote=False).replace("|", "\\|")
+    """Plain text in one line of Markdown: no HTML, no link, no picture, no code, no new column."""
+    return re.sub(r"([\\`|\[\]])", r"\\\1", html.escape(" ".join(str(value).split()), quote=False))

@@ -7,7 +7,7 @@ import logging
 import os
 from pathlib import Path
 
-from restoration.hub.checkpoint import Weights, WeightsError, read_weights
+from restoration.hub.checkpoint import TRAINING, Weights, WeightsError, read_weights
 from restoration.hub.client import HubModel, HubUnreachable
 from restoration.hub.pull import cached, pull, verify
 
@@ -40,7 +40,7 @@ def load_weights(source: str | Path | None = None, *, revision: str | None = Non
     if revision is not None:
         raise WeightsError(f"{name!r} has no revisions: they belong to models on the Hub, owner/name.")
     if not folder.is_dir():
-        known = ", ".join(sorted(path.name for path in EMBEDDED.iterdir() if path.is_dir()))
+        known = ", ".join(sorted(path.name for path in EMBEDDED.iterdir() if (path / TRAINING).exists()))
         raise WeightsError(
             f"There are no weights at {name!r}. Give a folder, a model on the Hub (owner/name or "
             f"owner/name@revision), or one of the embedded sets: {known}."
