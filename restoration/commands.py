@@ -168,8 +168,8 @@ def _run(
         {"input": str(error.filename), "status": "failed", "message": f"The folder cannot be read: {error.strerror}."}
         for error in unread
     ]
-    for row in rows:
-        print(f"{row['input']}: {row['message']}", file=sys.stderr)
+    for folder in rows:
+        print(f"{folder['input']}: {folder['message']}", file=sys.stderr)
     status = 1 if unread else 0
     try:
         with tqdm(jobs, unit="photo", disable=None, desc=common["command"]) as bar:
@@ -217,7 +217,8 @@ def _run(
 def _told(error: Exception) -> str:
     """What nobody expected, with its class: to be shown, and to be reported as a fault."""
     kind = type(error).__name__
-    if isinstance(error, MemoryError) or kind == "OutOfMemoryError" or "allocate memory" in str(error):
+    signs = ("allocate memory", "OutOfMemory", "Insufficient memory")  # torch on the CPU and a GPU, OpenCV
+    if isinstance(error, MemoryError) or any(sign in f"{kind} {error}" for sign in signs):
         return "There is not enough memory for this photo. Reduce it, or close other programs."
     return f"{kind}: {' '.join(str(error).split())}. This is a fault of the program: please report it with the photo."
 

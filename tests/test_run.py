@@ -89,6 +89,9 @@ def test_dry_run_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[st
     facts = json.loads(capsys.readouterr().out)
     assert facts["parameters"] == UNet(SMALL).parameter_count()
     assert facts["faces"] == {"data": 1, "validation": 2}
+    for name in ("..", ".", "a/b@v1"):
+        assert main([*COMMAND, "--out", str(tmp_path / "run"), "--dry-run", "--push-to-hub", name]) == 2
+        assert "owner/name" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
 
 
