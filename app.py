@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import gc
 
-from early_page import EarlyPage
+from restoration.page.early_page import EarlyPage
 
 early = None
 if __name__ == "__main__":

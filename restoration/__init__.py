@@ -1,11 +1,18 @@
-"""Face restoration: degrade, restore, measure."""
+"""Face restoration: degrade, restore, measure.
 
-from restoration.degradations import Degradation, degrade, degrade_image
-from restoration.detection import find_faces, load_detector
-from restoration.faces import Face
-from restoration.images import InputError, read_image, write_png
-from restoration.photo import NoFaceError, Restoration
-from restoration.pipeline import Restorer
+A name is imported when it is first asked for: torch takes seconds, and not every module needs it.
+"""
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from restoration.degradations import Degradation, degrade, degrade_image
+    from restoration.detection import find_faces, load_detector
+    from restoration.faces import Face
+    from restoration.images import InputError, read_image, write_png
+    from restoration.photo import NoFaceError, Restoration
+    from restoration.pipeline import Restorer
 
 __version__ = "0.1.0"
 __all__ = [
@@ -23,3 +30,22 @@ __all__ = [
     "read_image",
     "write_png",
 ]
+_MODULES = {
+    "degradations": ("Degradation", "degrade", "degrade_image"),
+    "detection": ("find_faces", "load_detector"),
+    "faces": ("Face",),
+    "images": ("InputError", "read_image", "write_png"),
+    "photo": ("NoFaceError", "Restoration"),
+    "pipeline": ("Restorer",),
+}
+_HOMES = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

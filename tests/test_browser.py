@@ -16,11 +16,11 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 from test_app import EILEEN, ROOT, running_app
 
-from early_page import early_html
 from examples.make_photos import group
 from restoration.degradations import degrade_image
 from restoration.images import Image, read_image
 from restoration.metrics import psnr, ssim
+from restoration.page.early_page import early_html
 from restoration.pasting import Patch, blend
 from restoration.protocols import PRESETS
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import PIL.Image
 import pytest
 
-from early_page import PICTURES, EarlyPage, early_html
 from examples.make_opening import make_opening
 from restoration import read_image
 from restoration.metrics import psnr
+from restoration.page.early_page import PICTURES, EarlyPage, early_html
 
 ROOT = Path(__file__).parents[1]
 
@@ -65,9 +65,11 @@ def test_it_leaves_a_taken_port_and_a_space_alone(port: int, monkeypatch: pytest
 def test_it_asks_no_other_host_and_needs_nothing_but_the_standard_library() -> None:
     assert not re.search(rb'(src|href)="(?!data:)', early_html())
     assert b"{" + b"restored}" not in early_html()
-    code = "import sys; before = set(sys.modules); import early_page; print(*set(sys.modules) - before)"
+    code = (
+        "import sys; before = set(sys.modules); import restoration.page.early_page; print(*set(sys.modules) - before)"
+    )
     found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    assert {name.partition(".")[0] for name in found.split()} - {"early_page"} <= set(sys.stdlib_module_names)
+    assert {name.partition(".")[0] for name in found.split()} - {"restoration"} <= set(sys.stdlib_module_names)
 
 
 def test_its_pictures_are_what_the_default_weights_make() -> None:

@@ -8,7 +8,13 @@ import pytest
 ROOT = Path(__file__).parents[1]
 # The README's table; a file may import only files of a lower layer.
 LAYERS = [
-    {"early_page", "restoration.images", "restoration.jpeg", "restoration.blur", "restoration.resampling"},
+    {
+        "restoration.page.early_page",
+        "restoration.images",
+        "restoration.jpeg",
+        "restoration.blur",
+        "restoration.resampling",
+    },
     {
         "restoration.degradations",
         "restoration.model",

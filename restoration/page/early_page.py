@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 HERE = Path(__file__).parent
-PICTURES = {name: HERE / ".assets" / f"opening_{name}.jpg" for name in ("degraded", "restored")}
+PICTURES = {name: HERE.parents[1] / ".assets" / f"opening_{name}.jpg" for name in ("degraded", "restored")}
 HOST, PORT = "127.0.0.1", 7860  # Gradio's own defaults
 
 
