@@ -210,7 +210,8 @@ def _run(
     states = Counter(row.get("status") for row in rows)
     counts = {state: states[state] for state in ("done", "skipped", "no face", "failed")}
     summary = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
-    print(f"{common['command']}: {summary or 'nothing'} of {len(jobs)}" + (", interrupted" if status == 130 else ""))
+    end = ", interrupted" if status == 130 else ""
+    print(f"{common['command']}: {summary or 'nothing'} of {len(jobs) + len(unread)}{end}")
     return status
 
 

@@ -52,6 +52,12 @@ def test_a_wrong_or_damaged_configured_model_is_an_error(
         load_configured()
 
 
+def test_a_path_that_cannot_be_is_an_error_that_names_it() -> None:
+    for name in ("x" * 300, "/" + "x" * 300):
+        with pytest.raises(WeightsError, match=r"xxx cannot be read \(File name too long\)"):
+            load_weights(name)
+
+
 def test_the_restorer_tells_source_and_revision(hub: Hub, files: Files) -> None:
     commit = hub.add(REPO, files)
     info = Restorer.from_pretrained(REPO, revision=commit).info

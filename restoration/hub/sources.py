@@ -32,6 +32,13 @@ def load_weights(source: str | Path | None = None, *, revision: str | None = Non
         HubUnreachable: not in the cache, and the Hub does not answer.
     """
     name = str(source if source is not None else DEFAULT)
+    try:
+        return _load(name, revision)
+    except OSError as error:  # no right to look, or a name that is too long
+        raise WeightsError(f"{name} cannot be read ({error.strerror}). Check the path and its permissions.") from error
+
+
+def _load(name: str, revision: str | None) -> Weights:
     embedded = (EMBEDDED / name).is_dir() and "/" not in name
     folder = EMBEDDED / name if embedded else Path(name)
     model = None if folder.is_dir() else HubModel.parse(name, revision)
