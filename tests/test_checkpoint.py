@@ -138,6 +138,8 @@ def test_configuration_and_facts_are_checked(folder: Path) -> None:
         (folder / TRAINING).write_text(json.dumps({**FACTS, **wrong}))
         with pytest.raises(WeightsError, match=rf"training\.json must hold .*{message}"):
             load_weights(folder)
+    (folder / TRAINING).write_text(json.dumps({**FACTS, "training_faces": None}))  # a data set of unknown size
+    assert load_weights(folder).training["training_faces"] is None
     for name in (TRAINING, CONFIG):
         (folder / name).write_text("[" * 99_000)
         with pytest.raises(WeightsError, match=rf"{name} is not valid JSON"):
