@@ -9,8 +9,10 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
+from restoration.alignment import FACE_SIZE
 from restoration.baselines import lanczos, non_local_means
 from restoration.degradations import Degradation, degrade_image
+from restoration.identity import load_identity
 from restoration.images import Image, InputError
 from restoration.model import MAX_SIZE, MIN_SIZE
 from restoration.pipeline import Restorer
@@ -41,10 +43,13 @@ def benchmark(
         torch.set_num_threads(threads)
     picture: Image = np.random.default_rng(0).integers(0, 256, (size, size, 3), np.uint8)
     picture = degrade_image(picture, Degradation(blur_sigma=4, noise=5), seed=0)
-    methods: dict[str, Callable[[Image], Image]] = {
+    identity = load_identity()
+    face: Image = np.random.default_rng(1).integers(0, 256, (FACE_SIZE, FACE_SIZE, 3), np.uint8)
+    methods: dict[str, Callable[[Image], object]] = {
         "restoration": restorer.restore_aligned,
         "Lanczos (÷4, ×4)": lambda image: lanczos(image, 4),
         "non-local means": non_local_means,
+        f"identity of one face ({identity.name})": lambda _: identity.embed(face),
     }
     times: dict[str, list[float]] = {name: [] for name in methods}
     for round_ in range(rounds + 1):

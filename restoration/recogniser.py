@@ -17,13 +17,14 @@ from restoration.images import InputError
 
 WEIGHTS, FACTS = "model.safetensors", "training.json"
 CROP_SIZE = 112
+MARGIN = 8  # pixels around the face that say more of hair and background than of who it is; they are not looked at
 EMBEDDING = 256
-WIDTHS = (32, 64, 128, 256)  # channels at 56, 28, 14 and 7 pixels
+WIDTHS = (32, 64, 128, 256)  # channels at 48, 24, 12 and 6 pixels
 BLOCKS = (0, 2, 4, 0)  # residual blocks at each of these sizes
 
 
 class Recogniser(nn.Module):
-    """1.8 M parameters: strided convolutions down to 7x7, residual blocks between, one weight a place at the end.
+    """1.8 M parameters: strided convolutions down to 6x6, residual blocks between, one weight a place at the end.
 
     The last step is MobileFaceNet's (Chen et al., 2018): a depthwise convolution over the whole map, so that an eye's
     corner and a chin count differently, where an average would count all places alike.
@@ -31,21 +32,33 @@ class Recogniser(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        layers: list[nn.Module] = []
+        self.stages = nn.ModuleList()
         previous = 3
         for width, blocks in zip(WIDTHS, BLOCKS, strict=True):
-            layers += _convolution(previous, width, stride=2)
-            layers += [_ResidualBlock(width) for _ in range(blocks)]
+            layers = _convolution(previous, width, stride=2) + [_ResidualBlock(width) for _ in range(blocks)]
+            self.stages.append(nn.Sequential(*layers))
             previous = width
-        self.trunk = nn.Sequential(*layers)
-        self.places = nn.Conv2d(previous, previous, CROP_SIZE >> len(WIDTHS), groups=previous, bias=False)
+        size = (CROP_SIZE - 2 * MARGIN) >> len(WIDTHS)
+        self.places = nn.Conv2d(previous, previous, size, groups=previous, bias=False)
         self.norm = nn.BatchNorm2d(previous)
         self.embed = nn.Linear(previous, EMBEDDING)
 
     def forward(self, crops: Tensor) -> Tensor:
-        """(B, 3, 112, 112) RGB in [0, 1], on ArcFace's template, to (B, 256) embeddings, not normalised."""
-        features = self.trunk(2 * crops - 1)  # (B, 256, 7, 7)
-        result: Tensor = self.embed(self.norm(self.places(features)).flatten(1))
+        """(B, 3, 112, 112) RGB in [0, 1], on ArcFace's template, to (B, 256) embeddings, not normalised.
+
+        A face and its mirror image are one person: the result is the sum of what is read from the two.
+        """
+        both = (F.normalize(self.read(self.maps(view)[-1]), dim=1) for view in (crops, crops.flip(-1)))
+        return torch.stack(list(both)).sum(0)
+
+    def maps(self, crops: Tensor) -> list[Tensor]:
+        """What each stage sees of the crops: (B, C, S, S) for C, S of ``WIDTHS`` and 48, 24, 12, 6."""
+        x = 2 * crops[..., MARGIN:-MARGIN, MARGIN:-MARGIN] - 1
+        return [x := stage(x) for stage in self.stages]
+
+    def read(self, last: Tensor) -> Tensor:
+        """(B, 256, 6, 6), the last of ``maps``, to (B, 256) embeddings, not normalised."""
+        result: Tensor = self.embed(self.norm(self.places(last)).flatten(1))
         return result
 
 

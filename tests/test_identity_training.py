@@ -10,9 +10,10 @@ import torch
 from tiny import Pool
 
 from restoration.images import Image, InputError, write_png
-from restoration.recogniser import CROP_SIZE, embed, load_recogniser
+from restoration.recogniser import CROP_SIZE, MARGIN, embed, load_recogniser
 from train import identity
-from train.identity import IdentityConfig, Lesson, augment, batch, blend, main, read_crops, train
+from train.identity import Apprentice, IdentityConfig, Lesson, augment, batch, blend, main, move, read_crops, train
+from train.teacher import Answers
 
 SMALL = IdentityConfig(steps=4, batch=4, save_every=2, warmup=1)
 
@@ -21,15 +22,48 @@ SMALL = IdentityConfig(steps=4, batch=4, save_every=2, warmup=1)
 def lesson() -> Lesson:
     torch.manual_seed(0)
     crops = torch.nn.functional.interpolate(torch.rand(8, 3, 7, 7), size=(CROP_SIZE, CROP_SIZE), mode="bicubic")
-    return Lesson((crops.clamp(0, 1) * 255).byte(), torch.nn.functional.normalize(torch.randn(8, 256), dim=1))
+    crops = (crops + crops.flip(-1)) / 2  # a face and its mirror image are one person
+    targets = torch.nn.functional.normalize(torch.randn(8, 256), dim=1)
+    maps = [torch.nn.functional.adaptive_avg_pool2d(crops, 12).half(), torch.randn(8, 5, 6, 6).half()]
+    return Lesson((crops.clamp(0, 1) * 255).byte(), Answers(targets, maps))
 
 
 def test_the_student_comes_to_agree_with_the_teacher(lesson: Lesson, tmp_path: Path) -> None:
     config = IdentityConfig(steps=20, batch=8, warmup=2, save_every=20, degraded=0.25)
     student = train(config, lesson, lesson, tmp_path)
     with torch.inference_mode():
-        cosine = (embed(student, lesson.crops.float() / 255) * lesson.targets).sum(1).mean()
+        cosine = (embed(student, lesson.crops.float() / 255) * lesson.answers.targets).sum(1).mean()
     assert float(cosine) > 0.4  # random directions of 256 dimensions: 0 ± 0.06
+    with (tmp_path / identity.LOG).open() as file:
+        assert all(float(row["misses"]) < 1 for row in csv.DictReader(file))  # 1 is to answer the mean map always
+
+
+def test_maps_teach_the_stages_of_their_size(lesson: Lesson) -> None:
+    model = Apprentice(lesson)
+    _, seen = model(torch.rand(2, 3, CROP_SIZE, CROP_SIZE))
+    assert [x.shape for x in seen] == [(2, 3, 12, 12), (2, 5, 6, 6)]
+    maps = [x[:2].float() for x in lesson.answers.maps]
+    right = [(y - model.get_buffer(f"mean{i}")) / model.get_buffer(f"spread{i}") for i, y in enumerate(maps, 1)]
+    assert float(model.misses(right, maps)) == 0
+    means = [torch.zeros_like(y) for y in maps]
+    assert float(model.misses(means, maps)) == pytest.approx(1, abs=0.5)
+
+
+def test_maps_move_with_their_crops(lesson: Lesson) -> None:
+    ramp = torch.linspace(0, 255, CROP_SIZE).byte().expand(8, 3, CROP_SIZE, CROP_SIZE).contiguous()
+    inner = ramp[..., MARGIN:-MARGIN, MARGIN:-MARGIN].float() / 255
+    seen = torch.nn.functional.adaptive_avg_pool2d(inner, 12)
+    config = IdentityConfig(batch=8, degraded=0)
+    generator = torch.Generator().manual_seed(1)
+    crops, matrices = augment(ramp, generator)
+    _, answers = batch(Lesson(ramp, Answers(lesson.answers.targets, [seen.half()])), config, 0)
+    plain = move(ramp.float() / 255, matrices)  # as ``augment`` moves, without its colours
+    assert crops.shape == plain.shape
+    moved = torch.nn.functional.adaptive_avg_pool2d(plain[..., MARGIN:-MARGIN, MARGIN:-MARGIN], 12)
+    matrices[:, :, 2] *= CROP_SIZE / (CROP_SIZE - 2 * MARGIN)
+    core = (slice(None), slice(None), slice(2, -2), slice(2, -2))  # beyond the border nothing is known
+    torch.testing.assert_close(move(seen, matrices)[core], moved[core], atol=0.01, rtol=0)
+    assert answers.maps[0].shape == seen.shape
 
 
 def test_a_stopped_run_ends_with_the_same_weights(
@@ -38,7 +72,7 @@ def test_a_stopped_run_ends_with_the_same_weights(
     straight = train(SMALL, lesson, lesson, tmp_path / "straight")
     real, calls = identity.batch, []
 
-    def killed(*arguments: object) -> tuple[torch.Tensor, torch.Tensor]:
+    def killed(*arguments: object) -> tuple[torch.Tensor, Answers]:
         calls.append(arguments)
         if len(calls) == 4:
             raise KeyboardInterrupt
@@ -60,13 +94,15 @@ def test_a_stopped_run_ends_with_the_same_weights(
 def test_batches_are_functions_of_seed_and_step(lesson: Lesson) -> None:
     first, again = batch(lesson, SMALL, 3), batch(copy.deepcopy(lesson), SMALL, 3)
     assert torch.equal(first[0], again[0])
-    assert torch.equal(first[1], again[1])
+    assert torch.equal(first[1].targets, again[1].targets)
+    assert all(torch.equal(a, b) for a, b in zip(first[1].maps, again[1].maps, strict=True))
     assert not torch.equal(first[0], batch(lesson, SMALL, 4)[0])
 
 
 def test_augmented_and_blended_crops_are_pictures(lesson: Lesson) -> None:
     generator = torch.Generator().manual_seed(0)
-    views = augment(lesson.crops, generator)
+    views, matrices = augment(lesson.crops, generator)
+    assert matrices.shape == (8, 2, 3)
     assert views.shape == lesson.crops.shape
     assert 0 <= float(views.min()) <= float(views.max()) <= 1
     mixed = blend(lesson.crops, 5, generator)

@@ -85,7 +85,7 @@ LAYERS = [
     {"restoration.page.link_event", "restoration.page.lab_endpoints"},
     {"restoration.page.layout"},
     {"restoration.__main__", "train.face_sources"},
-    {"train.data", "train.losses", "train.optimizer", "train.summary", "train.scenes"},
+    {"train.data", "train.losses", "train.optimizer", "train.summary", "train.scenes", "train.teacher"},
     {"train.loop", "train.detector_loop", "train.curves", "train.groups", "train.verification", "train.identity"},
     {"train.severity", "train.estimator"},
     {"train.evaluate", "train.calibrate", "train.detector"},

@@ -17,6 +17,9 @@ def test_it_is_small_and_every_parameter_learns() -> None:
     result = embed(network, torch.rand(4, 3, CROP_SIZE, CROP_SIZE))
     assert result.shape == (4, 256)
     torch.testing.assert_close(result.norm(dim=1), torch.ones(4))
+    crops = torch.rand(2, 3, CROP_SIZE, CROP_SIZE)
+    torch.testing.assert_close(embed(network.eval(), crops), embed(network, crops.flip(-1)))
+    network.train()
     torch.autograd.backward((result * torch.randn(4, 256)).sum())
     assert all(p.grad is not None and float(p.grad.abs().max()) > 0 for p in network.parameters())
 

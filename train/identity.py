@@ -1,4 +1,4 @@
-"""Train the embedded identity network: a small recogniser learns the embeddings of a larger one.
+"""Train the embedded identity network: a small recogniser learns to see and to say what a trained one does.
 
 python train/identity.py --crops FOLDER --faces FOLDER --teacher FILE --out runs/identity
 """
@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm import tqdm
 
@@ -26,13 +26,14 @@ if __package__ in (None, ""):  # started as a file: make the repository importab
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from restoration.degradations import degrade
-from restoration.identity import identity_crop, load_torchscript
+from restoration.identity import identity_crop
 from restoration.images import InputError, read_image
 from restoration.protocols import Protocol
-from restoration.recogniser import CROP_SIZE, Recogniser, embed, save_recogniser
+from restoration.recogniser import CROP_SIZE, MARGIN, WIDTHS, Recogniser, embed, save_recogniser
 from train.data import draw, load_faces
 from train.face_sources import find_pictures
 from train.optimizer import WeightOptimizer, cosine_rate
+from train.teacher import Answers, Teacher
 
 # The project's degradations as they look in a crop that is 3.6 times smaller than an aligned face.
 CROP_DEGRADATIONS = Protocol(
@@ -44,6 +45,7 @@ CROP_DEGRADATIONS = Protocol(
     skip=0.5,
 )
 TARGETS, CHECKPOINT, LOG, RESULT = "targets.pt", "checkpoint.pt", "train.csv", "weights"
+SIZES_OF_STAGES = [(CROP_SIZE - 2 * MARGIN) >> i for i in range(1, len(WIDTHS) + 1)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,17 +58,19 @@ class IdentityConfig:
         degraded: share of crops that the student sees degraded (the teacher saw them clean), [0, 1].
         blends: further crops, each the blend of two people, a share of the real ones, [0, …]: faces of nobody, of which
             the teacher says what they are.
+        hints: weight of the teacher's maps in the loss, beside 1 for its embeddings, [0, …].
         held_out: every so-many-th person is watched, not learned from.
         seed: of every draw.
     """
 
-    steps: int = 3000
+    steps: int = 10000
     batch: int = 128
     learning_rate: float = 2e-3
     warmup: int = 100
     weight_decay: float = 0.05
     degraded: float = 0.3
-    blends: float = 1.0
+    blends: float = 0.6
+    hints: float = 0.5
     held_out: int = 25
     save_every: int = 200
     seed: int = 0
@@ -74,10 +78,48 @@ class IdentityConfig:
 
 @dataclass(frozen=True)
 class Lesson:
-    """Crops (N, 3, 112, 112) uint8 and what the teacher says of them (N, D) float32, unit length."""
+    """Crops (N, 3, 112, 112) uint8 and what the teacher says and sees of them, all on one device."""
 
     crops: Tensor
-    targets: Tensor
+    answers: Answers
+
+    def to(self, device: str) -> Lesson:
+        """The same elsewhere."""
+        maps = [x.to(device) for x in self.answers.maps]
+        return Lesson(self.crops.to(device), Answers(self.answers.targets.to(device), maps))
+
+
+class Apprentice(nn.Module):
+    """The student, and for each of the teacher's maps the 1x1 convolution by which the student's own must give it.
+
+    Args:
+        lesson: whose maps; their mean and spread in each channel are what the convolution need not learn.
+    """
+
+    def __init__(self, lesson: Lesson) -> None:
+        super().__init__()
+        self.student = Recogniser()
+        self.guides = nn.ModuleList()
+        self.stages: list[int] = []
+        for x in lesson.answers.maps:
+            self.stages.append(SIZES_OF_STAGES.index(x.shape[-1]))
+            self.guides.append(nn.Conv2d(WIDTHS[self.stages[-1]], x.shape[1], 1))
+            sample = x[:: max(1, len(x) // 500)].float()
+            self.register_buffer(f"mean{len(self.stages)}", sample.mean((0, 2, 3), keepdim=True))
+            self.register_buffer(f"spread{len(self.stages)}", sample.std((0, 2, 3), keepdim=True) + 1e-6)
+
+    def forward(self, crops: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """(B, 3, 112, 112) crops in [0, 1] to (B, D) embeddings and guesses of the maps, (B, C, S, S) each."""
+        maps = self.student.maps(crops)
+        return self.student.read(maps[-1]), [g(maps[i]) for g, i in zip(self.guides, self.stages, strict=True)]
+
+    def misses(self, seen: list[Tensor], maps: list[Tensor]) -> Tensor:
+        """Mean squared error of ``seen`` against the teacher's maps, in units of their variance; 0 without maps."""
+        errors = [
+            F.mse_loss(x.float(), (y - self.get_buffer(f"mean{i}")) / self.get_buffer(f"spread{i}"))
+            for i, (x, y) in enumerate(zip(seen, maps, strict=True), 1)
+        ]
+        return torch.stack(errors).mean() if errors else torch.zeros(())
 
 
 def read_crops(crops: list[str], faces: list[str]) -> tuple[Tensor, list[str]]:
@@ -138,27 +180,14 @@ def _parts(count: int, size: int) -> list[slice]:
     return [slice(start, min(start + size, count)) for start in range(0, count, size)]
 
 
-@torch.inference_mode()
-def teach(teacher: torch.nn.Module, crops: Tensor, what: str, *, mirrored: bool) -> Tensor:
-    """The teacher's embeddings of clean crops, (N, D) float32; if asked, the mean of a face and its mirror image."""
-    targets = []
-    for part in tqdm(_parts(len(crops), 8), desc=f"asking the teacher: {what}", mininterval=5):
-        x = (crops[part].float() / 255).contiguous(memory_format=torch.channels_last)
-        target = embed(teacher, x)
-        if mirrored:
-            target = F.normalize(target + embed(teacher, x.flip(-1)), dim=1)
-        targets.append(target)
-    return torch.cat(targets)
-
-
-def augment(crops: Tensor, generator: torch.Generator) -> Tensor:
-    """Mirror, turn, scale, shift, brighten and now and then drop colour: what leaves a person who they are.
+def augment(crops: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Turn, scale, shift, brighten and now and then drop colour: what leaves a person who they are.
 
     Args:
         crops: (B, 3, 112, 112) uint8.
 
     Returns:
-        (B, 3, 112, 112) float32 in [0, 1].
+        (B, 3, 112, 112) float32 in [0, 1], and the ``affine_grid`` matrices (B, 2, 3) by which they were moved.
     """
     count = len(crops)
 
@@ -166,29 +195,36 @@ def augment(crops: Tensor, generator: torch.Generator) -> Tensor:
         return low + (high - low) * torch.rand(count, generator=generator)
 
     turn, scale = torch.deg2rad(uniform(-6, 6)), uniform(0.93, 1.07)
-    mirror = torch.where(torch.rand(count, generator=generator) < 0.5, -1.0, 1.0)
     matrix = torch.zeros(count, 2, 3)
-    matrix[:, 0, 0], matrix[:, 0, 1] = scale * turn.cos() * mirror, -scale * turn.sin()
-    matrix[:, 1, 0], matrix[:, 1, 1] = scale * turn.sin() * mirror, scale * turn.cos()
+    matrix[:, 0, 0], matrix[:, 0, 1] = scale * turn.cos(), -scale * turn.sin()
+    matrix[:, 1, 0], matrix[:, 1, 1] = scale * turn.sin(), scale * turn.cos()
     matrix[:, :, 2] = torch.stack((uniform(-0.06, 0.06), uniform(-0.06, 0.06)), 1)
-    grid = F.affine_grid(matrix, list(crops.shape), align_corners=False)
-    x = F.grid_sample(crops.float() / 255, grid, padding_mode="border", align_corners=False)
     gamma, gain = uniform(0.75, 1.35).view(-1, 1, 1, 1), uniform(0.85, 1.15).view(-1, 1, 1, 1)
-    x = (x.clamp_min(1e-4) ** gamma * gain).clamp(0, 1)
     grey = (torch.rand(count, generator=generator) < 0.1).view(-1, 1, 1, 1)
-    return torch.where(grey, x.mean(1, keepdim=True), x)
+    matrix, gamma, gain, grey = (x.to(crops.device) for x in (matrix, gamma, gain, grey))
+    x = move(crops.float() / 255, matrix)
+    x = (x.clamp_min(1e-4) ** gamma * gain).clamp(0, 1)
+    return torch.where(grey, x.mean(1, keepdim=True), x), matrix
 
 
-def batch(lesson: Lesson, config: IdentityConfig, step: int) -> tuple[Tensor, Tensor]:
-    """Crops in [0, 1] and targets of one step, a function of (seed, step) alone."""
+def move(pictures: Tensor, matrices: Tensor) -> Tensor:
+    """(B, C, H, W) float32 sampled by (B, 2, 3) ``affine_grid`` matrices, the border continued."""
+    grid = F.affine_grid(matrices, list(pictures.shape), align_corners=False)
+    return F.grid_sample(pictures, grid, padding_mode="border", align_corners=False)
+
+
+def batch(lesson: Lesson, config: IdentityConfig, step: int) -> tuple[Tensor, Answers]:
+    """Crops in [0, 1] and what is to be said and seen of them in one step, a function of (seed, step) alone."""
     name = f"identity/{config.seed}/{step}"
     generator = torch.Generator().manual_seed(random.Random(name).getrandbits(62))
-    chosen = torch.randint(len(lesson.crops), (config.batch,), generator=generator)
-    crops = augment(lesson.crops[chosen], generator)
+    chosen = torch.randint(len(lesson.crops), (config.batch,), generator=generator).to(lesson.crops.device)
+    crops, matrices = augment(lesson.crops[chosen], generator)
     count = round(config.batch * config.degraded)
     if count:
         crops[:count] = degrade(crops[:count], *draw(name, count, CROP_DEGRADATIONS, crops.device))
-    return crops, lesson.targets[chosen]
+    matrices[:, :, 2] *= CROP_SIZE / (CROP_SIZE - 2 * MARGIN)  # the maps cover less, so that a shift is more of them
+    maps = [move(x[chosen].float(), matrices) for x in lesson.answers.maps]
+    return crops, Answers(lesson.answers.targets[chosen], maps)
 
 
 @torch.inference_mode()
@@ -201,79 +237,93 @@ def agreement(student: Recogniser, lesson: Lesson) -> dict[str, float]:
         views = {"clean": clean}
         views["degraded"] = degrade(clean, *draw(f"watch/{index}", len(clean), CROP_DEGRADATIONS, clean.device))
         for name, view in views.items():
-            sums[name] += float((embed(student, view) * lesson.targets[part]).sum())
+            sums[name] += float((embed(student, view) * lesson.answers.targets[part]).sum())
     student.train()
     return {name: value / len(lesson.crops) for name, value in sums.items()}
 
 
 def prepare(options: argparse.Namespace, config: IdentityConfig) -> tuple[Lesson, Lesson]:
-    """What to learn from and what to watch; the teacher is asked once and its answers are kept in the run's folder."""
+    """What to learn from and what to watch; the teacher is asked once and its answers are kept in the run's folder.
+
+    It is asked of every crop and of its mirror image. What it should say of both is the mean of its two embeddings.
+    """
     crops, people = read_crops(options.crops, options.faces)
     held = {name for name in people if int(hashlib.sha256(name.encode()).hexdigest(), 16) % config.held_out == 0}
     watched = torch.tensor([name in held for name in people])
     generator = torch.Generator().manual_seed(config.seed)
     blends = blend(crops[~watched], round(config.blends * int((~watched).sum())), generator)
+    questions = torch.cat((crops, crops.flip(-1), blends))
     path = options.out / TARGETS
     if not path.exists():
-        teacher = load_torchscript(options.teacher)
-        kept = {"real": teach(teacher, crops, "people", mirrored=True), "blends": torch.empty(0)}
-        if len(blends):
-            kept["blends"] = teach(teacher, blends, "blends", mirrored=False)
-        torch.save(kept, path.with_suffix(".partial"))
+        answers = Teacher(options.teacher, options.device).answer(
+            questions, f"{len(crops)} faces, mirrored too, {len(blends)} blends"
+        )
+        torch.save({"targets": answers.targets, "maps": answers.maps}, path.with_suffix(".partial"))
         os.replace(path.with_suffix(".partial"), path)
-    kept = torch.load(path, weights_only=True)
-    if len(kept["real"]) != len(crops) or len(kept["blends"]) != len(blends):
+    answers = Answers(**torch.load(path, weights_only=True))
+    if len(answers.targets) != len(questions):
         raise InputError(f"{path} belongs to other pictures. Choose another --out.")
-    learn = Lesson(torch.cat((crops[~watched], blends)), torch.cat((kept["real"][~watched], kept["blends"])))
-    return learn, Lesson(crops[watched], kept["real"][watched])
+    count = len(crops)
+    mean = F.normalize(answers.targets[:count] + answers.targets[count : 2 * count], dim=1)
+    targets = torch.cat((mean, mean, answers.targets[2 * count :]))
+    learn = torch.cat((~watched, ~watched, torch.ones(len(blends), dtype=torch.bool)))
+    watch = torch.cat((watched, torch.zeros(len(questions) - count, dtype=torch.bool)))
+    return (
+        Lesson(questions[learn], Answers(targets[learn], [x[learn] for x in answers.maps])),
+        Lesson(questions[watch], Answers(targets[watch], [])),
+    )
 
 
-def train(config: IdentityConfig, learn: Lesson, watch: Lesson, out: Path) -> Recogniser:
+def train(config: IdentityConfig, learn: Lesson, watch: Lesson, out: Path, device: str = "cpu") -> Recogniser:
     """Run to the last step, or go on from the checkpoint in ``out``; saves checkpoint, log and weights."""
     out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(config.seed)
-    student = Recogniser().to(memory_format=torch.channels_last).train()
-    optimizer = WeightOptimizer(student, "muon", weight_decay=config.weight_decay)
+    learn, watch = learn.to(device), watch.to(device)
+    model = Apprentice(learn).to(device).to(memory_format=torch.channels_last).train()
+    optimizer = WeightOptimizer(model, "muon", weight_decay=config.weight_decay)
     step, seconds = 0, 0.0
     if (out / CHECKPOINT).exists():
-        state = torch.load(out / CHECKPOINT, weights_only=True)
+        state = torch.load(out / CHECKPOINT, weights_only=True, map_location=device)
         if state["config"] != asdict(config):
             raise InputError(f"{out} holds a run with other settings. Choose another --out.")
-        student.load_state_dict(state["model"])
+        model.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
         step, seconds = state["step"], state["seconds"]
     bar = tqdm(total=config.steps, initial=step, desc="identity", unit="step", mininterval=5)
-    total, begun = 0.0, time.perf_counter() - seconds
+    total, begun = torch.zeros(2), time.perf_counter() - seconds
     while step < config.steps:
-        crops, targets = batch(learn, config, step)
-        with torch.autocast("cpu", torch.bfloat16):
-            output = student(crops.contiguous(memory_format=torch.channels_last))
-        loss = 1 - (F.normalize(output.float(), dim=1) * targets).sum(1).mean()
+        crops, answers = batch(learn, config, step)
+        with torch.autocast(learn.crops.device.type, torch.bfloat16):
+            output, seen = model(crops.contiguous(memory_format=torch.channels_last))
+        distance = 1 - (F.normalize(output.float(), dim=1) * answers.targets).sum(1).mean()
+        misses = model.misses(seen, answers.maps)
         optimizer.zero_grad()
-        torch.autograd.backward(loss)
+        torch.autograd.backward(distance + config.hints * misses)
         optimizer.step(cosine_rate(step, config.steps, config.learning_rate, 0.01, config.warmup))
-        total += float(loss.detach())
+        total += torch.stack((distance.detach().cpu(), misses.detach().cpu()))
         step += 1
         bar.update()
         if step % config.save_every == 0 or step == config.steps:
-            count = (step - 1) % config.save_every + 1
-            row = {"step": step, "seconds": round(time.perf_counter() - begun), "loss": total / count}
-            row |= {f"{name}_cosine": value for name, value in agreement(student, watch).items()}
-            total = 0.0
+            means = total / ((step - 1) % config.save_every + 1)
+            row: dict[str, float] = {"step": step, "seconds": round(time.perf_counter() - begun)}
+            row |= {"distance": float(means[0]), "misses": float(means[1])}
+            row |= {f"{name}_cosine": value for name, value in agreement(model.student, watch).items()}
+            total.zero_()
             _log(out / LOG, row)
             bar.set_postfix(row)
             state = {
                 "config": asdict(config),
                 "step": step,
                 "seconds": time.perf_counter() - begun,
-                "model": student.state_dict(),
+                "model": model.state_dict(),
                 "optimizer": optimizer.state_dict(),
             }
             torch.save(state, out / f"{CHECKPOINT}.partial")
             os.replace(out / f"{CHECKPOINT}.partial", out / CHECKPOINT)
-            save_recogniser(out / RESULT, student, {"config": asdict(config), **row})
+            save_recogniser(out / RESULT, model.student, {"config": asdict(config), **row})
     bar.close()
-    return student.eval()
+    student: Recogniser = model.student.cpu().eval()
+    return student
 
 
 def _log(path: Path, row: dict[str, float]) -> None:
@@ -294,6 +344,7 @@ def parser() -> argparse.ArgumentParser:
         "--teacher", type=Path, required=True, metavar="FILE", help="TorchScript recogniser to learn from"
     )
     result.add_argument("--out", type=Path, required=True, help="folder of the run; resumed when it holds a checkpoint")
+    result.add_argument("--device", default="cpu", help="cpu, cuda … (%(default)s)")
     for name, value in asdict(IdentityConfig()).items():
         text = name.replace("_", " ") + " (%(default)s)"
         result.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value, help=text)
@@ -310,7 +361,7 @@ def main(arguments: list[str] | None = None) -> int:
         options.out.mkdir(parents=True, exist_ok=True)
         learn, watch = prepare(options, config)
         print(json.dumps({"learn": len(learn.crops), "watch": len(watch.crops), **asdict(config)}))
-        train(config, learn, watch, options.out)
+        train(config, learn, watch, options.out, options.device)
     except InputError as error:
         print(f"identity.py: {error}", file=sys.stderr)
         return 2
