@@ -48,8 +48,8 @@ class Recogniser(nn.Module):
 
         A face and its mirror image are one person: the result is the sum of what is read from the two.
         """
-        both = (F.normalize(self.read(self.maps(view)[-1]), dim=1) for view in (crops, crops.flip(-1)))
-        return torch.stack(list(both)).sum(0)
+        both = F.normalize(self.read(self.maps(torch.cat((crops, crops.flip(-1))))[-1]), dim=1)
+        return both[: len(crops)] + both[len(crops) :]
 
     def maps(self, crops: Tensor) -> list[Tensor]:
         """What each stage sees of the crops: (B, C, S, S) for C, S of ``WIDTHS`` and 48, 24, 12, 6."""
