@@ -11,7 +11,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -41,7 +40,7 @@ def wait_for(address: str, server: subprocess.Popen[bytes]) -> None:
         try:
             urllib.request.urlopen(address, timeout=2).close()
             return
-        except (urllib.error.URLError, TimeoutError):
+        except OSError:  # not yet, or the early page giving way
             time.sleep(0.1)
     raise TimeoutError(f"the app did not answer within {START_LIMIT} s")
 
