@@ -8,15 +8,16 @@ errors are raised.
 from __future__ import annotations
 
 import gc
+import sys
 
 from restoration.page.early_page import EarlyPage
 
 early = None
 if __name__ == "__main__":
     early = EarlyPage()
+    sys.setswitchinterval(2e-4)  # seconds: the networks take turns with imports, a thousand times
     gc.disable()  # until the page is built: what is imported stays, and looking for garbage in it takes half a second
 
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -56,6 +57,7 @@ def main() -> None:
     keep_clean(folder, FILES_EXPIRE)
     gc.freeze()  # nor later
     gc.enable()
+    sys.setswitchinterval(5e-3)  # Python's own
     if early:
         early.close()
     page.queue(max_size=64).launch(

@@ -1,7 +1,8 @@
 """Pictures of the page for the README: ``python -m examples.make_screenshots``, with Chromium and playwright there.
 
 Starts the app on a free port and writes ``page_desktop.png`` and ``page_phone.png`` of its first result, and
-``compare_desktop.png`` and ``sweep_desktop.png`` of the laboratory.
+``compare_desktop.png`` and ``sweep_desktop.png`` of the laboratory. The names of the scripts that the page asked for go
+into ``early_scripts.txt``: the next time the app starts, a browser that waits has fetched them when the page comes.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ import urllib.request
 from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
+
+from restoration.page.early_page import SCRIPTS
 
 ROOT = Path(__file__).parents[1]
 PICTURES = ROOT / ".assets"
@@ -59,6 +62,12 @@ def show_laboratory(tab: Page) -> None:
     save(tab, "sweep_desktop")
 
 
+def scripts_of(tab: Page) -> set[str]:
+    """Names of Gradio's scripts and styles that a page has asked for."""
+    asked: list[str] = tab.evaluate("performance.getEntriesByType('resource').map(x => new URL(x.name).pathname)")
+    return {path.removeprefix("/assets/") for path in asked if path.startswith("/assets/")}
+
+
 def save(tab: Page, name: str) -> None:
     """Write what the window shows."""
     tab.wait_for_timeout(SETTLING)
@@ -84,6 +93,7 @@ def main() -> None:
                 save(tab, name)
                 if name == "page_desktop":
                     show_laboratory(tab)
+                    SCRIPTS.write_text("\n".join(sorted(scripts_of(tab))) + "\n", encoding="utf-8")
             browser.close()
     finally:
         server.terminate()

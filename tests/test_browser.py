@@ -20,7 +20,7 @@ from examples.make_photos import group
 from restoration.degradations import degrade_image
 from restoration.images import Image, read_image
 from restoration.metrics import psnr, ssim
-from restoration.page.early_page import early_html
+from restoration.page.early_page import early_html, scripts
 from restoration.pasting import Patch, blend
 from restoration.protocols import PRESETS
 
@@ -294,6 +294,11 @@ def test_who_comes_while_it_starts_sees_the_early_page_and_then_the_page(browser
         expect(page.get_by_text("The page is starting")).to_be_visible()
         expect(page.get_by_role("button", name="Degrade & restore")).to_be_visible()
         assert page.url == f"{url}/?lang=en#kept"
+        entries = page.evaluate("performance.getEntriesByType('resource').map(x => [x.name, x.transferSize])")
+        early = {f"{url}/assets/{name}" for name in scripts()}  # fetched while the app was starting
+        sizes = [size for name, size in entries if name in early]
+        assert len(sizes) > 50
+        assert set(sizes) == {0}
         page.close()
 
 

@@ -4,6 +4,7 @@ import re
 import socket
 import subprocess
 import sys
+import threading
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 from examples.make_opening import make_opening
 from restoration import read_image
 from restoration.metrics import psnr
-from restoration.page.early_page import PICTURES, EarlyPage, early_html
+from restoration.page.early_page import PICTURES, SCRIPTS, EarlyPage, early_html, scripts
 
 ROOT = Path(__file__).parents[1]
 
@@ -43,12 +44,31 @@ def test_it_answers_not_yet_with_the_first_screen_and_gives_the_port_back(port: 
     early = EarlyPage()
     assert ask(port) == ask(port, "/?lang=zh") == (503, early_html())
     assert ask(port, method="HEAD") == ask(port, "/config") == (503, b"")
+    waiting: list[tuple[int, bytes]] = []
+    waiter = threading.Thread(target=lambda: waiting.append(ask(port, "/starting")))
+    waiter.start()
+    waiter.join(0.3)
+    assert not waiting
     early.close()
+    waiter.join(10)
+    assert waiting == [(503, b"")]
     with socket.socket() as next_one:  # as Gradio looks whether it is free
         next_one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         next_one.bind(("127.0.0.1", port))
     with pytest.raises(urllib.error.URLError):
         ask(port)
+
+
+def test_it_hands_out_the_scripts_of_the_next_page_and_no_other_file(port: int, tmp_path: Path) -> None:
+    early = EarlyPage()
+    listed = SCRIPTS.read_text().split()
+    assert set(scripts()) <= set(listed)
+    assert len(listed) > 50
+    for name, file in list(scripts().items())[:5]:
+        assert ask(port, f"/assets/{name}") == (200, file.read_bytes())
+    for path in ("/assets/none.js", "/assets/../index.html", "/assets/%2e%2e/index.html", f"/other/{listed[0]}"):
+        assert ask(port, path) == (503, b"")
+    early.close()
 
 
 def test_it_leaves_a_taken_port_and_a_space_alone(port: int, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,8 @@ import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import torch
+
 from restoration.experiment import Outcome, run_experiment
 from restoration.hub import UpdateWatch, load_configured
 from restoration.identity import IdentityNetwork, load_identity
@@ -68,6 +70,11 @@ def load_site(faces: Mapping[str, str], faces_note: str) -> Site:
     weights = load_configured()
     news = UpdateWatch(weights).sentence if weights.commit else None
     restorer, identity = Restorer(weights, select_device("auto")), load_identity()
-    site = open_site(restorer, identity, dict(faces), faces_note, news)
-    _ = restorer.fingerprint, site.known  # read now, while other work goes on, rather than when the page is built
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # another core imports gradio meanwhile, and threads that wait for it would hold it up
+    try:
+        site = open_site(restorer, identity, dict(faces), faces_note, news)
+        _ = restorer.fingerprint, site.known  # read now, rather than when the page is built
+    finally:
+        torch.set_num_threads(threads)
     return site
