@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
@@ -15,7 +16,7 @@ from torch.nn import functional as F
 from restoration.images import InputError
 
 MIN_SIZE, MAX_SIZE = 64, 2048
-Block = Literal["residual", "gated"]
+Block = Literal["residual", "gated", "attentive"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +25,8 @@ class UNetConfig:
 
     Args:
         unshuffle: pixel-unshuffle factor in front, [1, 8]: level 0 works at 1/unshuffle of the image's size.
-        block: "gated" (cheap products) or "residual" (dense 3x3 convolutions).
+        block: "residual" (dense 3x3 convolutions), "gated" (cheap products), or "attentive" (residual, and at the
+            coarsest level every place looks at every other one after each block).
         widths: channels of each level, fine to coarse; every level halves the resolution of the one before.
         encoder, decoder: residual blocks a level on the way down and up, fine to coarse. The coarsest
             level has ``encoder[-1]`` blocks and no decoder: ``len(decoder) == len(widths) - 1``.
@@ -141,7 +143,32 @@ class GatedBlock(nn.Module):
         return x + correction
 
 
-BLOCKS: dict[Block, type[nn.Module]] = {"residual": ResidualBlock, "gated": GatedBlock}
+class AttentionBlock(nn.Module):
+    """x + scale * what every place gathers from all others, size and width kept.
+
+    Source: self-attention (Vaswani et al., "Attention Is All You Need", 2017), without position codes: places are told
+    apart by what the convolutions around them have seen.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.heads = math.gcd(width, max(1, width // 64))
+        self.norm = ChannelNorm(width)
+        self.ask = nn.Conv2d(width, 3 * width, 1)
+        self.project = nn.Conv2d(width, width, 1)
+        self.scale = nn.Parameter(torch.full((width, 1, 1), 0.2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        batch, width, *size = x.shape
+        split = self.ask(self.norm(x)).reshape(batch, 3 * self.heads, width // self.heads, -1)
+        query, key, value = split.transpose(2, 3).chunk(3, dim=1)  # (B, heads, H W, width / heads) each
+        gathered = F.scaled_dot_product_attention(query, key, value).transpose(2, 3)
+        gathered = gathered.reshape(batch, width, *size).contiguous(memory_format=torch.channels_last)
+        correction: Tensor = self.project(gathered)
+        return x + self.scale * correction
+
+
+BLOCKS: dict[Block, type[nn.Module]] = {"residual": ResidualBlock, "gated": GatedBlock, "attentive": ResidualBlock}
 
 
 class UNet(nn.Module):
@@ -156,7 +183,10 @@ class UNet(nn.Module):
         widths, pixels = config.widths, 3 * config.unshuffle**2
         self.head = nn.Conv2d(pixels, widths[0], 3, padding=1)
         stages = zip(widths, config.encoder, strict=True)
-        self.encoder = nn.ModuleList(_stack(config.block, width, count) for width, count in stages)
+        down = [_stack(config.block, width, count) for width, count in stages]
+        if config.block == "attentive":
+            down[-1] = nn.Sequential(*(part for block in down[-1] for part in (block, AttentionBlock(widths[-1]))))
+        self.encoder = nn.ModuleList(down)
         steps = list(pairwise(widths))
         self.down = nn.ModuleList(nn.Conv2d(fine, coarse, 2, stride=2) for fine, coarse in steps)
         self.up = nn.ModuleList(nn.Conv2d(coarse, 4 * fine, 1) for fine, coarse in steps)

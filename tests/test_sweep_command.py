@@ -8,7 +8,7 @@ import pytest
 from tiny import EXAMPLES
 
 from restoration.images import InputError
-from train.sweep import label, main, variants
+from train.sweep import combined, label, main, variants
 
 BASE = [
     "--data", str(EXAMPLES), "--validation", str(EXAMPLES), "--validation-faces", "1", "--steps", "2", "--crop", "64",
@@ -25,6 +25,20 @@ def test_one_option_at_a_time_or_every_combination() -> None:
     for wrong in ([["batch"]], [["batch", "1"], ["batch", "2"]]):
         with pytest.raises(InputError, match="--vary"):
             list(variants(wrong, grid=True))
+
+
+def test_one_run_in_which_several_settings_differ(tmp_path: Path) -> None:
+    assert combined(["block=gated", "widths=8,12,16"]) == {"block": "gated", "widths": "8,12,16"}
+    for wrong in (["block"], ["=gated"], ["batch=1", "batch=2"]):
+        with pytest.raises(InputError, match="--together"):
+            combined(wrong)
+    command = ["--out", str(tmp_path), "--together", "unshuffle=2", "widths=8,12,20"]
+    assert main([*command, "--", *BASE]) == 0
+    rows = json.loads((tmp_path / "sweep.json").read_text())
+    assert set(rows) == {"as given", "unshuffle=2 widths=8,12,20"}
+    as_given, finer = rows["as given"], rows["unshuffle=2 widths=8,12,20"]
+    # level 0 alone at four times as many places: two 3x3 convolutions of 8 channels, up and down
+    assert finer["gflop"] - as_given["gflop"] > 2 * 4 * 9 * 8 * 8 * (256**2 - 128**2) / 1e9
 
 
 def test_a_sweep_trains_and_writes_its_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -81,6 +81,7 @@ def parser() -> argparse.ArgumentParser:
     add("--save-every", type=int, default=default.save_every, help="steps between checkpoints (%(default)s)")
     add("--validation-faces", type=int, default=default.validation_faces, help="how many to watch (%(default)s)")
     add("--block", choices=BLOCKS, default=default.model.block, help="kind of block (%(default)s)")
+    add("--unshuffle", type=int, default=default.model.unshuffle, help="pixels a side seen as one (%(default)s)")
     add("--widths", type=int, nargs="+", default=default.model.widths, help="channels a level (%(default)s)")
     add("--encoder", type=int, nargs="+", default=default.model.encoder, help="blocks a level down (%(default)s)")
     add("--decoder", type=int, nargs="+", default=default.model.decoder, help="blocks a level up (%(default)s)")
@@ -106,7 +107,8 @@ def main(arguments: list[str] | None = None) -> int:
     repo_id = options["push_to_hub"]
     try:
         widths, encoder, decoder = (tuple(options.pop(key)) for key in ("widths", "encoder", "decoder"))
-        model = UNetConfig(block=options.pop("block"), widths=widths, encoder=encoder, decoder=decoder)
+        block, unshuffle = options.pop("block"), options.pop("unshuffle")
+        model = UNetConfig(unshuffle=unshuffle, block=block, widths=widths, encoder=encoder, decoder=decoder)
         names = {field for field in TrainConfig.__dataclass_fields__ if field != "model"}
         config = TrainConfig(model=model, **{key: value for key, value in options.items() if key in names})
         device = str(select_device(options["device"]))

@@ -3,8 +3,9 @@
 python train/sweep.py --out runs/sweep --vary learning-rate 5e-4 1e-3 2e-3 --vary block residual gated \
     -- --data FOLDER --validation FOLDER --steps 300
 
-Every setting is varied alone, the others as given after ``--``; ``--grid`` takes every combination. A stopped sweep
-goes on where it was when the command is repeated.
+Every setting is varied alone, the others as given after ``--``; ``--grid`` takes every combination. ``--together
+block=gated widths=64,128,256`` is one more run, in which several settings differ. A stopped sweep goes on where it was
+when the command is repeated.
 """
 
 from __future__ import annotations
@@ -20,6 +21,10 @@ from pathlib import Path
 if __package__ in (None, ""):  # started as a file: make the repository importable
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from restoration.alignment import FACE_SIZE
 from restoration.hub import load_weights
 from restoration.images import InputError
 from train.loop import RESULT, TRAIN_LOG, VALIDATION_LOG
@@ -52,18 +57,38 @@ def variants(axes: Sequence[Sequence[str]], *, grid: bool) -> Iterator[Variant]:
             yield {name: value}
 
 
+def combined(texts: Sequence[str]) -> Variant:
+    """One run in which several settings differ, out of ``option=value`` texts.
+
+    Raises:
+        InputError: a text of another form, or an option that is named twice.
+    """
+    pairs = [text.partition("=") for text in texts]
+    variant = {name: value for name, _, value in pairs}
+    if len(variant) < len(pairs) or not all(name and value for name, value in variant.items()):
+        raise InputError("--together takes OPTION=VALUE, each option once: --together block=gated widths=64,128,256.")
+    return variant
+
+
 def label(variant: Variant) -> str:
     """Name of a run and of its folder."""
     return " ".join(f"{name}={value}" for name, value in variant.items()) or "as given"
 
 
 def measure(folder: Path) -> dict[str, float | int]:
-    """What a finished run reached: gains of its last validation in dB, parameters, seconds of training a step."""
+    """What a finished run reached, and at what price.
+
+    Gains of its last validation in dB, parameters, 10^9 floating-point operations a 512x512 face, seconds of training a
+    step.
+    """
     validation, training = (_last(folder / name) for name in (VALIDATION_LOG, TRAIN_LOG))
     gains = {name: float(value) for name, value in validation.items() if name.endswith("_db")}
     steps, seconds = int(training["step"]), float(training["seconds"])
-    parameters = load_weights(folder / RESULT).model.parameter_count()
-    return {"steps": steps, **gains, "parameters": parameters, "seconds_a_step": round(seconds / steps, 3)}
+    model = load_weights(folder / RESULT).model
+    with FlopCounterMode(display=False) as counter, torch.inference_mode():
+        model(torch.zeros(1, 3, FACE_SIZE, FACE_SIZE))
+    price = {"parameters": model.parameter_count(), "gflop": round(counter.get_total_flops() / 1e9, 1)}
+    return {"steps": steps, **gains, **price, "seconds_a_step": round(seconds / steps, 3)}
 
 
 def _last(log: Path) -> dict[str, str]:
@@ -76,7 +101,7 @@ def write_table(out: Path, rows: dict[str, dict[str, float | int]]) -> str:
     best = sorted(rows.items(), key=lambda item: -item[1]["blind_gain_db"])
     names = list(best[0][1])
     lines = ["| run | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
-    lines += [f"| {name} | " + " | ".join(f"{row[key]:g}" for key in names) + " |" for name, row in best]
+    lines += [f"| {name} | " + " | ".join(_short(row[key]) for key in names) + " |" for name, row in best]
     text = "\n".join(lines) + "\n"
     (out / f"{TABLE}.md").write_text(text)
     (out / f"{TABLE}.json").write_text(json.dumps(dict(best), indent=2) + "\n")
@@ -87,6 +112,10 @@ def write_table(out: Path, rows: dict[str, dict[str, float | int]]) -> str:
     return text
 
 
+def _short(value: float) -> str:
+    return f"{value}" if isinstance(value, int) else f"{value:.3g}"
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns the exit status: 0 done, 2 unusable input or a run failed, 130 interrupted."""
     given = sys.argv[1:] if arguments is None else arguments
@@ -94,14 +123,18 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder of the sweep; a run is a folder in it")
     parser.add_argument(
-        "--vary", nargs="+", action="append", required=True, metavar="OPTION VALUE", help="of train/run.py"
+        "--vary", nargs="+", action="append", default=[], metavar="OPTION VALUE", help="of train/run.py"
+    )
+    parser.add_argument(
+        "--together", nargs="+", action="append", default=[], metavar="OPTION=VALUE", help="one run with all of these"
     )
     parser.add_argument("--grid", action="store_true", help="every combination, not one change at a time")
     options = parser.parse_args(given[:split])
     rows: dict[str, dict[str, float | int]] = {}
     failed: list[str] = []
     try:
-        for variant in variants(options.vary, grid=options.grid):
+        runs = [*variants(options.vary, grid=options.grid), *(combined(texts) for texts in options.together)]
+        for variant in runs:
             folder = options.out / label(variant).replace(" ", "_").replace("/", "_")
             changed = [part for name, value in variant.items() for part in (f"--{name}", *value.split(","))]
             print(f"\n{label(variant)}", flush=True)
