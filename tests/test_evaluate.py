@@ -2,8 +2,10 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tiny import EXAMPLES
 
@@ -12,7 +14,7 @@ from restoration.images import to_image
 from restoration.metrics import psnr
 from restoration.protocols import BLIND
 from train.data import degraded_face, load_faces
-from train.evaluate import main
+from train.evaluate import main, read_set
 
 
 def test_command_measures_what_the_package_measures(tmp_path: Path) -> None:
@@ -40,8 +42,28 @@ def test_command_measures_what_the_package_measures(tmp_path: Path) -> None:
     assert (tmp_path / "a" / "images.csv").read_text() == (tmp_path / "b" / "images.csv").read_text()
 
 
+def test_photos_are_aligned_and_measured_at_the_size_of_their_faces(tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    shutil.copy(EXAMPLES.parent / ".assets" / "photo_group.png", photos)
+    command = ["--faces", f"group@128={photos}", "--align", "group", "--protocols", "blind", "--methods", "restored"]
+    assert main([*command, "--out", str(tmp_path / "out")]) == 0
+    (run,) = json.loads((tmp_path / "out" / "evaluation.json").read_text())["runs"]
+    assert (run["images"], run["side"]) == (1, 128)
+    assert "(1 images, PSNR and SSIM at 128×128 pixels)" in (tmp_path / "out" / "evaluation.md").read_text()
+    _, side, faces = read_set(f"group@128={photos}", ["group"], None)
+    restorer = Restorer.from_pretrained()
+    degraded, clean = (to_image(image) for image in degraded_face(faces, 0, "blind", BLIND))
+    means = [x.reshape(128, 4, 128, 4, 3).mean((1, 3)) for x in (restorer.restore_aligned(degraded), clean)]
+    expected = 10 * np.log10(255**2 / np.square(means[0] - means[1]).mean())
+    assert side == 128
+    assert run["methods"]["restored"]["psnr"]["mean"] == pytest.approx(expected, abs=0.05)  # rounded to 8 bits
+
+
 def test_command_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--faces", "nowhere", "--out", str(tmp_path)]) == 2
     assert "NAME=FOLDER" in capsys.readouterr().err
+    assert main(["--faces", f"a@100={EXAMPLES}", "--out", str(tmp_path)]) == 2
+    assert "64, 128, 256 or 512" in capsys.readouterr().err
     assert main(["--faces", "a=/nowhere", "--out", str(tmp_path)]) == 2
     assert "/nowhere" in capsys.readouterr().err

@@ -5,12 +5,16 @@
 writes means with 95 % confidence intervals to ``evaluation.json`` and ``evaluation.md``, for all faces and by group
 (``train.groups`` says which and in what form), and every image to ``images.csv``; with ``--grid`` also ``severity.csv``
 and curves, each degradation alone from weak to strong (``train.severity``).
+
+``--faces lfw@128=FOLDER --align lfw`` takes photos, finds and aligns the largest face of each, and measures PSNR and
+SSIM on means over squares, 128 a side: all the detail that faces so small hold.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import dataclasses
 import json
 import sys
 from collections.abc import Sequence
@@ -18,6 +22,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import torch
 from tqdm import tqdm
 
@@ -25,12 +31,16 @@ if __package__ in (None, ""):  # started as a file: make the repository importab
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from restoration import Restorer
+from restoration.alignment import FACE_SIZE
 from restoration.baselines import lanczos, non_local_means
+from restoration.detection import load_detector
+from restoration.detectors import EMBEDDED
 from restoration.identity import IdentityNetwork, load_identity
 from restoration.images import Image, InputError, to_image
 from restoration.metrics import Scores, score
 from restoration.protocols import PROTOCOLS, Mixture, Protocol
-from train.data import Faces, degraded_face, fixed_draw, load_faces
+from train.data import Faces, degraded_face, fixed_draw, read_faces
+from train.face_sources import MIN_FACE, Folders
 from train.groups import groupings
 from train.severity import grid_protocols, write_grid
 from train.summary import INPUT, markdown, summarise
@@ -45,10 +55,14 @@ def evaluate_face(
     restorer: Restorer,
     identity: IdentityNetwork | None,
     methods: Sequence[str],
+    side: int = FACE_SIZE,
 ) -> dict[str, Scores]:
     """Scores of every method for one face under its own fixed draw of a named protocol, against the clean face.
 
     "lanczos" is told by how much the face was reduced; where it was not, it returns its input.
+
+    Args:
+        side: PSNR and SSIM are those of both pictures reduced to so many pixels a side; a divisor of 512.
     """
     given, truth = (to_image(image) for image in degraded_face(faces, index, *protocol))
     (settings,), _ = fixed_draw(faces, index, *protocol)
@@ -59,14 +73,52 @@ def evaluate_face(
         results["non-local means"] = non_local_means(given)
     if "restored" in methods:
         results["restored"] = restorer.restore_aligned(given)
-    return {method: score(results[method], truth, identity) for method in methods}
+    scores = {method: score(results[method], truth, identity) for method in methods}
+    if side < FACE_SIZE:
+        for method, found in scores.items():
+            small = score(reduced(results[method], side), reduced(truth, side))
+            scores[method] = dataclasses.replace(small, identity_angle=found.identity_angle)
+    return scores
+
+
+def reduced(image: Image, side: int) -> Image:
+    """(512, 512, 3) uint8 as means over squares, (side, side, 3)."""
+    small: Image = cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA).astype(np.uint8)
+    return small
+
+
+def read_set(text: str, align: Sequence[str], limit: int | None) -> tuple[str, int, Faces]:
+    """What ``--faces`` names: NAME[@SIDE]=FOLDER.
+
+    Args:
+        align: names of the sets that are photos.
+
+    Returns:
+        The name, the side at which it is measured, and its faces.
+
+    Raises:
+        InputError: another form, a side that does not divide 512 or is under 64, or as ``load_faces``.
+    """
+    name, _, folder = text.partition("=")
+    name, at, number = name.partition("@")
+    if not name or not folder:
+        raise InputError("--faces takes NAME=FOLDER, for example val=/data/faces/val.")
+    side = int(number) if number.isdecimal() else 0
+    if at and side not in (64, 128, 256, FACE_SIZE):
+        raise InputError(f"--faces {name}@SIDE measures at 64, 128, 256 or {FACE_SIZE} pixels, not {number or 'none'}.")
+    detector = load_detector(EMBEDDED) if name in align else None
+    source = Folders([folder], limit, detector, side or MIN_FACE)
+    return name, side or FACE_SIZE, read_faces(source.read(0), source.count)
 
 
 def parser() -> argparse.ArgumentParser:
     """Options of the command."""
     result = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = result.add_argument
-    add("--faces", nargs="+", required=True, metavar="NAME=FOLDER", help="sets of aligned faces")
+    add("--faces", nargs="+", required=True, metavar="NAME[@SIDE]=FOLDER", help="sets of aligned faces")
+    add(
+        "--align", nargs="+", default=[], metavar="NAME", help="sets that are photos: the largest face of each is taken"
+    )
     add("--protocols", nargs="+", choices=PROTOCOLS, default=list(PROTOCOLS), metavar="NAME", help=", ".join(PROTOCOLS))
     add("--methods", nargs="+", choices=METHODS, default=list(METHODS), metavar="NAME", help=", ".join(METHODS))
     add("--grid", action="store_true", help="also one degradation at a time over a grid of severities")
@@ -86,21 +138,20 @@ def main(arguments: list[str] | None = None) -> int:
             options.out.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(f"--out {options.out} cannot be made ({error.strerror}). Choose another.") from error
-        sets = dict(item.partition("=")[::2] for item in options.faces)
-        if not all(sets.values()):
-            raise InputError("--faces takes NAME=FOLDER, for example val=/data/faces/val.")
         methods = [name for name in METHODS if name == INPUT or name in options.methods]
         restorer = Restorer.from_pretrained(options.weights, device=options.device)
         identity = load_identity(options.identity)
         protocols = {name: PROTOCOLS[name] for name in options.protocols}
         grid = grid_protocols() if options.grid else {}
         runs, rows = [], []
-        for name, folder in sets.items():
-            faces = load_faces([folder], limit=options.limit)
+        for text in options.faces:
+            name, side, faces = read_set(text, options.align, options.limit)
             for protocol in (*protocols.items(), *grid.items()):
 
-                def one(index: int, faces: Faces = faces, protocol: Any = protocol) -> dict[str, Scores]:
-                    return evaluate_face(faces, index, protocol, restorer, identity, methods)
+                def one(
+                    index: int, faces: Faces = faces, side: int = side, protocol: Any = protocol
+                ) -> dict[str, Scores]:
+                    return evaluate_face(faces, index, protocol, restorer, identity, methods, side)
 
                 with ThreadPoolExecutor(2) as pool:
                     progress = tqdm(pool.map(one, range(len(faces))), total=len(faces), desc=f"{name}, {protocol[0]}")
@@ -109,7 +160,8 @@ def main(arguments: list[str] | None = None) -> int:
                     rows += [
                         [name, protocol[0], face, method, *vars(scores).values()] for method, scores in row.items()
                     ]
-                run = {"set": name, "protocol": protocol[0], "images": len(faces), "methods": summarise(per_image)}
+                run: dict[str, Any] = {"set": name, "protocol": protocol[0], "images": len(faces)}
+                run |= {"side": side, "methods": summarise(per_image)}
                 runs.append(run if protocol[0] in grid else {**run, "groupings": groupings(faces, per_image)})
     except InputError as error:
         print(f"evaluate.py: {error}", file=sys.stderr)

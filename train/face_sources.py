@@ -69,19 +69,19 @@ def find_pictures(folders: Sequence[str | Path], *, limit: int | None = None) ->
     return found
 
 
-def square_face(image: Image) -> Image:
+def square_face(image: Image, smallest: int = MIN_FACE) -> Image:
     """An aligned face of any size as (512, 512, 3) uint8.
 
     Raises:
-        InputError: it is not square, or under 256 pixels.
+        InputError: it is not square, or under ``smallest`` pixels.
     """
     height, width = image.shape[:2]
     if height != width:
         raise InputError(
             f"{width}×{height} pixels; square, aligned faces are needed. --data PHOTOS --align makes them."
         )
-    if height < MIN_FACE:
-        raise InputError(f"{width} pixels wide; training needs faces of at least {MIN_FACE}.")
+    if height < smallest:
+        raise InputError(f"{width} pixels wide; faces of at least {smallest} are needed.")
     if height == FACE_SIZE:
         return image
     method = cv2.INTER_AREA if height > FACE_SIZE else cv2.INTER_CUBIC
@@ -95,10 +95,13 @@ class Folders:
     Args:
         folders, limit: as for ``find_pictures``.
         detector: finds the faces of photos; None where the pictures are aligned faces already.
+        smallest: side of the smallest face that will do, in the picture's own pixels.
     """
 
-    def __init__(self, folders: Sequence[str | Path], limit: int | None, detector: Detector | None) -> None:
-        self.pictures, self.detector = find_pictures(folders, limit=limit), detector
+    def __init__(
+        self, folders: Sequence[str | Path], limit: int | None, detector: Detector | None, smallest: int = MIN_FACE
+    ) -> None:
+        self.pictures, self.detector, self.smallest = find_pictures(folders, limit=limit), detector, smallest
         self.count = len(self.pictures)
         self.label = "\n".join(name for name, _ in self.pictures)
 
@@ -108,7 +111,7 @@ class Folders:
 
     def _read(self, name: str, path: Path) -> tuple[str, Image | None]:
         try:
-            return name, _face(read_image(path), self.detector)
+            return name, _face(read_image(path), self.detector, self.smallest)
         except InputError as error:
             if self.detector:  # among one's own photos there is always one that is damaged
                 print(f"left out: {path}: {error}", file=sys.stderr)
@@ -218,12 +221,12 @@ def open_source(data: Sequence[str], *, limit: int | None = None, align: bool = 
     return HubDataset(name, split or "train", limit, detector)
 
 
-def _face(image: Image, detector: Detector | None) -> Image | None:
+def _face(image: Image, detector: Detector | None, smallest: int = MIN_FACE) -> Image | None:
     """The picture itself, or of a photo its largest face, where that is large enough to teach anything."""
     if detector is None:
-        return square_face(image)
+        return square_face(image, smallest)
     faces = find_faces(image, detector)
     if not faces:
         return None
     landmarks = max(faces, key=lambda face: face.box[2] - face.box[0]).landmarks
-    return align_face(image, landmarks) if enlargement(landmarks) <= FACE_SIZE / MIN_FACE else None
+    return align_face(image, landmarks) if enlargement(landmarks) <= FACE_SIZE / smallest else None

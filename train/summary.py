@@ -7,6 +7,7 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
+from restoration.alignment import FACE_SIZE
 from restoration.metrics import Scores
 
 INPUT = "degraded input"
@@ -41,7 +42,7 @@ def markdown(results: dict[str, Any]) -> str:
     lines = [f"Weights: {results['weights']['name']}. Identity network: {results['identity'] or 'none'}.", ""]
     for run in results["runs"]:
         lines += [
-            f"**{run['set']}, {run['protocol']}** ({run['images']} images)",
+            f"**{run['set']}, {run['protocol']}** ({run['images']} images{_at(run)})",
             "",
             "| method | PSNR, dB | SSIM | identity angle, degrees |",
             "|---|---|---|---|",
@@ -60,6 +61,11 @@ def markdown(results: dict[str, Any]) -> str:
         lines.append("")
         lines += [line for grouping in run.get("groupings", []) for line in _grouping(run, grouping)]
     return "\n".join(lines)
+
+
+def _at(run: dict[str, Any]) -> str:
+    side = run.get("side", FACE_SIZE)
+    return "" if side == FACE_SIZE else f", PSNR and SSIM at {side}×{side} pixels"
 
 
 def with_interval(value: Summary, digits: int) -> str:
