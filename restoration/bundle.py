@@ -32,22 +32,23 @@ def comparison_bundle(recipe: Recipe, face: Image, rows: Sequence[Row]) -> bytes
         folder = f"{number}_{_name(row.label)}"
         pictures[f"{folder}/degraded"] = row.degraded.picture
         pictures |= {f"{folder}/{_name(method)}": cell.picture for method, cell in row.cells.items() if cell}
-    return _pack(recipe, pictures, comparison_csv(rows), comparison_plot(rows))
+    return _pack(recipe, to_python(recipe), pictures, comparison_csv(rows), comparison_plot(rows), {})
 
 
 def sweep_bundle(recipe: Recipe, face: Image, points: Sequence[Point]) -> bytes:
-    """Everything about a sweep; of its pictures, those at the corners of the grid.
+    """Everything about a sweep; of its pictures, those at the corners of what was measured.
 
     Args:
         recipe: with a plan.
-        points: those that were reached; a stopped sweep holds fewer than its plan.
+        points: at least one; a stopped sweep has fewer than its plan, its first ones.
 
     Returns:
-        A zip as ``comparison_bundle``'s.
+        A zip as ``comparison_bundle``'s. Of a stopped sweep recipe.json holds the whole plan, recipe.py prints the
+        points that there are, and missing.txt says which there are not.
     """
     assert recipe.plan is not None
     plan = recipe.plan
-    columns, rows = {0, len(plan.x.values) - 1}, {0, len(plan.y.values) - 1 if plan.y else 0}
+    columns, rows = ({0, max(getattr(point, place) for point in points)} for place in ("column", "row"))
     pictures = {"clean": face}
     for point in points:
         if point.column in columns and point.row in rows:
@@ -56,12 +57,16 @@ def sweep_bundle(recipe: Recipe, face: Image, points: Sequence[Point]) -> bytes:
                 place += f"_{plan.y.name}_{plan.y.values[point.row]:g}"
             pictures[f"{place}/degraded"], pictures[f"{place}/restored"] = point.degraded, point.restored
     table = sweep_csv(points, plan.x.name, plan.y.name if plan.y else None)
-    return _pack(recipe, pictures, table, sweep_plot(points, plan))
+    missing = plan.missing(len(points))
+    files = {"missing.txt": missing.encode()} if missing else {}
+    return _pack(recipe, to_python(recipe, len(points)), pictures, table, sweep_plot(points, plan), files)
 
 
-def _pack(recipe: Recipe, pictures: Mapping[str, Image], table: str, plot: Figure) -> bytes:
+def _pack(
+    recipe: Recipe, code: str, pictures: Mapping[str, Image], table: str, plot: Figure, more: Mapping[str, bytes]
+) -> bytes:
     files = {f"{name}.png": _png(image) for name, image in pictures.items()}
-    files |= {"recipe.json": recipe.to_json().encode(), "recipe.py": to_python(recipe).encode()}
+    files |= {"recipe.json": recipe.to_json().encode(), "recipe.py": code.encode(), **more}
     files |= {"metrics.csv": table.encode(), **{f"plot.{form}": save(plot, form) for form in ("png", "svg")}}
     return archive(files)
 

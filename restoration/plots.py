@@ -37,7 +37,11 @@ def comparison_plot(rows: Sequence[Row]) -> Figure:
 
 
 def sweep_plot(points: Sequence[Point], plan: Sweep) -> Figure:
-    """PSNR before and after along one setting, or a map of the gain over two, the trained range outlined."""
+    """PSNR before and after along one setting, or a map of the gain over two, the trained range outlined.
+
+    Args:
+        points: a stopped sweep has fewer than its plan; the plot keeps their places free and says so.
+    """
     return _curves(points, plan) if plan.y is None else _map(points, plan)
 
 
@@ -49,6 +53,10 @@ def _curves(points: Sequence[Point], plan: Sweep) -> Figure:
     trained = [value for value, point in zip(at, points, strict=True) if point.trained]
     if trained:
         axes.axvspan(min(trained), max(trained), color="#0f766e", alpha=0.08, label="Trained range")
+    if len(points) < len(plan):
+        reach = 0.05 * (plan.x.values[-1] - plan.x.values[0])
+        axes.set_xlim(plan.x.values[0] - reach, plan.x.values[-1] + reach)
+        axes.set_title(_stopped(points, plan), fontsize=8)
     axes.set_xlabel(_label(plan.x.name))
     axes.set_ylabel("PSNR, dB")
     axes.legend(frameon=False)
@@ -59,27 +67,38 @@ def _map(points: Sequence[Point], plan: Sweep) -> Figure:
     assert plan.y is not None
     columns, rows = len(plan.x.values), len(plan.y.values)
     gains, trained = np.full((rows, columns), np.nan), np.zeros((rows, columns), bool)
+    measured = np.zeros((rows, columns), bool)
     for point in points:
         change = gain(point.before, point.after).psnr
         gains[point.row, point.column] = change if math.isfinite(change) else np.nan
         trained[point.row, point.column] = point.trained
+        measured[point.row, point.column] = True
     figure, axes = _figure(1.6 + 0.75 * columns, 1.4 + 0.55 * rows)
     span = max(0.1, float(np.nanmax(np.abs(gains)))) if np.isfinite(gains).any() else 1.0
     axes.imshow(gains, cmap="BrBG", vmin=-span, vmax=span, origin="lower", aspect="auto")
+    for column, row in plan.places()[len(points) :]:
+        axes.fill_between([column - 0.5, column + 0.5], row - 0.5, row + 0.5, facecolor="none", edgecolor="#a8a29e",
+                          hatch="///", linewidth=0)  # fmt: skip
     for (row, column), value in np.ndenumerate(gains):
         if np.isfinite(value):
             colour = "white" if abs(value) > 0.7 * span else "black"
             axes.text(column, row, f"{value:+.1f}", ha="center", va="center", fontsize=8, color=colour)
         for (down, right), line in _edges(row, column).items():
-            inside = 0 <= row + down < rows and 0 <= column + right < columns and trained[row + down, column + right]
+            within = 0 <= row + down < rows and 0 <= column + right < columns
+            inside = within and (trained | ~measured)[row + down, column + right]  # what is not known has no outline
             if trained[row, column] and not inside:
                 axes.plot(*line, color="black", linewidth=2)
     axes.set_xticks(range(columns), [f"{value:g}" for value in plan.x.values])
     axes.set_yticks(range(rows), [f"{value:g}" for value in plan.y.values])
     axes.set_xlabel(_label(plan.x.name))
     axes.set_ylabel(_label(plan.y.name))
-    axes.set_title(f"{GAIN_LABEL}; outlined: trained range", fontsize=8)
+    stopped = f"\n{_stopped(points, plan)}: hatched" if len(points) < len(plan) else ""
+    axes.set_title(f"{GAIN_LABEL}; outlined: trained range{stopped}", fontsize=8)
     return figure
+
+
+def _stopped(points: Sequence[Point], plan: Sweep) -> str:
+    return f"stopped after {len(points)} of {len(plan)} points; the others were not measured"
 
 
 def _edges(row: int, column: int) -> dict[tuple[int, int], tuple[list[float], list[float]]]:

@@ -10,7 +10,7 @@ from restoration.recipe import OFF, Recipe
 
 HEADER = '''"""A recipe of "Face restoration, measured". Run it from the repository's root; it prints metrics.csv."""
 
-import sys
+{builtin}import sys
 
 from restoration import Degradation, Restorer
 {imports}
@@ -29,13 +29,17 @@ SWEEP = """plan = Sweep(
     x=Axis({x}),
     y={y},
 )
-print(sweep_csv(run_sweep(face, plan, {seed}, restorer, load_identity()), {names}), end="")
+points = run_sweep(face, plan, {seed}, restorer, load_identity())
+print(sweep_csv({points}, {names}), end="")
 """
 OWN_FACE = "your_face.png"  # stands for a visitor's own picture, whose name a recipe does not hold
 
 
-def to_python(recipe: Recipe) -> str:
+def to_python(recipe: Recipe, reached: int | None = None) -> str:
     """A whole script that prints what ``comparison_csv`` or ``sweep_csv`` wrote of this recipe.
+
+    Args:
+        reached: how many points of its sweep were measured before it was stopped; None for all.
 
     The face is an example's file, or ``OWN_FACE`` for the visitor to replace. Identity is measured where the page's
     own network is found, as on the page.
@@ -49,16 +53,21 @@ def to_python(recipe: Recipe) -> str:
         modules = {"sweep": "Axis, Sweep, run_sweep", "experiment": "read_face", "tables": "sweep_csv"}
         x, y = recipe.plan.x, recipe.plan.y
         names = f"{_text(x.name)}, {_text(y.name) if y else None}"
+        points = "points"
+        if reached is not None and reached < len(recipe.plan):
+            points = f"itertools.islice(points, {reached})"  # they come in the order of the plan
         body = SWEEP.format(
             base=_code(recipe.plan.base),
             x=f"{_text(x.name)}, {x.values}",
             y=f"Axis({_text(y.name)}, {y.values})" if y else None,
             seed=recipe.seed,
+            points=points,
             names=names,
         )
     modules["identity"] = "load_identity"
     imports = "\n".join(f"from restoration.{module} import {names}" for module, names in sorted(modules.items()))
-    return HEADER.format(imports=imports, model=_text(recipe.model), face=_text(face)) + body
+    builtin = "import itertools\n" if "itertools." in body else ""
+    return HEADER.format(builtin=builtin, imports=imports, model=_text(recipe.model), face=_text(face)) + body
 
 
 def _code(settings: Degradation) -> str:

@@ -60,6 +60,11 @@ class Axis:
         raw = (low + (high - low) * i / (count - 1) for i in range(count))
         return cls(name, tuple(round(round(value / step) * step, 6) for value in raw))
 
+    def say(self, start: int = 0, stop: int | None = None) -> str:
+        """The setting, its unit and the values from place ``start`` to before ``stop``, in words."""
+        values = ", ".join(f"{value:g}" for value in self.values[start:stop])
+        return f"{LIMITS[self.name].label} ({LIMITS[self.name].unit}) {values}"
+
 
 @dataclass(frozen=True)
 class Sweep:
@@ -100,6 +105,21 @@ class Sweep:
         """(column, row) of every point, row by row."""
         rows = range(len(self.y.values) if self.y else 1)
         return [(column, row) for row in rows for column in range(len(self.x.values))]
+
+    def missing(self, reached: int) -> str:
+        """What a sweep that was stopped after its first ``reached`` points left out, in words; "" for nothing."""
+        if reached >= len(self):
+            return ""
+        done, begun = divmod(reached, len(self.x.values))
+        lines = [f"This sweep was stopped after {reached} of {len(self)} points. Not measured:"]
+        if self.y is None:
+            lines.append(f"- {self.x.say(begun)}")
+        elif begun:
+            lines.append(f"- {self.y.say(done, done + 1)}, with {self.x.say(begun)}")
+            done += 1
+        if self.y is not None and done < len(self.y.values):
+            lines.append(f"- {self.y.say(done)}, with {self.x.say()}")
+        return "\n".join(lines) + "\n"
 
 
 @dataclass(frozen=True, kw_only=True)

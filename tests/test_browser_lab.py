@@ -142,17 +142,23 @@ def test_a_sweep_is_drawn_live_and_a_point_opens_its_case(page: Page) -> None:
     expect(page.get_by_role("link", name="Download all (zip)")).to_be_visible()
 
 
-def test_a_sweep_is_stopped(page: Page) -> None:
+def test_a_sweep_is_stopped_and_what_it_measured_is_taken_home(page: Page, tmp_path: Path) -> None:
     open_lab(page)
     page.get_by_label("A range of severities").check()
     page.get_by_role("button", name="Sweep", exact=True).click()
     expect(page.locator(".heat button")).not_to_have_count(0)
     page.get_by_role("button", name="Stop", exact=True).click()
     expect(page.locator(".sweep-lab .verdict")).to_have_text(re.compile(r"Stopped after \d+ of 48"))
-    page.wait_for_timeout(3000)
+    archive = fetched(page, page.get_by_role("link", name="Download all (zip)"), tmp_path)
     reached = page.locator(".heat button").count()
-    page.wait_for_timeout(3000)
-    assert page.locator(".heat button").count() == reached < 48
+    assert f"Stopped after {reached} of 48" == page.locator(".sweep-lab .verdict").inner_text()
+    lines = list(csv.DictReader(io.StringIO(archive.read("metrics.csv").decode())))
+    shown = page.locator('.heat button[data-column="3"][data-row="0"]').inner_text()
+    assert float(shown.lstrip("▼±").replace("−", "-")) == pytest.approx(float(lines[3]["gain_psnr_db"]), abs=0.0051)
+    assert archive.read("missing.txt").decode().startswith(f"This sweep was stopped after {reached} of 48 points.")
+    assert {"recipe.json", "recipe.py", "plot.png", "plot.svg", "clean.png"} <= set(archive.namelist())
+    expect(page.locator(".sweep-lab pre")).to_contain_text(f"itertools.islice(points, {reached})")
+    assert reached == len(lines) < 48
 
 
 def test_an_impossible_sweep_is_refused_in_words(page: Page) -> None:

@@ -154,6 +154,30 @@ def test_the_code_of_a_sweep_prints_its_numbers(
     close(printed(archive.read("recipe.py"), tmp_path), archive.read("metrics.csv").decode())
 
 
+def test_what_a_stopped_sweep_measured_is_taken_home(
+    swept: tuple[Recipe, list[Point], zipfile.ZipFile], tmp_path: Path
+) -> None:
+    recipe, points, whole = swept
+    archive = zipfile.ZipFile(io.BytesIO(sweep_bundle(recipe, FACE, points[:3])))
+    table = archive.read("metrics.csv").decode()
+    assert table == "".join(whole.read("metrics.csv").decode().splitlines(keepends=True)[:4])
+    close(printed(archive.read("recipe.py"), tmp_path), table)
+    assert Recipe.from_json(archive.read("recipe.json").decode()) == recipe
+    assert archive.read("missing.txt").decode() == (
+        "This sweep was stopped after 3 of 4 points. Not measured:\n"
+        "- Motion blur length (px) 9.5, with Gaussian noise sigma (grey levels) 20\n"
+    )
+    assert "missing.txt" not in whole.namelist()
+    assert {name for name in archive.namelist() if name.endswith("restored.png")} == {
+        "noise_0_motion_length_0/restored.png", "noise_20_motion_length_0/restored.png",
+        "noise_0_motion_length_9.5/restored.png",
+    }  # fmt: skip
+    assert picture(archive, "plot.png").shape == picture(whole, "plot.png").shape
+    words = "stopped after 3 of 4 points"
+    assert words in archive.read("plot.svg").decode()
+    assert words not in whole.read("plot.svg").decode()
+
+
 def test_the_code_for_an_own_picture_names_its_place(restorer: Restorer, tmp_path: Path) -> None:
     path = tmp_path / OWN_FACE
     PIL.Image.fromarray(FACE[40:440, 20:480]).save(path)

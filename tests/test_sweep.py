@@ -60,6 +60,29 @@ def test_a_sweep_can_be_stopped(face: np.ndarray, restorer: Restorer, monkeypatc
     assert seen == [BATCH, BATCH]  # the second one while the first was measured
 
 
+@pytest.mark.parametrize(
+    ("plan", "reached", "missing"),
+    [
+        (PLAN, 12, ""),
+        (PLAN, 5, """This sweep was stopped after 5 of 12 points. Not measured:
+- Motion blur length (px) 9, with Gaussian noise sigma (grey levels) 10, 20, 30
+- Motion blur length (px) 21, with Gaussian noise sigma (grey levels) 0, 10, 20, 30
+"""),
+        (PLAN, 8, """This sweep was stopped after 8 of 12 points. Not measured:
+- Motion blur length (px) 21, with Gaussian noise sigma (grey levels) 0, 10, 20, 30
+"""),
+        (PLAN, 11, """This sweep was stopped after 11 of 12 points. Not measured:
+- Motion blur length (px) 21, with Gaussian noise sigma (grey levels) 30
+"""),
+        (Sweep(Degradation(), NOISE), 1, """This sweep was stopped after 1 of 4 points. Not measured:
+- Gaussian noise sigma (grey levels) 10, 20, 30
+"""),
+    ],
+)  # fmt: skip
+def test_what_a_stopped_sweep_did_not_measure_is_said(plan: Sweep, reached: int, missing: str) -> None:
+    assert plan.missing(reached) == missing
+
+
 def test_a_swept_blur_is_round() -> None:
     plan = Sweep(Degradation(blur_sigma=2, blur_sigma_y=5), Axis("blur_sigma", (0, 1)))
     assert plan.settings(0).is_identity

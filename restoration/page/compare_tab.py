@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -64,13 +65,15 @@ class CompareTab:
     axes: list[Any]
     grid: gr.HTML
     sweep: gr.HTML
+    laboratory: Laboratory
 
 
 class Laboratory:
-    """What the tab's buttons do, without its layout. Nothing is kept between calls."""
+    """What the tab's buttons do, without its layout. It keeps how a running sweep is stopped, and nothing else."""
 
     def __init__(self, site: Site) -> None:
         self._site = site
+        self._stops: dict[str | None, threading.Event] = {}  # by visitor: each runs one sweep at a time
         self._name = site.identity.name if site.identity else None
 
     def read(self, face: str, own: str | bytes | None) -> Image:
@@ -95,8 +98,25 @@ class Laboratory:
         zipped = publish({"comparison.zip": comparison_bundle(recipe, face, rows)})
         yield {**values, "done": True, "share": share(recipe), "zip": zipped["comparison.zip"]}
 
-    def sweep(self, face: Image, recipe: Recipe) -> Iterator[dict[str, Any]]:
-        """The map as it grows; with the last point, the zip. The link is there from the start."""
+    def stop(self, request: gr.Request) -> None:
+        """End this visitor's running sweep after the points at hand."""
+        if request.session_hash in self._stops:
+            self._stops[request.session_hash].set()
+
+    def sweep(self, face: Image, recipe: Recipe, visitor: str | None) -> Iterator[dict[str, Any]]:
+        """The map as it grows; with the last point, the zip. The link is there from the start.
+
+        Args:
+            visitor: ``gr.Request.session_hash``; ``stop`` ends the sweep with what was measured by then.
+        """
+        stop = self._stops[visitor] = threading.Event()
+        try:
+            yield from self._sweep(face, recipe, stop)
+        finally:
+            if self._stops.get(visitor) is stop:
+                del self._stops[visitor]
+
+    def _sweep(self, face: Image, recipe: Recipe, stop: threading.Event) -> Iterator[dict[str, Any]]:
         assert recipe.plan is not None
         site = self._site
         values = {**sweep_values(recipe.plan, self._name), "share": share(recipe)}
@@ -107,8 +127,11 @@ class Laboratory:
             values = {**values, "points": [*values["points"], point_values(point)]}
             if len(points) % BATCH == 0 or len(points) == len(recipe.plan):  # they arrive in batches: one drawing each
                 yield values
+                if stop.is_set():
+                    break
         zipped = publish({"sweep.zip": sweep_bundle(recipe, face, points)})
-        yield {**values, "done": True, "zip": zipped["sweep.zip"]}
+        offered = {"share": share(recipe, len(points)), "zip": zipped["sweep.zip"]}
+        yield {**values, "done": True, **offered}
 
     def case(self, token: str, column: int, row: int, own: str | bytes | None) -> dict[str, Any]:
         """One point of a sweep, as an experiment of its own: what ``RESULT_HTML`` draws."""
@@ -199,13 +222,14 @@ def add_compare_tab(site: Site, knobs: dict[str, Any]) -> CompareTab:
             clean, write_recipe("compare", clean, site.known, number, fingerprint, cases=asked)
         )
 
-    def sweep_now(face: str, own: Any, seed: Any, start: str, *axes: Any, **knobs: Settings) -> Iterator[Any]:
+    def sweep_now(
+        request: gr.Request, face: str, own: Any, seed: Any, start: str, *axes: Any, **knobs: Settings
+    ) -> Iterator[Any]:
         clean, number = laboratory.read(face, own), make_seed(seed)
         x, y = axes[:4], axes[4:]
         asked = plan(base(start, knobs, number), x, None if y[0] == NONE else y)  # type: ignore[arg-type]
-        for values in laboratory.sweep(
-            clean, write_recipe("sweep", clean, site.known, number, fingerprint, plan=asked)
-        ):
+        recipe = write_recipe("sweep", clean, site.known, number, fingerprint, plan=asked)
+        for values in laboratory.sweep(clean, recipe, request.session_hash):
             yield values, None
 
     def open_case(own: Any, event: gr.EventData) -> dict[str, Any]:
@@ -225,7 +249,9 @@ def add_compare_tab(site: Site, knobs: dict[str, Any]) -> CompareTab:
     running = go_sweep.click(shown_live(sweep_now), [*inputs, start, *axes], [sweep, case], **streaming)
     for button in (go, go_sweep):
         button.click(None, js=SHOW_RESULT_JS)
-    stop.click(None, cancels=running, js=STOP_JS)
+    stop.click(None, js=STOP_JS)  # sweep.js says which of the two:
+    sweep.halt(laboratory.stop, queue=False, **QUIET)  # a running one ends with what it has measured
+    sweep.withdraw(None, cancels=running)  # one that waits for others does not begin
     sweep.choose(shown(open_case), own, case, show_progress_on=case, **LABORATORY)
     add_pack(site, case, own)
-    return CompareTab(mode, face, seed, chosen, start, axes, grid, sweep)
+    return CompareTab(mode, face, seed, chosen, start, axes, grid, sweep, laboratory)

@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from restoration.page.assets import OPENER_JS
-from restoration.page.compare_tab import COMPARE, NONE, SWEEP, CompareTab, Laboratory
+from restoration.page.compare_tab import COMPARE, NONE, SWEEP, CompareTab
 from restoration.page.links import Opened, open_recipe
 from restoration.page.parts import BARE, LABORATORY, shown_live
 from restoration.page.settings import CUSTOM, CUSTOM_DESCRIPTION
@@ -29,9 +29,9 @@ def add_link_event(site: Site, note: gr.HTML, tabs: gr.Tabs, test: TestTab, lab:
         tabs, test, lab: what the recipe fills.
     """
     opener = gr.HTML("", js_on_load=OPENER_JS, **BARE)
-    laboratory = Laboratory(site)
+    laboratory = lab.laboratory
 
-    def follow(event: gr.EventData) -> Iterator[State]:
+    def follow(event: gr.EventData, request: gr.Request) -> Iterator[State]:
         opened = open_recipe(event.token, site.faces, site.restorer.fingerprint)
         recipe, state = opened.recipe, {note: items(opened.notes)}
         state |= {test.knobs[name]: value for name, value in opened.knobs.items()}
@@ -40,18 +40,19 @@ def add_link_event(site: Site, note: gr.HTML, tabs: gr.Tabs, test: TestTab, lab:
         else:
             yield state | _compare(opened)
         if recipe.face:
-            yield from ({place: value} for place, value in run(recipe))
+            yield from ({place: value} for place, value in run(recipe, request.session_hash))
 
-    def run(recipe: Recipe) -> Iterator[tuple[gr.HTML, Any]]:
+    def run(recipe: Recipe, visitor: str | None) -> Iterator[tuple[gr.HTML, Any]]:
         face = site.faces[recipe.face]
         if recipe.view == "test":
             settings = next(iter(recipe.cases.values()))
             yield test.result, run_and_present(site, face, settings, recipe.seed)
             return
         clean = laboratory.read(recipe.face, None)
-        show, place = (laboratory.sweep, lab.sweep) if recipe.plan else (laboratory.compare, lab.grid)
-        for values in show(clean, recipe):
-            yield place, values
+        if recipe.plan is None:
+            yield from ((lab.grid, values) for values in laboratory.compare(clean, recipe))
+        else:
+            yield from ((lab.sweep, values) for values in laboratory.sweep(clean, recipe, visitor))
 
     def _test(opened: Opened) -> State:
         key = opened.chosen[0]

@@ -35,9 +35,9 @@ class Opened:
     notes: list[str] = field(default_factory=list)
 
 
-def share(recipe: Recipe) -> dict[str, str]:
-    """What ``share.js`` offers: the token of the link, and the code."""
-    return {"token": recipe.to_token(), "code": to_python(recipe)}
+def share(recipe: Recipe, reached: int | None = None) -> dict[str, str]:
+    """What ``share.js`` offers: the token of the link, and the code. ``reached`` is ``to_python``'s."""
+    return {"token": recipe.to_token(), "code": to_python(recipe, reached)}
 
 
 def write_recipe(

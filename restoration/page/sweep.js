@@ -1,6 +1,6 @@
 const root = document.createElement('section'); root.className = 'sweep-lab'; element.after(root);
 const VIEWS = {psnr: 'Gain in PSNR', ssim: 'Gain in SSIM', identity: 'Change of identity angle'};
-let metric = 'psnr', stopped = false, chosen = null, shownAt = '';
+let metric = 'psnr', stopping = false, waiting = false, chosen = null, shownAt = null;
 
 const at = (value, column, row) => value.points.find(point => point.column === column && point.row === row);
 const spread = value => Math.max(METRICS[metric].digits === 3 ? .01 : .1, ...value.points.map(
@@ -61,13 +61,13 @@ const draw = () => { const value = props.value; if (!value) { root.replaceChildr
   const names = measured(value), count = value.points.length; if (!names.includes(metric)) metric = 'psnr';
   const focused = root.contains(document.activeElement) && document.activeElement.dataset.column !== undefined
     ? [document.activeElement.dataset.column, document.activeElement.dataset.row] : null;
-  const state = count === value.total ? `${count} restorations measured` : stopped ? `Stopped after ${count} of ${value.total}`
-    : `Working: ${count} of ${value.total} …`;
+  const state = count === value.total ? `${count} restorations measured` : value.done ? `Stopped after ${count} of ${value.total}`
+    : stopping ? `Stopping after ${count} of ${value.total} …` : `Working: ${count} of ${value.total} …`;
   root.innerHTML = `<p class="verdict">${state}</p><progress max="${value.total}" value="${count}" aria-label="Progress of the sweep"></progress>
 <div class="tools"><label>Show <select class="metric">${names.map(name => `<option value="${name}" ${name === metric ? 'selected' : ''}>${
     VIEWS[name]}</option>`).join('')}</select></label></div>${drawMap(value)}${drawCurves(value)}${offers(value.share, value.zip)}`;
   if (focused) { const button = root.querySelector(`button[data-column="${focused[0]}"][data-row="${focused[1]}"]`); if (button) button.focus(); }
-  if (value.done && shownAt !== value.share.token) { shownAt = value.share.token; spoken.textContent = state; } };
+  if (value.done && shownAt !== value.zip.url) { shownAt = value.zip.url; spoken.textContent = state; } };
 
 const spoken = document.createElement('p'); spoken.className = 'sr'; spoken.setAttribute('role', 'status'); root.after(spoken);
 root.addEventListener('click', event => { const point = event.target.closest('[data-column]'); if (!point) return;
@@ -75,6 +75,10 @@ root.addEventListener('click', event => { const point = event.target.closest('[d
   trigger('choose', {token: props.value.share.token, column: +point.dataset.column, row: +point.dataset.row}); });
 root.addEventListener('change', event => { if (event.target.matches('.metric')) { metric = event.target.value; draw();
   root.querySelector('.metric').focus(); } });
-element.closest('#sweep').addEventListener('stopped', () => { stopped = true; spoken.textContent = 'Stopped.'; draw(); });
+document.addEventListener('click', event => { const value = props.value;  // pressed: it waits until its first value comes
+  if (event.target.closest('#sweep-go')) waiting = !value || value.done; });
+element.closest('#sweep').addEventListener('stopped', () => { const value = props.value;
+  if (waiting || !value) { waiting = false; trigger('withdraw', {}); spoken.textContent = 'Stopped.'; }
+  else if (!value.done) { stopping = true; trigger('halt', {}); draw(); } });
 handOver(root, () => props.value.share);
-watch('value', () => { if (props.value && props.value.points.length === 0) { stopped = false; chosen = null; } draw(); }); draw();
+watch('value', () => { if (props.value && props.value.points.length === 0) { stopping = waiting = false; chosen = null; } draw(); }); draw();
