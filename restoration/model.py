@@ -93,8 +93,9 @@ class ChannelNorm(nn.Module):
         self.bias = nn.Parameter(torch.zeros(width))
 
     def forward(self, x: Tensor) -> Tensor:
-        # With channels last in memory the permutations cost nothing.
-        normal = F.layer_norm(x.permute(0, 2, 3, 1), self.weight.shape, self.weight, self.bias, 1e-6)
+        # With channels last in memory the permutations cost nothing. It is float32 whatever comes in: in bfloat16
+        # torch.compile (2.15, CPU) sums up its gradients wrongly.
+        normal = F.layer_norm(x.permute(0, 2, 3, 1).float(), self.weight.shape, self.weight, self.bias, 1e-6)
         return normal.permute(0, 3, 1, 2).to(x.dtype)
 
 

@@ -26,6 +26,7 @@ from restoration.identity import EMBEDDED, load_identity
 from restoration.images import InputError
 from restoration.model import UNet, UNetConfig
 from restoration.protocols import BLIND, ORIGINAL, TRAINING
+from train.compiled import compiled
 from train.data import Faces, FaceStream, TrainingBatches, degraded_face
 from train.losses import CompositeLoss, Reconstruction, check_weights
 from train.optimizer import Optimizer, WeightOptimizer, cosine_rate
@@ -153,7 +154,11 @@ class Trainer:
         self.average = UNet(config.model).to(self.device).to(memory_format=torch.channels_last).eval()
         self.average.requires_grad_(False)
         self.average.load_state_dict(self.model.state_dict())
-        self.forward: Callable[[Tensor], Tensor] = torch.compile(self.model) if compile else self.model
+        self.forward: Callable[[Tensor], Tensor] = self.model
+        if compile:
+            share = max(1, config.batch // self.accelerator.num_processes)
+            precision = torch.bfloat16 if config.precision == "bf16" else torch.float32
+            self.forward = compiled(self.model, (share, config.crop), precision)
         if self.accelerator.num_processes > 1:
             self.forward = self.accelerator.prepare_model(self.forward)
         self.optimizer = WeightOptimizer(self.model, config.optimizer, weight_decay=config.weight_decay)
