@@ -13,9 +13,11 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 
 from restoration.page.early_page import SCRIPTS
 
@@ -32,6 +34,26 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+@contextmanager
+def started_app() -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """The page's address and its process, which has only just begun; it ends with the block."""
+    port = free_port()
+    environment = {**os.environ, "GRADIO_SERVER_PORT": str(port), "GRADIO_SERVER_NAME": "127.0.0.1"}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # a machine that has started it before has it compiled
+    server = subprocess.Popen([sys.executable, str(ROOT / "app.py")], env=environment, cwd=ROOT)
+    try:
+        yield f"http://127.0.0.1:{port}", server
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def open_browser(playwright: Playwright) -> Browser:
+    """Debian's Chromium, which asks nothing of its maker."""
+    options = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+    return playwright.chromium.launch(executable_path="/usr/bin/chromium", args=options)
 
 
 def wait_for(address: str, server: subprocess.Popen[bytes]) -> None:
@@ -77,27 +99,18 @@ def save(tab: Page, name: str) -> None:
 
 def main() -> None:
     """Write the pictures into ``.assets``."""
-    port = free_port()
-    address = f"http://127.0.0.1:{port}"
-    environment = {**os.environ, "GRADIO_SERVER_PORT": str(port), "GRADIO_SERVER_NAME": "127.0.0.1"}
-    server = subprocess.Popen([sys.executable, str(ROOT / "app.py")], env=environment, cwd=ROOT)
-    try:
+    with started_app() as (address, server), sync_playwright() as playwright:
         wait_for(address, server)
-        with sync_playwright() as playwright:
-            options = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-            browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=options)
-            for name, (width, height) in SIZES.items():
-                tab = browser.new_page(viewport={"width": width, "height": height})
-                tab.goto(address)
-                tab.locator("#result table").wait_for()
-                save(tab, name)
-                if name == "page_desktop":
-                    show_laboratory(tab)
-                    SCRIPTS.write_text("\n".join(sorted(scripts_of(tab))) + "\n", encoding="utf-8")
-            browser.close()
-    finally:
-        server.terminate()
-        server.wait()
+        browser = open_browser(playwright)
+        for name, (width, height) in SIZES.items():
+            tab = browser.new_page(viewport={"width": width, "height": height})
+            tab.goto(address)
+            tab.locator("#result table").wait_for()
+            save(tab, name)
+            if name == "page_desktop":
+                show_laboratory(tab)
+                SCRIPTS.write_text("\n".join(sorted(scripts_of(tab))) + "\n", encoding="utf-8")
+        browser.close()
 
 
 if __name__ == "__main__":

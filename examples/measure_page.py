@@ -6,14 +6,11 @@ moment at which the page obeys; then how long a comparison and a sweep of 48 poi
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import time
 
 from playwright.sync_api import Error, Page, sync_playwright
 
-from examples.make_screenshots import LABORATORY_LIMIT, ROOT, free_port
+from examples.make_screenshots import LABORATORY_LIMIT, open_browser, started_app
 
 PAINT = "performance.timeOrigin + performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
 
@@ -38,18 +35,12 @@ def visit(tab: Page, address: str) -> None:
 
 def main() -> None:
     """Print one line a measurement."""
-    port = free_port()
-    address = f"http://127.0.0.1:{port}"
-    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # a machine that has started it before has it compiled
-    environment = {**os.environ, "GRADIO_SERVER_PORT": str(port), "GRADIO_SERVER_NAME": "127.0.0.1"}
     with sync_playwright() as playwright:
-        options = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=options)
+        browser = open_browser(playwright)
         tab = browser.new_page(viewport={"width": 1440, "height": 1000})
         tab.set_default_timeout(LABORATORY_LIMIT)
         begun = time.time()
-        server = subprocess.Popen([sys.executable, str(ROOT / "app.py")], env=environment, cwd=ROOT)
-        try:
+        with started_app() as (address, _):
             visit(tab, address)
             tab.wait_for_function(f"{PAINT} > 0")
             painted = tab.evaluate(PAINT) / 1000  # of the first screen, which then gives way to the page
@@ -60,10 +51,7 @@ def main() -> None:
             print(f"comparison of 4 degradations: {time_button(tab, 'Compare', '4 degradations compared'):.1f} s")
             tab.get_by_label("A range of severities").check()
             print(f"sweep of 48 points: {time_button(tab, 'Sweep', '48 restorations measured'):.1f} s")
-            browser.close()
-        finally:
-            server.terminate()
-            server.wait()
+        browser.close()
 
 
 if __name__ == "__main__":
