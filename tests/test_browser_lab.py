@@ -308,6 +308,15 @@ def test_the_page_speaks_chinese(browser: Browser, address: str, width: int) -> 
     page.goto(address)
     expect(page.get_by_role("button", name="退化并修复")).to_be_visible()
     assert page.evaluate("document.documentElement.lang") == "zh"
+    preset = page.get_by_label("退化方式", exact=True).first
+    expect(preset).to_have_value("旧手机")
+    preset.click()
+    page.get_by_role("option", name="手抖").click()
+    expect(preset).to_have_value("手抖")
+    expect(page.get_by_text("快门打开时相机动了。")).to_be_visible()  # Gradio was told the preset's own name
+    page.get_by_label("随机种子").first.fill("-1")
+    page.get_by_role("button", name="退化并修复").first.click()
+    expect(page.get_by_text(re.compile("^随机种子必须是 0 到 .* 的整数，不能是 -1。$")).first).to_be_visible()
     page.get_by_role("tab", name="对比").click()
     for box in page.locator("#degradations input[type=checkbox]").all():
         box.uncheck()

@@ -9,13 +9,14 @@ ROOT = Path(__file__).parents[1]
 # The README's table; a file may import only files of a lower layer.
 LAYERS = [
     {
-        "restoration.page.early_page",
+        "restoration.page.i18n",
         "restoration.images",
         "restoration.jpeg",
         "restoration.blur",
         "restoration.resampling",
     },
     {
+        "restoration.page.early_page",
         "restoration.degradations",
         "restoration.model",
         "restoration.alignment",
@@ -60,7 +61,6 @@ LAYERS = [
         "restoration.page",
         "restoration.page.assets",
         "restoration.page.words",
-        "restoration.page.i18n",
         "restoration.page.cache",
         "restoration.page.gradio_import",
     },

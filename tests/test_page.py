@@ -322,6 +322,13 @@ def test_the_enlargement_of_the_examples_is_told() -> None:
 
 # ---- other languages ---------------------------------------------------------------------------
 
+GRADIO = {  # what Gradio's own parts say on the page
+    "Remove Image", "Clear", "Upload file", "Capture from camera", "Paste from clipboard", "Drop Image Here", "- or -",
+    "Drop an image file here to upload", "Click to Upload", "Gradio footer navigation", "Use via API or MCP", "logo",
+    "Built with Gradio", "number input for {}", "range slider for {}", "processing |", "In queue: {} of {}", "faces |",
+    "Faces: {} / {} faces", "common.complete", "Error",
+}  # fmt: skip
+
 
 def test_every_translated_sentence_is_said_by_the_page() -> None:
     """A key that the page no longer says would never be used: its words stand in the sources or in the settings."""
@@ -330,7 +337,7 @@ def test_every_translated_sentence_is_said_by_the_page() -> None:
     said = re.sub(r"[\"']\s+f?[\"']|\s+", " ", words).replace("  ", " ").lower()
     labels = {bounds(name)[2] for name in LIMITS} | {limit.label for limit in LIMITS.values()}
     for table in TABLES.values():
-        for key in table:
+        for key in set(table) - GRADIO:
             parts = [part.strip(" ▲▼.") for part in key.split("{}")]
             spoken = [word for part in parts for word in part.split()] if "{}" in key else parts
             assert key in labels or all(part.lower() in said for part in spoken), key

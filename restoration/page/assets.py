@@ -23,7 +23,7 @@ STRENGTH_JS = _read("strength.js")
 PACKED_JS = _read("packed.js")
 I18N_JS = _read("i18n.js")
 OPENER_JS = _read("opener.js")
-# On a phone the result is above the button that was pressed: bring it into view.
+# On a phone, or below the many faces of a photo, the result is above the button that was pressed: bring it into view.
 SHOW_RESULT_JS = _read("show_result.js")
 # A control that cannot change anything is greyed out, as ``settings.idle`` says for the page as it opens.
 GATE_JS = _read("gate.js")

@@ -1,7 +1,8 @@
 """What does a visitor see while the app is starting?  The first screen with a restored example, from the first moment.
 
-Only the standard library is imported here: everything else takes seconds. The answer is 503, "not yet", so that a
-program that waits for the page goes on waiting, while a browser draws it, asks again, and moves to the page itself.
+Only the standard library and the page's sentences are imported here: everything else takes seconds. The answer is 503,
+"not yet", so that a program that waits for the page goes on waiting, while a browser draws it, asks again, and moves to
+the page itself.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+
+from restoration.page.i18n import TABLES
 
 HERE = Path(__file__).parent
 PICTURES = {name: HERE.parents[1] / ".assets" / f"opening_{name}.jpg" for name in ("degraded", "restored")}
@@ -43,7 +46,10 @@ def scripts() -> dict[str, Path]:
 
 def early_html() -> bytes:
     """The first screen: no file, script or font from elsewhere is asked for."""
-    text = (HERE / "early_page.html").read_text(encoding="utf-8").replace("{scripts}", json.dumps(list(scripts())))
+    text = (HERE / "early_page.html").read_text(encoding="utf-8")
+    said = " ".join(text.split())
+    tables = {name: {key: own for key, own in table.items() if key in said} for name, table in TABLES.items()}
+    text = text.replace("{scripts}", json.dumps(list(scripts()))).replace("{tables}", json.dumps(tables))
     for name, path in PICTURES.items():
         text = text.replace("{" + name + "}", "data:image/jpeg;base64," + base64.b64encode(path.read_bytes()).decode())
     return text.encode()
