@@ -25,7 +25,7 @@ from restoration.hub import TRAINING, HubModel, load_weights, push_to_hub
 from restoration.hub.commands import STAGING, add_push_options
 from restoration.hub.push import check_push, prepare
 from restoration.images import InputError
-from restoration.model import BLOCKS, UNet, UNetConfig
+from restoration.model import UNet
 from restoration.pipeline import select_device
 from train import evaluate
 from train.curves import plot_curves
@@ -33,6 +33,7 @@ from train.data import Faces, gather, load_faces
 from train.face_sources import HUB, find_pictures, open_source
 from train.loop import CHECKPOINT, CONFIG, RESULT, TrainConfig, Trainer
 from train.losses import RECONSTRUCTIONS
+from train.network_options import add_network_options, take_network
 from train.optimizer import OPTIMIZERS
 
 
@@ -80,11 +81,7 @@ def parser() -> argparse.ArgumentParser:
     add("--log-every", type=int, default=default.log_every, help="steps between rows of train.csv (%(default)s)")
     add("--save-every", type=int, default=default.save_every, help="steps between checkpoints (%(default)s)")
     add("--validation-faces", type=int, default=default.validation_faces, help="how many to watch (%(default)s)")
-    add("--block", choices=BLOCKS, default=default.model.block, help="kind of block (%(default)s)")
-    add("--unshuffle", type=int, default=default.model.unshuffle, help="pixels a side seen as one (%(default)s)")
-    add("--widths", type=int, nargs="+", default=default.model.widths, help="channels a level (%(default)s)")
-    add("--encoder", type=int, nargs="+", default=default.model.encoder, help="blocks a level down (%(default)s)")
-    add("--decoder", type=int, nargs="+", default=default.model.decoder, help="blocks a level up (%(default)s)")
+    add_network_options(result)
     add("--device", default="auto", help="cpu, cuda, cuda:1 …; auto is the first GPU, else the CPU (%(default)s)")
     add("--compile", action="store_true", help="torch.compile the network")
     add("--stop-after", type=int, metavar="STEP", help="stop there; the same command without it goes on")
@@ -106,9 +103,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = vars(parser().parse_args(arguments))
     repo_id = options["push_to_hub"]
     try:
-        widths, encoder, decoder = (tuple(options.pop(key)) for key in ("widths", "encoder", "decoder"))
-        block, unshuffle = options.pop("block"), options.pop("unshuffle")
-        model = UNetConfig(unshuffle=unshuffle, block=block, widths=widths, encoder=encoder, decoder=decoder)
+        model = take_network(options)
         names = {field for field in TrainConfig.__dataclass_fields__ if field != "model"}
         config = TrainConfig(model=model, **{key: value for key, value in options.items() if key in names})
         device = str(select_device(options["device"]))

@@ -25,10 +25,11 @@ if __package__ in (None, ""):  # started as a file: make the repository importab
 
 from restoration.alignment import FACE_SIZE
 from restoration.images import InputError
-from restoration.model import BLOCKS, UNet, UNetConfig
+from restoration.model import UNet
 from restoration.pipeline import select_device
 from train.data import Faces
 from train.loop import TrainConfig, Trainer
+from train.network_options import add_network_options, take_network
 
 MATRIX = {"cuda": 8192, "cpu": 2048}  # side of the matrices whose product is timed
 
@@ -117,23 +118,15 @@ def main(arguments: list[str] | None = None) -> int:
     add("--batch", type=int, default=default.batch, help="images a step (%(default)s)")
     add("--crop", type=int, default=default.crop, help="side of the trained square, pixels (%(default)s)")
     add("--lambda-id", type=float, default=0.0, help="weight of the identity term; needs --crop 512 (%(default)s)")
-    add("--block", choices=BLOCKS, default=default.model.block, help="kind of block (%(default)s)")
-    add("--widths", type=int, nargs="+", default=default.model.widths, help="channels a level (%(default)s)")
-    add("--encoder", type=int, nargs="+", default=default.model.encoder, help="blocks a level down (%(default)s)")
-    add("--decoder", type=int, nargs="+", default=default.model.decoder, help="blocks a level up (%(default)s)")
+    add_network_options(parser)
     add("--compile", action="store_true", help="torch.compile the network")
     add("--steps", type=int, default=20, help="timed steps (%(default)s)")
     options = parser.parse_args(arguments)
     try:
         if options.steps < 1:
             raise InputError("--steps must be at least 1.")
-        widths, encoder, decoder = (tuple(part) for part in (options.widths, options.encoder, options.decoder))
-        config = TrainConfig(
-            batch=options.batch,
-            crop=options.crop,
-            lambda_id=options.lambda_id,
-            model=UNetConfig(block=options.block, widths=widths, encoder=encoder, decoder=decoder),
-        )
+        model = take_network(vars(options))
+        config = TrainConfig(batch=options.batch, crop=options.crop, lambda_id=options.lambda_id, model=model)
         device = select_device(options.device)
         found = measure(config, device, compile=options.compile, steps=options.steps)
     except InputError as error:
