@@ -89,6 +89,7 @@ LAYERS = [
         "train.compiled",
         "train.data",
         "train.losses",
+        "train.network_options",
         "train.optimizer",
         "train.summary",
         "train.scenes",
