@@ -44,14 +44,18 @@ def test_round_trip(folder: Path) -> None:
         assert torch.allclose(loaded.model(golden_input()), original(golden_input()), atol=2e-3)  # float16 on disk
 
 
-def test_embedded_weights_are_within_their_budget_and_golden() -> None:
-    loaded = load_weights()
-    assert loaded.source == "embedded: default"
-    size = sum(path.stat().st_size for path in (EMBEDDED / "default").iterdir() if path.suffix != ".png")
-    assert size <= 20_000_000
+@pytest.mark.parametrize(
+    ("name", "size", "licence"), [("default", 20_000_000, "cc-by-nc-sa-4.0"), ("permissive", 8_000_000, "apache-2.0")]
+)
+def test_embedded_weights_are_within_their_budget_and_golden(name: str, size: int, licence: str) -> None:
+    assert load_weights().source == "embedded: default"
+    loaded, folder = load_weights(name), EMBEDDED / name
+    assert loaded.source == f"embedded: {name}"
+    assert loaded.training["license"] == licence
+    assert sum(path.stat().st_size for path in folder.iterdir() if path.suffix != ".png") <= size
     assert loaded.model.parameter_count() <= 10_000_000
-    assert all(value.dtype == torch.float16 for value in load_file(EMBEDDED / "default" / WEIGHTS).values())
-    golden = load_file(EMBEDDED / "default" / GOLDEN)
+    assert all(value.dtype == torch.float16 for value in load_file(folder / WEIGHTS).values())
+    golden = load_file(folder / GOLDEN)
     with torch.inference_mode():
         assert torch.allclose(loaded.model(golden["input"]), golden["output"], atol=1e-3)
     assert float((golden["output"] - golden["input"]).abs().mean()) > 1e-3  # it does something
