@@ -132,6 +132,10 @@ def test_the_command_trains_from_faces_and_says_what_is_wrong(
     arguments = ["--faces", "examples", "--teacher", str(teacher), "--out", str(out), "--held-out", "2"]
     assert main([*arguments, "--steps", "2", "--batch", "2", "--save-every", "2"]) == 0
     assert load_recogniser(out / "weights").embed.out_features == 256
+    slow = ["--steps", "1", "--batch", "2", "--learning-rate", "1e-9", "--weight-decay", "0"]
+    assert main([*arguments, *slow, "--out", str(tmp_path / "next"), "--init", str(out / "weights")]) == 0
+    before, after = (load_recogniser(folder / "weights").embed.weight for folder in (out, tmp_path / "next"))
+    assert torch.allclose(before, after, atol=1e-4)  # begun where the run before ended
     assert main(["--teacher", str(teacher), "--out", str(out)]) == 2
     assert "--crops" in capsys.readouterr().err
     assert main(["--faces", "examples", "--teacher", str(tmp_path / "none.pt"), "--out", str(tmp_path / "b")]) == 2

@@ -14,6 +14,7 @@ import os
 import random
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -29,7 +30,7 @@ from restoration.degradations import degrade
 from restoration.identity import identity_crop
 from restoration.images import InputError, read_image
 from restoration.protocols import Protocol
-from restoration.recogniser import CROP_SIZE, MARGIN, WIDTHS, Recogniser, embed, save_recogniser
+from restoration.recogniser import CROP_SIZE, MARGIN, WIDTHS, Recogniser, embed, load_recogniser, save_recogniser
 from train.data import draw, load_faces
 from train.face_sources import find_pictures
 from train.optimizer import WeightOptimizer, cosine_rate
@@ -274,12 +275,21 @@ def prepare(options: argparse.Namespace, config: IdentityConfig) -> tuple[Lesson
     )
 
 
-def train(config: IdentityConfig, learn: Lesson, watch: Lesson, out: Path, device: str = "cpu") -> Recogniser:
-    """Run to the last step, or go on from the checkpoint in ``out``; saves checkpoint, log and weights."""
+def train(
+    config: IdentityConfig, learn: Lesson, watch: Lesson, out: Path, device: str = "cpu", init: Path | None = None
+) -> Recogniser:
+    """Run to the last step, or go on from the checkpoint in ``out``; saves checkpoint, log and weights.
+
+    Args:
+        init: folder of the recogniser to begin with; a checkpoint in ``out`` comes first.
+    """
     out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(config.seed)
     learn, watch = learn.to(device), watch.to(device)
-    model = Apprentice(learn).to(device).to(memory_format=torch.channels_last).train()
+    model = Apprentice(learn)
+    if init is not None:
+        model.student = load_recogniser(init)
+    model = model.to(device).to(memory_format=torch.channels_last).train()
     optimizer = WeightOptimizer(model, "muon", weight_decay=config.weight_decay)
     step, seconds = 0, 0.0
     if (out / CHECKPOINT).exists():
@@ -291,8 +301,11 @@ def train(config: IdentityConfig, learn: Lesson, watch: Lesson, out: Path, devic
         step, seconds = state["step"], state["seconds"]
     bar = tqdm(total=config.steps, initial=step, desc="identity", unit="step", mininterval=5)
     total, begun = torch.zeros(2), time.perf_counter() - seconds
+    ahead = ThreadPoolExecutor(1)  # makes the next batch while this one is learned from
+    coming = ahead.submit(batch, learn, config, step)
     while step < config.steps:
-        crops, answers = batch(learn, config, step)
+        crops, answers = coming.result()
+        coming = ahead.submit(batch, learn, config, step + 1)
         with torch.autocast(learn.crops.device.type, torch.bfloat16):
             output, seen = model(crops.contiguous(memory_format=torch.channels_last))
         distance = 1 - (F.normalize(output.float(), dim=1) * answers.targets).sum(1).mean()
@@ -321,6 +334,7 @@ def train(config: IdentityConfig, learn: Lesson, watch: Lesson, out: Path, devic
             torch.save(state, out / f"{CHECKPOINT}.partial")
             os.replace(out / f"{CHECKPOINT}.partial", out / CHECKPOINT)
             save_recogniser(out / RESULT, model.student, {"config": asdict(config), **row})
+    ahead.shutdown()
     bar.close()
     student: Recogniser = model.student.cpu().eval()
     return student
@@ -344,6 +358,7 @@ def parser() -> argparse.ArgumentParser:
         "--teacher", type=Path, required=True, metavar="FILE", help="TorchScript recogniser to learn from"
     )
     result.add_argument("--out", type=Path, required=True, help="folder of the run; resumed when it holds a checkpoint")
+    result.add_argument("--init", type=Path, metavar="FOLDER", help="begin with the recogniser of an earlier run")
     result.add_argument("--device", default="cpu", help="cpu, cuda … (%(default)s)")
     for name, value in asdict(IdentityConfig()).items():
         text = name.replace("_", " ") + " (%(default)s)"
@@ -361,7 +376,7 @@ def main(arguments: list[str] | None = None) -> int:
         options.out.mkdir(parents=True, exist_ok=True)
         learn, watch = prepare(options, config)
         print(json.dumps({"learn": len(learn.crops), "watch": len(watch.crops), **asdict(config)}))
-        train(config, learn, watch, options.out, options.device)
+        train(config, learn, watch, options.out, options.device, options.init)
     except InputError as error:
         print(f"identity.py: {error}", file=sys.stderr)
         return 2
