@@ -8,13 +8,21 @@ errors are raised.
 from __future__ import annotations
 
 import gc
+import signal
 import sys
 
+from restoration.page.cache import claim_folder, keep_clean
 from restoration.page.early_page import EarlyPage
+from restoration.page.last_page import is_kept, recall, remember
 
-early = None
+early = last = claimed = None
 if __name__ == "__main__":
-    early = EarlyPage()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # in peace: visitors' files go too
+    last = recall()
+    claimed = claim_folder(last.folder if last else None)
+    if last and last.folder != claimed:  # another process is using it
+        last = None
+    early = EarlyPage(last)
     sys.setswitchinterval(2e-4)  # seconds: the networks take turns with imports, a thousand times
     gc.disable()  # until the page is built: what is imported stays, and looking for garbage in it takes half a second
 
@@ -25,7 +33,6 @@ from examples.make_examples import PORTRAITS
 from restoration.alignment import enlargement
 from restoration.hub import WeightsError
 from restoration.page.assets import CSS, LAB_CSS, PHOTO_CSS
-from restoration.page.cache import claim_folder, keep_clean
 from restoration.page.examples import FACES, enlargement_note
 from restoration.page.gradio_import import quickly
 from restoration.page.site import load_site
@@ -41,7 +48,7 @@ def main() -> None:
 
     RESTORATION_MODEL names other weights than the embedded ones: a folder, or owner/name[@revision] on the Hub.
     """
-    folder = claim_folder()
+    folder = claimed or claim_folder()
     faces = {face: str(HERE / "examples" / f"{face}.png") for face in FACES}
     with ThreadPoolExecutor(max_workers=1) as aside:
         loading = aside.submit(load_site, faces, EXAMPLES_HTML)  # the networks run while gradio is imported
@@ -53,6 +60,8 @@ def main() -> None:
         except WeightsError as error:
             sys.exit(f"app.py: {error}")
     page = build_page(site, FILES_EXPIRE)
+    if last:
+        page.app_id = last.app_id
     site.restorer.use_lent_gpu()
     keep_clean(folder, FILES_EXPIRE)
     gc.freeze()  # nor later
@@ -63,7 +72,14 @@ def main() -> None:
     page.queue(max_size=64).launch(
         theme=THEME, css=CSS + LAB_CSS + PHOTO_CSS, footer_links=["api"], run_history=False, max_file_size=MAX_UPLOAD,
         ssr_mode=False, enable_monitoring=False, mcp_server=True, allowed_paths=list(faces.values()),
+        prevent_thread_lock=True,
     )  # fmt: skip
+    if early and not last and is_kept():
+        try:
+            remember(str(page.local_url).rstrip("/"), folder, page.app_id)
+        except OSError as error:
+            print(f"app.py: the page is not kept for the next start: {error}", file=sys.stderr)
+    page.block_thread()
 
 
 if __name__ == "__main__":

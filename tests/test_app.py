@@ -52,6 +52,7 @@ def running_app(folder: Path, *command: str | Path, early: bool = False) -> Iter
     environment = {**os.environ, "GRADIO_SERVER_PORT": str(port), "GRADIO_TEMP_DIR": str(folder / "cache")}
     environment.pop("RESTORATION_IDENTITY", None)
     environment["RESTORATION_DETECTOR"] = "embedded"  # no network
+    environment["RESTORATION_CACHE"] = str(folder / "kept")
     log = folder / "app.log"
     with log.open("w") as output:
         process = subprocess.Popen(

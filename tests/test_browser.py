@@ -7,7 +7,9 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 from urllib.parse import urlsplit
+from urllib.request import urlopen
 
 import numpy as np
 import PIL.Image
@@ -305,6 +307,48 @@ def test_who_comes_while_it_starts_sees_the_early_page_and_then_the_page(browser
         assert len(sizes) > 50
         assert set(sizes) == {0}
         page.close()
+
+
+def test_the_page_stands_at_once_when_the_app_starts_again(browser: Browser, tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    with running_app(tmp_path):
+        deadline = time.monotonic() + 60
+        while not list(kept.glob("*/about.json")) and time.monotonic() < deadline:
+            time.sleep(0.1)
+    assert list((tmp_path / "cache").iterdir()) == []  # it was stopped by SIGTERM: visitors' files went with it
+    context = browser.new_context(viewport={"width": 1440, "height": 900}, accept_downloads=True)
+    page = context.new_page()
+    page.set_default_timeout(SLOW)
+    problems: list[str] = []
+    page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    with running_app(tmp_path, early=True) as url:
+        page.goto(url)
+        page.get_by_role("tab", name="Restore my photo").click()
+        field = page.locator("#photo")
+        field.locator("input[type=file]").first.set_input_files(EILEEN)  # a file is on its way
+        page.get_by_role("tab", name="Test on a clean face").click()
+        page.get_by_label("Seed").first.fill("7")
+        page.get_by_role("button", name="Degrade & restore").click()
+        with pytest.raises(HTTPError, match="503"):  # and all this while the app itself is not there
+            urlopen(f"{url}/config", timeout=60)
+        assert page.evaluate("performance.getEntriesByType('navigation').length") == 1
+        page.locator('#result img:not([src*="opening_that_every_visitor_sees_"])').first.wait_for()
+        truth, settings = read_image(EILEEN), PRESETS["old_phone"].draw(7)
+        degraded = degrade_image(truth, settings, 7)
+        assert numbers(page, "Degraded input") == (round(psnr(degraded, truth), 2), round(ssim(degraded, truth), 3))
+        page.get_by_role("tab", name="Restore my photo").click()
+        expect(page.locator("#faces .box")).to_have_count(1)
+        assert page.evaluate("performance.getEntriesByType('navigation')[0].type") == "navigate"  # not reloaded
+        assert problems == []
+        again = browser.new_page()  # whoever comes later gets the same page
+        again.goto(url)
+        assert again.evaluate("gradio_config.app_id") == page.evaluate("gradio_config.app_id")
+        whole = "JSON.stringify([gradio_config.components, gradio_config.dependencies, gradio_config.layout])"
+        texts = [re.sub(r"restored in [\d.]+ s|at 0x\w+", "", each.evaluate(whole)) for each in (again, page)]
+        assert texts[0] == texts[1]
+        again.close()
+        context.close()
 
 
 def test_a_visitors_files_expire_and_the_first_example_stays(browser: Browser, tmp_path: Path) -> None:

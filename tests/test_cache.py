@@ -6,7 +6,10 @@ import sys
 import time
 from pathlib import Path
 
-from restoration.page.cache import keep_clean, sweep
+import pytest
+
+from restoration.page import cache
+from restoration.page.cache import claim_folder, keep_clean, sweep
 
 
 def write(path: Path, age: float) -> Path:
@@ -51,3 +54,18 @@ def test_a_folder_of_its_own_is_claimed_and_given_back(tmp_path: Path) -> None:
     folder = Path(run.stdout.strip())
     assert folder.parent == tmp_path
     assert not folder.exists()
+
+
+def test_a_folder_is_claimed_again_where_nobody_has_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    monkeypatch.setattr(cache.atexit, "register", lambda *_, **__: None)
+    before = claim_folder()
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    assert claim_folder(before) not in (before, tmp_path)  # another process has it
+    before.rmdir()
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    assert claim_folder(before) == before
+    assert before.stat().st_mode & 0o777 == 0o700
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "elsewhere"))
+    before.rmdir()
+    assert claim_folder(before).parent == tmp_path / "elsewhere"

@@ -10,6 +10,7 @@ ROOT = Path(__file__).parents[1]
 LAYERS = [
     {
         "restoration.page.i18n",
+        "restoration.page.last_page",
         "restoration.images",
         "restoration.jpeg",
         "restoration.blur",

@@ -17,14 +17,23 @@ from pathlib import Path
 VARIABLE = "GRADIO_TEMP_DIR"  # read by Gradio, in part when it is imported
 
 
-def claim_folder() -> Path:
+def claim_folder(again: Path | None = None) -> Path:
     """Make a new folder inside Gradio's, and have Gradio write there; it goes when the process ends in peace.
 
     To be called before gradio is imported.
+
+    Args:
+        again: the folder of an earlier process, to be made anew where nothing is there in its place.
     """
-    place = Path(os.environ.get(VARIABLE) or Path(tempfile.gettempdir()) / "gradio")
+    place = Path(os.environ.get(VARIABLE) or Path(tempfile.gettempdir()) / "gradio").resolve()
     place.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix="restoration-", dir=place)).resolve()
+    try:
+        if again is None or again.parent != place:
+            raise FileExistsError
+        again.mkdir(mode=0o700)
+        folder = again
+    except FileExistsError:
+        folder = Path(tempfile.mkdtemp(prefix="restoration-", dir=place))
     os.environ[VARIABLE] = str(folder)
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder

@@ -32,6 +32,8 @@ from restoration.page.settings import CUSTOM, CUSTOM_DESCRIPTION, fill, from_con
 from restoration.page.site import Site
 from restoration.protocols import PRESETS
 
+OPENING = "opening_that_every_visitor_sees_"  # the folder of the result that is there when the page opens
+
 
 @dataclass(frozen=True)
 class TestTab:
@@ -50,8 +52,8 @@ def run_and_present(site: Site, face: Any, settings: Degradation, seed: int) -> 
     return present_with_recipe(site, run_experiment(face, settings, seed, site.restorer, site.identity))
 
 
-def present_with_recipe(site: Site, outcome: Outcome) -> dict[str, Any]:
-    """What ``RESULT_HTML`` draws of an experiment, and how to repeat it."""
+def present_with_recipe(site: Site, outcome: Outcome, token: str | None = None) -> dict[str, Any]:
+    """What ``RESULT_HTML`` draws of an experiment, and how to repeat it; ``token`` as of ``parts.publish``."""
     settings, seed = outcome.settings, outcome.seed
     assert settings is not None
     assert seed is not None
@@ -63,7 +65,7 @@ def present_with_recipe(site: Site, outcome: Outcome) -> dict[str, Any]:
         site.restorer.fingerprint,
         cases={label(settings, seed): settings},
     )
-    return present(outcome, site.identity, share(recipe))
+    return present(outcome, site.identity, share(recipe), token)
 
 
 def add_test_tab(site: Site) -> TestTab:
@@ -75,7 +77,7 @@ def add_test_tab(site: Site) -> TestTab:
     with gr.Row(elem_classes="desk"):
         with gr.Column(scale=7, min_width=320):
             result = gr.HTML(
-                present_with_recipe(site, site.opening),
+                present_with_recipe(site, site.opening, OPENING),
                 html_template=RESULT_HTML,
                 js_on_load=RESULT_JS,
                 elem_id="result",
