@@ -163,30 +163,6 @@ def identity_verdict(scores: dict[str, Scores], bands: Bands | None = None) -> V
     return judge(known[0], known[1], bands) if len(known) == 2 else None
 
 
-def run_restore(photo: str | bytes | None, restorer: Restorer) -> Outcome:
-    """Restore a photo whose clean original nobody has: nothing can be measured.
-
-    Args:
-        photo: path or contents of a picture file; its centre square is restored.
-        restorer: the network.
-
-    Returns:
-        Pictures ``PHOTO`` and ``RESTORED``, no scores, no settings, the seconds of the restoration.
-
-    Raises:
-        InputError: there is no picture, or it cannot be used.
-    """
-    face, notes = read_face(photo)
-    start = perf_counter()
-    restored = restorer.restore_aligned(face)
-    return Outcome(
-        pictures={PHOTO: face, RESTORED: restored},
-        caption="your photo",
-        warnings=notes,
-        seconds=perf_counter() - start,
-    )
-
-
 def report(outcome: Outcome, restorer: Restorer) -> dict[str, Any]:
     """The outcome without its pictures, ready for JSON.
 

@@ -13,7 +13,7 @@ from test_app import EILEEN
 from test_browser import CHROMIUM, address, browser, page, upload  # noqa: F401 - fixtures
 
 from restoration import InputError, Restorer
-from restoration.experiment import run_experiment, run_restore
+from restoration.experiment import PHOTO, RESTORED, Outcome, run_experiment
 from restoration.images import read_image
 from restoration.page.examine import read_result, result_folder
 from restoration.page.parts import present
@@ -82,7 +82,8 @@ def test_a_result_is_found_again_with_its_recipe(cache: Path, tiny_weights: Path
         label: picture.tobytes() for label, picture in outcome.pictures.items()
     }
     assert recipe == (settings, 3)
-    photo = run_restore(str(EILEEN), tiny)
+    face = read_image(EILEEN)
+    photo = Outcome(pictures={PHOTO: face, RESTORED: tiny.restore_aligned(face)}, caption="a photo")
     pictures, recipe = read_result(result_folder(present(photo, None)))
     assert list(pictures) == ["Restored", "Your photo"]
     assert recipe is None

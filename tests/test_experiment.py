@@ -2,7 +2,7 @@
 
 import json
 import math
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,6 @@ from tiny import EXAMPLES, FACTS, SMALL, Pool
 from torch import nn
 
 from restoration import Degradation, InputError, Restorer
-from restoration.alignment import crop_centre
 from restoration.degradations import degrade_image
 from restoration.experiment import (
     CLEAN,
@@ -22,13 +21,13 @@ from restoration.experiment import (
     PHOTO,
     RESTORED,
     RESTORED_ROW,
+    Outcome,
     identity_verdict,
     make_seed,
     read_face,
     report,
     run_degrade,
     run_experiment,
-    run_restore,
 )
 from restoration.hub import save_weights
 from restoration.identity import IdentityNetwork
@@ -94,19 +93,6 @@ def test_an_experiment_measures_both_against_the_clean_face(
     assert outcome.seconds > 0
 
 
-def test_a_photo_without_truth_has_no_scores(restorer: Restorer, tmp_path: Path) -> None:
-    path = picture(tmp_path, 700, 600)
-    outcome, (face, _) = run_restore(path, restorer), crop_centre(read_image(path))
-    assert list(outcome.pictures) == [PHOTO, RESTORED]
-    assert np.array_equal(outcome.pictures[PHOTO], face)
-    assert np.array_equal(outcome.pictures[RESTORED], restorer.restore_aligned(face))
-    assert outcome.scores == {}
-    assert outcome.settings is None
-    assert outcome.seconds is not None
-    assert outcome.seconds > 0
-    assert len(outcome.warnings) == 1
-
-
 # ---- seeds -------------------------------------------------------------------------------------
 
 
@@ -161,7 +147,6 @@ def test_no_photo_is_refused_everywhere(restorer: Restorer) -> None:
         lambda: read_face(None),
         lambda: run_degrade(None, SETTINGS, 0, None),
         lambda: run_experiment(None, SETTINGS, 0, restorer, None),
-        lambda: run_restore(None, restorer),
     ):
         with pytest.raises(InputError, match="There is no picture yet"):
             run()
@@ -212,7 +197,8 @@ def test_an_infinite_psnr_is_null_and_identical_in_json(restorer: Restorer) -> N
 
 
 def test_a_report_without_truth_has_neither_metrics_nor_settings(restorer: Restorer) -> None:
-    outcome = replace(run_restore(EILEEN, restorer), seconds=0.5)
+    face = read_face(EILEEN)[0]
+    outcome = Outcome(pictures={PHOTO: face, RESTORED: face}, caption="a photo", seconds=0.5)
     told = json.loads(json.dumps(report(outcome, restorer), allow_nan=False))
     assert (told["metrics"], told["settings"], told["warnings"], told["seconds"]) == ([], None, [], 0.5)
 

@@ -13,7 +13,7 @@ if (table) {
   const capital = text => text[0].toUpperCase() + text.slice(1);
   const pieces = [[/(?<=[.…]) /, ''], [/ · /, ' · '], [/; |, (?:and )?/, '，']];
   // A text by the table; null where a part of it is unknown. Only a long pattern may hold an unknown name.
-  const find = bare => { if (!/[A-Za-z]{2}/.test(bare)) return bare;
+  const find = bare => { if (!/[A-Za-z]{2}/.test(bare)) return bare === '.' ? '。' : bare;
     const whole = table[bare] || table[capital(bare)]; if (whole) return whole;
     for (const [between, join] of pieces) { const found = bare.split(between).map((part, _, all) => all.length > 1 ? find(part) : null);
       if (found.every(Boolean)) return found.join(join); }
