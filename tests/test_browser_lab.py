@@ -150,6 +150,16 @@ def test_a_sweep_is_drawn_live_and_a_point_opens_its_case(page: Page) -> None:
     expect(page.get_by_role("link", name="Download all (zip)")).to_be_visible()
 
 
+def test_a_sweep_that_is_stopped_at_once_does_not_run_on(page: Page) -> None:
+    open_lab(page)
+    page.get_by_label("A range of severities").check()
+    page.locator("#sweep-go").wait_for()
+    page.evaluate("document.querySelector('#sweep-go').click(), document.querySelector('#sweep-stop').click()")
+    expect(page.locator(".sweep-lab .verdict")).to_have_text(re.compile(r"Stopped after \d+ of 48"))
+    stopped = page.locator(".sweep-lab .verdict").inner_text()
+    assert int(stopped.split()[2]) <= 16  # the points at hand, not all
+
+
 def test_a_sweep_is_stopped_and_what_it_measured_is_taken_home(page: Page, tmp_path: Path) -> None:
     open_lab(page)
     page.get_by_label("A range of severities").check()

@@ -1,6 +1,6 @@
 const root = document.createElement('section'); root.className = 'sweep-lab'; element.after(root);
 const VIEWS = {psnr: 'Gain in PSNR', ssim: 'Gain in SSIM', identity: 'Change of identity angle'};
-let metric = 'psnr', stopping = false, waiting = false, chosen = null, shownAt = null;
+let metric = 'psnr', stopping = false, waiting = false, unwanted = false, pressed = 0, chosen = null, shownAt = null;
 
 const at = (value, column, row) => value.points.find(point => point.column === column && point.row === row);
 const spread = value => Math.max(METRICS[metric].digits === 3 ? .01 : .1, ...value.points.map(
@@ -76,9 +76,13 @@ root.addEventListener('click', event => { const point = event.target.closest('[d
 root.addEventListener('change', event => { if (event.target.matches('.metric')) { metric = event.target.value; draw();
   root.querySelector('.metric').focus(); } });
 document.addEventListener('click', event => { const value = props.value;  // pressed: it waits until its first value comes
-  if (event.target.closest('#sweep-go')) waiting = !value || value.done; });
-element.closest('#sweep').addEventListener('stopped', () => { const value = props.value;
-  if (waiting || !value) { waiting = false; trigger('withdraw', {}); spoken.textContent = 'Stopped.'; }
-  else if (!value.done) { stopping = true; trigger('halt', {}); draw(); } });
+  if (event.target.closest('#sweep-go')) { waiting = !value || value.done; unwanted = false; pressed = performance.now(); } });
+const halt = () => { stopping = true; trigger('halt', {}); };
+const stop = () => { const value = props.value;
+  if (waiting || !value) { waiting = false; unwanted = true; trigger('withdraw', {}); spoken.textContent = 'Stopped.'; }
+  else if (!value.done) { halt(); draw(); } };
+// A sweep that the server has not numbered yet cannot be withdrawn; one that begins all the same is halted then.
+element.closest('#sweep').addEventListener('stopped', () => setTimeout(stop, 500 - (performance.now() - pressed)));
 handOver(root, () => props.value.share);
-watch('value', () => { if (props.value && props.value.points.length === 0) { stopping = waiting = false; chosen = null; } draw(); }); draw();
+watch('value', () => { if (props.value && props.value.points.length === 0) { stopping = waiting = false; chosen = null;
+    if (unwanted) { unwanted = false; halt(); } } draw(); }); draw();
