@@ -1,7 +1,11 @@
 """The page in a real browser, at desktop and at phone width: what a visitor does, and what they can trust."""
 
 import json
+import os
 import re
+import signal
+import subprocess
+import sys
 import time
 import zipfile
 from collections.abc import Iterator
@@ -218,6 +222,9 @@ def test_a_photo_without_a_face_offers_its_centred_square(page: Page, tmp_path: 
     upload(page, tmp_path / "wall.png", "#photo")
     expect(page.locator("#faces .found")).to_contain_text("No face was found")
     expect(page.get_by_role("checkbox", name="The centred square")).to_be_checked()
+    page.get_by_role("button", name="Restore", exact=True).click()
+    expect(page.locator("#photo-result .verdict")).to_have_text("The centred square restored and put back")
+    expect(page.locator("#photo-result .caption").first).to_contain_text("No face was found")
 
 
 def test_one_click_loads_an_example_with_its_settings(page: Page) -> None:
@@ -349,6 +356,21 @@ def test_the_page_stands_at_once_when_the_app_starts_again(browser: Browser, tmp
         assert texts[0] == texts[1]
         again.close()
         context.close()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_start_that_is_ended_leaves_nothing_and_says_nothing(tmp_path: Path, number: int) -> None:
+    cache = tmp_path / "cache"
+    environment = {**os.environ, "GRADIO_SERVER_PORT": "0", "GRADIO_TEMP_DIR": str(cache)}
+    app = subprocess.Popen([sys.executable, ROOT / "app.py"], env=environment, cwd=tmp_path, stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 60
+    while not list(cache.glob("restoration-*/.owner")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    time.sleep(1)  # in the middle of an import
+    app.send_signal(number)
+    _, said = app.communicate(timeout=5)
+    assert (app.returncode, said) == (-number, b"")
+    assert list(cache.iterdir()) == []
 
 
 def test_a_visitors_files_expire_and_the_first_example_stays(browser: Browser, tmp_path: Path) -> None:

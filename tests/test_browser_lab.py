@@ -220,6 +220,7 @@ def test_a_link_repeats_an_experiment_and_its_zip(page: Page, address: str, fing
     page.goto(f"{address}/#recipe={wanted.to_token()}")
     expect(page.locator("#result .caption")).to_contain_text("Noise 21 grey levels, JPEG quality 40")
     expect(page.get_by_label("Seed").first).to_have_value("5")
+    expect(page.get_by_text("Opening what the link describes")).to_have_count(0)
     archive = fetched(page, page.locator("#result").get_by_role("button", name="Download all (zip)"), tmp_path)
     expected = degrade_image(read_image(GRACE), own, 5)
     np.testing.assert_array_equal(pixels(archive, "1_my_own_settings/degraded.png"), expected)
@@ -237,6 +238,7 @@ def test_a_damaged_link_is_refused_in_words(page: Page, address: str) -> None:
     page.goto("about:blank")
     page.goto(f"{address}/#recipe=nonsense")
     expect(page.get_by_text("This recipe is damaged")).to_be_visible()
+    expect(page.get_by_text("Opening what the link describes")).to_have_count(0)
 
 
 def test_the_code_is_there_to_copy(page: Page) -> None:

@@ -1,6 +1,7 @@
 """The visitor's files: in a folder of this process alone, gone when the page says so."""
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -56,16 +57,47 @@ def test_a_folder_of_its_own_is_claimed_and_given_back(tmp_path: Path) -> None:
     assert not folder.exists()
 
 
+def test_what_a_killed_process_left_is_deleted_and_a_living_ones_stays(tmp_path: Path) -> None:
+    code = (
+        "import os, sys, time; from restoration.page.cache import claim_folder; folder = claim_folder();"
+        "(folder / 'photo.png').write_text('x'); print(folder, flush=True); time.sleep(float(sys.argv[1]))"
+    )
+    environment = {**os.environ, "GRADIO_TEMP_DIR": str(tmp_path)}
+
+    def start(seconds: int) -> tuple[subprocess.Popen[str], Path]:
+        command = [sys.executable, "-c", code, str(seconds)]
+        process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        return process, Path(process.stdout.readline().strip())
+
+    killed, orphan = start(600)
+    killed.kill()
+    killed.wait()
+    assert (orphan / "photo.png").exists()
+    living, own = start(600)
+    third, _ = start(0)
+    third.wait()
+    assert not orphan.exists()
+    assert (own / "photo.png").exists()
+    living.kill()
+    living.wait()
+    stranger = tmp_path / "restoration-without-owner"  # of an older release, perhaps running
+    stranger.mkdir()
+    last, _ = start(0)
+    last.wait()
+    assert list(tmp_path.iterdir()) == [stranger]
+
+
 def test_a_folder_is_claimed_again_where_nobody_has_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
     monkeypatch.setattr(cache.atexit, "register", lambda *_, **__: None)
     before = claim_folder()
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
     assert claim_folder(before) not in (before, tmp_path)  # another process has it
-    before.rmdir()
+    shutil.rmtree(before)
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
     assert claim_folder(before) == before
     assert before.stat().st_mode & 0o777 == 0o700
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "elsewhere"))
-    before.rmdir()
+    shutil.rmtree(before)
     assert claim_folder(before).parent == tmp_path / "elsewhere"

@@ -14,7 +14,7 @@ import pytest
 
 from restoration.page import last_page
 from restoration.page.early_page import EarlyPage, frontend, scripts
-from restoration.page.last_page import ABOUT, LastPage, fingerprint, is_kept, recall, remember
+from restoration.page.last_page import ABOUT, PAGE, LastPage, fingerprint, is_kept, recall, remember
 
 PICTURE = b"what a picture holds"
 BROWSER = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
@@ -110,7 +110,31 @@ def test_what_was_remembered_is_recalled(kept: LastPage, tmp_path: Path) -> None
     assert len(list((tmp_path / "kept").iterdir())) == 1  # nothing half-made stays
 
 
-@pytest.mark.parametrize("change", ["a file", "a new file", "a setting", "weights", "a path", "damage", "nothing"])
+DAMAGE = {
+    "about": lambda folder: (folder / ABOUT).write_text("{"),
+    "another folder": lambda folder: _change(folder, folder=5),
+    "no folder": lambda folder: _change(folder, folder=None),
+    "no number": lambda folder: _change(folder, app_id="x"),
+    "no files": lambda folder: _change(folder, files=1),
+    "a shorter page": lambda folder: (folder / PAGE).write_text((folder / PAGE).read_text()[:-9]),
+    "an empty picture": lambda folder: next(folder.glob("*.png")).write_bytes(b""),
+    "another picture": lambda folder: next(folder.glob("*.png")).write_bytes(PICTURE[::-1]),
+    "a lost style": lambda folder: next(folder.glob("*.css")).unlink(),
+}
+
+
+def _change(kept: Path, **values: object) -> None:
+    about = json.loads((kept / ABOUT).read_text())
+    (kept / ABOUT).write_text(json.dumps(about | values))
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_page_is_none(kept: LastPage, damage: str) -> None:
+    DAMAGE[damage](next(iter(kept.files.values())).parent)
+    assert recall() is None
+
+
+@pytest.mark.parametrize("change", ["a file", "a new file", "a setting", "weights", "a path", "nothing"])
 def test_another_program_has_no_last_page(
     kept: LastPage, program: Path, change: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -127,9 +151,6 @@ def test_another_program_has_no_last_page(
     elif change == "a path":
         monkeypatch.setenv("GRADIO_ROOT_PATH", "/below")
         assert not is_kept()
-    elif change == "damage":
-        about = next(iter(kept.files.values())).parent / ABOUT
-        about.write_text(json.dumps({**json.loads(about.read_text()), "files": 1}))
     else:
         (program / "restoration" / "__pycache__" / "a.pyc").write_text("compiled")
         monkeypatch.setenv("GRADIO_SERVER_PORT", "1")
@@ -141,7 +162,8 @@ def test_a_browser_gets_it_at_once_and_a_program_waits(kept: LastPage, port: int
     status, _, body = ask(port, "/?lang=zh")
     assert (status, body) == (200, kept.html_for(f"127.0.0.1:{port}"))
     assert ask(port, "/?lang=zh", {})[0] == ask(port, "/config", {})[0] == 503
-    assert ask(port, "/", {**BROWSER, "X-Forwarded-Host": "example.org"})[0] == 503  # its address is not ours
+    for name in ("X-Forwarded-Host", "X-Forwarded-Proto", "Forwarded"):  # its address is not ours
+        assert ask(port, "/", {**BROWSER, name: "example.org"})[0] == 503
     picture = next(address for address in kept.files if address.endswith(".png"))
     status, headers, body = ask(port, picture)
     assert (status, headers["Content-Type"], body) == (200, "image/png", PICTURE)
@@ -151,10 +173,19 @@ def test_a_browser_gets_it_at_once_and_a_program_waits(kept: LastPage, port: int
     assert place is not None
     font = next(place.glob("static/fonts/**/*.woff2"))
     assert ask(port, f"/{font.relative_to(place)}")[2] == font.read_bytes()
+    assert ask(port, "/gradio_api/queue/join", {**BROWSER, "Content-Length": "abc"}, b"x")[0] == 400
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection.request("HEAD", "/theme.css", headers=BROWSER)
+    connection.sock.settimeout(30)
+    assert connection.sock.recv(1 << 16).endswith(b"\r\n\r\n")  # and no body
     early.close()
 
 
-@pytest.mark.parametrize("path", ["/gradio_api/queue/join", "/assets/../index.html", "/static/%2e%2e/%2e%2e/a.js"])
+@pytest.mark.parametrize(
+    "path",
+    ["/gradio_api/queue/join", "/assets/../index.html", "/static/%2e%2e/%2e%2e/a.js", "/assets/%00.js",
+     f"/assets/{'a' * 5000}.js"],
+)  # fmt: skip
 def test_a_question_waits_for_the_app_and_is_asked_there(kept: LastPage, port: int, path: str, tmp_path: Path) -> None:
     early = EarlyPage(kept)
     body, answers = os.urandom(3_000_000), []

@@ -1,7 +1,8 @@
 """Where do a visitor's files lie, and how long?  One folder of this process alone, swept clean as the page promises.
 
-Gradio deletes the files that it knows of. Zips, photos behind a slider and what agents send are written beside them:
-this sweep knows every file, because nothing else writes into the folder.
+A process that is killed leaves its folder behind: the next one that starts deletes it. Gradio deletes the files that it
+knows of. Zips, photos behind a slider and what agents send are written beside them: this sweep knows every file,
+because nothing else writes into the folder.
 """
 
 from __future__ import annotations
@@ -13,30 +14,60 @@ import tempfile
 import threading
 import time
 from pathlib import Path
+from typing import IO
 
+try:
+    import fcntl
+except ImportError:  # not on Windows, where a killed process's folder stays until somebody deletes it
+    fcntl = None  # type: ignore[assignment]
+
+PREFIX, OWNER = "restoration-", ".owner"  # a folder's name; the file in it that its process holds locked
 VARIABLE = "GRADIO_TEMP_DIR"  # read by Gradio, in part when it is imported
 
 
 def claim_folder(again: Path | None = None) -> Path:
     """Make a new folder inside Gradio's, and have Gradio write there; it goes when the process ends in peace.
 
-    To be called before gradio is imported.
+    Folders of processes that are no more are deleted. To be called before gradio is imported.
 
     Args:
         again: the folder of an earlier process, to be made anew where nothing is there in its place.
     """
     place = Path(os.environ.get(VARIABLE) or Path(tempfile.gettempdir()) / "gradio").resolve()
     place.mkdir(parents=True, exist_ok=True)
+    for other in place.glob(f"{PREFIX}*/{OWNER}"):
+        if _hold(other):
+            shutil.rmtree(other.parent, ignore_errors=True)
+    number, owner = tempfile.mkstemp(prefix=OWNER, dir=place)
+    os.close(number)
+    _hold(Path(owner))  # before it is where others look for it
     try:
         if again is None or again.parent != place:
             raise FileExistsError
         again.mkdir(mode=0o700)
         folder = again
     except FileExistsError:
-        folder = Path(tempfile.mkdtemp(prefix="restoration-", dir=place))
+        folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=place))
+    os.replace(owner, folder / OWNER)
     os.environ[VARIABLE] = str(folder)
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
+
+
+_HELD: list[IO[bytes]] = []  # a lock lasts as long as its file is open
+
+
+def _hold(path: Path) -> bool:
+    """Lock a file for as long as this process lives; False where another one has it."""
+    if fcntl is None:
+        return False
+    try:
+        file = path.open("rb")
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    _HELD.append(file)
+    return True
 
 
 def sweep(folder: Path, kept: set[Path], before: float) -> list[Path]:

@@ -127,7 +127,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """To a browser the kept page and what belongs to it; else the first screen, and the scripts of the next one."""
-        if self.server.last and "Sec-Fetch-Mode" in self.headers and "X-Forwarded-Host" not in self.headers:
+        passed_on = any(name.lower().startswith(("forwarded", "x-forwarded")) for name in self.headers)
+        if self.server.last and "Sec-Fetch-Mode" in self.headers and not passed_on:
             self._answer_from(self.server.last)
             return
         if self.path == WAITING:
@@ -150,7 +151,11 @@ class _Handler(BaseHTTPRequestHandler):
         elif (script := _of_gradio(asked)) is not None:
             self._send(script)
         else:
-            left = int(self.headers.get("Content-Length") or 0)
+            length = self.headers.get("Content-Length") or "0"
+            if not length.isdecimal():
+                self._answer(400, "text/plain", b"", {})
+                return
+            left = int(length)
             while left > 0 and (part := self.rfile.read(min(left, 1 << 16))):  # a browser that is still sending
                 left -= len(part)  # does not listen
             self.server.over.wait()
@@ -167,9 +172,10 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in {**headers, "Content-Type": kind + charset, "Content-Length": str(len(body))}.items():
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(body)
+        if self.command != "HEAD":
+            self.wfile.write(body)
 
-    do_HEAD = do_POST = do_GET
+    do_HEAD = do_POST = do_PUT = do_DELETE = do_OPTIONS = do_GET
 
     def log_message(self, format: str, *args: object) -> None:
         """Who asked what is nobody's business."""
@@ -180,8 +186,11 @@ def _of_gradio(asked: str) -> Path | None:
     place = frontend()
     if place is None or not asked.startswith(("/assets/", "/static/")) or Path(asked).suffix not in KINDS:
         return None
-    file = (place / asked[1:]).resolve()
-    return file if file.is_relative_to(place) and file.is_file() else None
+    try:
+        file = (place / asked[1:]).resolve()
+        return file if file.is_relative_to(place) and file.is_file() else None
+    except (OSError, ValueError):  # too long, or with a zero in it
+        return None
 
 
 def _wait_for(address: tuple[str, int]) -> None:

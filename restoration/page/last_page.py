@@ -73,11 +73,13 @@ def recall() -> LastPage | None:
         about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
         if not is_kept() or about["program"] != program:
             return None
+        if about["contents"] != _contents(folder):
+            return None
         files = {address: folder / name for address, name in about["files"].items()}
         html = (folder / PAGE).read_text(encoding="utf-8")
+        return LastPage(html, files, Path(about["folder"]), int(about["app_id"]))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):  # none yet, or what is left of one
         return None
-    return LastPage(html, files, Path(about["folder"]), about["app_id"])
 
 
 def remember(address: str, folder: Path, app_id: int) -> None:
@@ -108,6 +110,7 @@ def remember(address: str, folder: Path, app_id: int) -> None:
                     (new / files[asked]).write_bytes(answer.read())
         (new / PAGE).write_text(html.replace(address, ORIGIN), encoding="utf-8")
         about = {"program": fingerprint(), "folder": str(folder), "app_id": app_id, "files": files}
+        about["contents"] = _contents(new)
         (new / ABOUT).write_text(json.dumps(about), encoding="utf-8")
         shutil.rmtree(kept, ignore_errors=True)
         new.rename(kept)
@@ -131,6 +134,15 @@ def fingerprint() -> str:
         if name.startswith(("RESTORATION_", "GRADIO_", "HF_")) and name not in ELSEWHERE
     )
     return hashlib.sha256("\n".join([sys.version, *settings, *_states()]).encode()).hexdigest()
+
+
+def _contents(folder: Path) -> str:
+    """A checksum of all that is kept in a folder, but for ``ABOUT``."""
+    whole = hashlib.sha256()
+    for path in sorted(folder.iterdir()):
+        if path.name != ABOUT:
+            whole.update(f"{path.name} {path.stat().st_size}\n".encode() + path.read_bytes())
+    return whole.hexdigest()
 
 
 def _states() -> Iterator[str]:

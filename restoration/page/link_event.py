@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator
 from typing import Any
 
 import gradio as gr
 
+from restoration.images import InputError
 from restoration.page.assets import OPENER_JS
 from restoration.page.compare_tab import COMPARE, NONE, SWEEP, CompareTab
 from restoration.page.links import Opened, open_recipe
@@ -32,8 +34,13 @@ def add_link_event(site: Site, note: gr.HTML, tabs: gr.Tabs, test: TestTab, lab:
     laboratory = lab.laboratory
 
     def follow(event: gr.EventData, request: gr.Request) -> Iterator[State]:
-        opened = open_recipe(event.token, site.faces, site.restorer.fingerprint)
-        recipe, state = opened.recipe, {note: items(opened.notes)}
+        answered = {opener: f"<!-- {secrets.token_hex(4)} -->"}  # another one for every link
+        try:
+            opened = open_recipe(event.token, site.faces, site.restorer.fingerprint)
+        except InputError:
+            yield answered
+            raise
+        recipe, state = opened.recipe, {note: items(opened.notes), **answered}
         state |= {test.knobs[name]: value for name, value in opened.knobs.items()}
         if recipe.view == "test":
             yield state | _test(opened)
@@ -75,6 +82,6 @@ def add_link_event(site: Site, note: gr.HTML, tabs: gr.Tabs, test: TestTab, lab:
             values += [axis.name, axis.values[0], axis.values[-1], len(axis.values)] if axis else [NONE, 0, 1, 2]
         return state | {lab.mode: SWEEP, lab.base: opened.chosen[0], **dict(zip(lab.axes, values, strict=True))}
 
-    outputs = [tabs, note, test.face, test.preset, test.seed, test.about, *test.knobs.values(), test.result]
+    outputs = [tabs, note, opener, test.face, test.preset, test.seed, test.about, *test.knobs.values(), test.result]
     outputs += [lab.mode, lab.face, lab.seed, lab.chosen, lab.base, *lab.axes, lab.grid, lab.sweep]
     opener.recipe(shown_live(follow), None, outputs, show_progress="hidden", **LABORATORY)

@@ -74,11 +74,14 @@ def present_photo(result: Restoration, numbers: Sequence[int], folder: Path) -> 
     ]
     height, width = result.photo.shape[:2]
     reduced = f" The view is reduced to {VIEW} pixels; the download is not." if max(height, width) > VIEW else ""
-    count = f"{len(faces)} face{'s' * (len(faces) != 1)} restored and put back"
-    how = "where nobody looked for a face" if result.detector == CENTRED else f"found by {html.escape(result.detector)}"
+    if result.detector == CENTRED:
+        count, how = "The centred square restored and put back", "No face was found"
+    else:
+        count = f"{len(faces)} face{'s' * (len(faces) != 1)} restored and put back"
+        how = f"Found by {html.escape(result.detector)}"
     network, whole = result.seconds["network"], sum(result.seconds.values())
     facts = (
-        f'<p class="verdict">{count}</p><p class="caption">{how[0].upper() + how[1:]} · network {network:.2f} s, '
+        f'<p class="verdict">{count}</p><p class="caption">{how} · network {network:.2f} s, '
         f"all {whole:.2f} s · {width} × {height} pixels.{reduced}</p>"
         "<p>Without the original of your photo no measurement would be true, so none is shown.</p>"
     )

@@ -44,7 +44,7 @@ const drawCurves = value => { const wide = root.clientWidth < 520 ? 380 : 640, h
   const band = inside.length ? `<rect class="trained" x="${X(Math.min(...inside))}" y="${top}" width="${
     Math.max(3, X(Math.max(...inside)) - X(Math.min(...inside)))}" height="${high - top - bottom}"/>` : '';
   const ticks = [0, .5, 1].map(part => low + part * span).map(y => `<text x="${left - 6}" y="${Y(y) + 4}" text-anchor="end">${
-    y.toFixed(METRICS[name].digits > 2 ? 2 : 1)}</text><line class="rule" x1="${left}" x2="${wide - right}" y1="${Y(y)}" y2="${Y(y)}"/>`).join('');
+    y.toFixed(METRICS[name].digits > 2 ? 2 : 1).replace('-', '−')}</text><line class="rule" x1="${left}" x2="${wide - right}" y1="${Y(y)}" y2="${Y(y)}"/>`).join('');
   const marks = xs.map(x => `<text x="${X(x)}" y="${high - bottom + 18}" text-anchor="middle">${x}</text>`).join('');
   const drawn = lines.map(line => { const shown = line.points.filter(point => Math.abs(point[1]) < INFINITE);
     return `<g style="--shade:${line.shade}"><polyline class="line ${line.dashed ? 'dashed' : ''}" points="${
