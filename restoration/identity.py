@@ -80,7 +80,8 @@ class IdentityNetwork(nn.Module):
     @torch.inference_mode()
     def embed(self, image: Image) -> Embedding:
         """Embedding of one aligned (512, 512, 3) uint8 face."""
-        return Embedding(self.name, self(to_tensor(image))[0].double().numpy())
+        crop = identity_crop(to_tensor(image))  # in [0, 1] as it is
+        return Embedding(self.name, embed(self.network, crop)[0].double().numpy())
 
     def angle(self, image: Image, other: Image) -> float:
         """Angle between two aligned (512, 512, 3) uint8 faces in degrees, [0, 180]."""
@@ -107,7 +108,7 @@ def load_identity(source: str | Path | None = None) -> IdentityNetwork:
         return IdentityNetwork(arcface.load_arcface(), arcface.NAME)
     name = path.name.split(".")[0]
     folder = path if path.is_dir() else path.parent
-    network = load_recogniser(path) if path.is_dir() else load_torchscript(path)
+    network = load_recogniser(path).merged() if path.is_dir() else load_torchscript(path)
     return IdentityNetwork(network, name, read_bands(folder / f"{name}.verification.json", name))
 
 

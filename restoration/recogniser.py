@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from restoration.images import InputError
 
@@ -20,11 +23,11 @@ CROP_SIZE = 112
 MARGIN = 8  # pixels around the face that say more of hair and background than of who it is; they are not looked at
 EMBEDDING = 256
 WIDTHS = (32, 64, 128, 256)  # channels at 48, 24, 12 and 6 pixels
-BLOCKS = (0, 2, 4, 0)  # residual blocks at each of these sizes
+BLOCKS = (0, 4, 4, 0)  # residual blocks at each of these sizes
 
 
 class Recogniser(nn.Module):
-    """1.8 M parameters: strided convolutions down to 6x6, residual blocks between, one weight a place at the end.
+    """2.0 M parameters: strided convolutions down to 6x6, residual blocks between, one weight a place at the end.
 
     The last step is MobileFaceNet's (Chen et al., 2018): a depthwise convolution over the whole map, so that an eye's
     corner and a chin count differently, where an average would count all places alike.
@@ -44,12 +47,18 @@ class Recogniser(nn.Module):
         self.embed = nn.Linear(previous, EMBEDDING)
 
     def forward(self, crops: Tensor) -> Tensor:
-        """(B, 3, 112, 112) RGB in [0, 1], on ArcFace's template, to (B, 256) embeddings, not normalised.
+        """(B, 3, 112, 112) RGB in [0, 1], on ArcFace's template, to (B, 256) embeddings, not normalised."""
+        return self.read(self.maps(crops)[-1])
 
-        A face and its mirror image are one person: the result is the sum of what is read from the two.
-        """
-        both = F.normalize(self.read(self.maps(torch.cat((crops, crops.flip(-1))))[-1]), dim=1)
-        return both[: len(crops)] + both[len(crops) :]
+    def merged(self) -> Recogniser:
+        """A copy in evaluation mode, each norm merged into the convolution before it: as it was, a tenth faster."""
+        result = copy.deepcopy(self).eval()
+        for layers in [module for module in result.modules() if isinstance(module, nn.Sequential)]:
+            for place, (first, second) in enumerate(itertools.pairwise(list(layers))):
+                if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
+                    layers[place], layers[place + 1] = fuse_conv_bn_eval(first, second), nn.Identity()
+        result.places, result.norm = fuse_conv_bn_eval(result.places, result.norm), nn.Identity()  # type: ignore[assignment]
+        return result.to(memory_format=torch.channels_last)
 
     def maps(self, crops: Tensor) -> list[Tensor]:
         """What each stage sees of the crops: (B, C, S, S) for C, S of ``WIDTHS`` and 48, 24, 12, 6."""
@@ -63,17 +72,36 @@ class Recogniser(nn.Module):
 
 
 class _ResidualBlock(nn.Module):
+    """Corrects nothing until it has learned to: its last norm starts at nought (Goyal et al., 2017)."""
+
     def __init__(self, width: int) -> None:
         super().__init__()
+        norm = nn.BatchNorm2d(width)
+        nn.init.zeros_(norm.get_parameter("weight"))
         self.body = nn.Sequential(
             *_convolution(width, width),
             nn.Conv2d(width, width, 3, padding=1, bias=False),
-            nn.BatchNorm2d(width),
+            norm,
+            _ChannelGate(width),
         )
 
     def forward(self, x: Tensor) -> Tensor:
         correction: Tensor = self.body(x)
         return x + correction
+
+
+class _ChannelGate(nn.Module):
+    """Squeeze and excitation (Hu et al., 2018): each channel 0 to 2 times as strong, by what the whole map shows."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.squeeze, self.excite = nn.Conv2d(width, width // 8, 1), nn.Conv2d(width // 8, width, 1)
+        for parameter in self.excite.parameters():
+            nn.init.zeros_(parameter)
+
+    def forward(self, x: Tensor) -> Tensor:
+        gates = self.excite(F.leaky_relu(self.squeeze(x.mean((2, 3), keepdim=True)), 0.1))
+        return x * (2 * torch.sigmoid(gates))
 
 
 def _convolution(before: int, after: int, stride: int = 1) -> list[nn.Module]:

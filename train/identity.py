@@ -9,7 +9,6 @@ import argparse
 import csv
 import hashlib
 import json
-import math
 import os
 import random
 import sys
@@ -57,20 +56,21 @@ class IdentityConfig:
         steps, batch: optimiser steps, crops a step.
         learning_rate, warmup: peak of the cosine schedule, steps to it.
         degraded: share of crops that the student sees degraded (the teacher saw them clean), [0, 1].
-        blends: further crops, each the blend of two people, a share of the real ones, [0, …]: faces of nobody, of which
-            the teacher says what they are.
-        hints: weight of the teacher's maps in the loss, beside 1 for its embeddings, [0, …].
+        blends: further crops, each the blend of two people, for every real one, [0, …]: faces of nobody, of which the
+            teacher says who they are. They fill half of every batch.
+        hints: weight of the teacher's maps in the loss, beside 1 for its embeddings, [0, …]; it falls to 0 at the end,
+            where what the teacher says is all that counts.
         held_out: every so-many-th person is watched, not learned from.
         seed: of every draw.
     """
 
     steps: int = 10000
     batch: int = 128
-    learning_rate: float = 2e-3
+    learning_rate: float = 1.5e-3
     warmup: int = 100
     weight_decay: float = 0.05
-    degraded: float = 0.3
-    blends: float = 0.6
+    degraded: float = 0.2
+    blends: float = 4.0
     hints: float = 0.5
     held_out: int = 25
     save_every: int = 200
@@ -79,15 +79,16 @@ class IdentityConfig:
 
 @dataclass(frozen=True)
 class Lesson:
-    """Crops (N, 3, 112, 112) uint8 and what the teacher says and sees of them, all on one device."""
+    """Crops (N, 3, 112, 112) uint8, the last ``blends`` of them of nobody; what the teacher says and sees of them."""
 
     crops: Tensor
     answers: Answers
+    blends: int = 0
 
     def to(self, device: str) -> Lesson:
         """The same elsewhere."""
         maps = [x.to(device) for x in self.answers.maps]
-        return Lesson(self.crops.to(device), Answers(self.answers.targets.to(device), maps))
+        return Lesson(self.crops.to(device), Answers(self.answers.targets.to(device), maps), self.blends)
 
 
 class Apprentice(nn.Module):
@@ -153,7 +154,7 @@ def read_crops(crops: list[str], faces: list[str]) -> tuple[Tensor, list[str]]:
 
 
 def blend(crops: Tensor, count: int, generator: torch.Generator) -> Tensor:
-    """Faces of nobody: two crops mixed evenly, or one's left, upper … half beside the other's, with a soft border.
+    """Faces of nobody: two crops mixed evenly, or patches of one in the other with soft borders, then bent a little.
 
     Args:
         crops: (N, 3, 112, 112) uint8.
@@ -161,20 +162,26 @@ def blend(crops: Tensor, count: int, generator: torch.Generator) -> Tensor:
     Returns:
         (count, 3, 112, 112) uint8.
     """
-    first, second = (torch.randint(len(crops), (count,), generator=generator) for _ in range(2))
-    angle = torch.rand(count, 1, 1, generator=generator) * 2 * math.pi
-    line = torch.linspace(-1, 1, CROP_SIZE)
-    distance = line * angle.cos() + line[:, None] * angle.sin() + torch.rand(count, 1, 1, generator=generator) - 0.5
-    share = torch.where(
-        torch.rand(count, 1, 1, generator=generator) < 0.5,
-        torch.sigmoid(12 * distance),
-        0.3 + 0.4 * torch.rand(count, 1, 1, generator=generator),
-    )[:, None]
     result = torch.empty(count, *crops.shape[1:], dtype=torch.uint8)
     for part in _parts(count, 512):
-        mixed = torch.lerp(crops[first[part]].float(), crops[second[part]].float(), share[part])
-        result[part] = mixed.round().byte()
+        size = len(result[part])
+        first, second = (crops[torch.randint(len(crops), (size,), generator=generator)].float() for _ in range(2))
+        patches = torch.sigmoid(8 * _smooth(size, 1, generator))
+        even = 0.3 + 0.4 * torch.rand(size, 1, 1, 1, generator=generator)
+        mixed = torch.lerp(
+            first, second, torch.where(torch.rand(size, 1, 1, 1, generator=generator) < 0.3, even, patches)
+        )
+        still = F.affine_grid(torch.eye(2, 3).expand(size, 2, 3), list(mixed.shape), align_corners=False)
+        bend = 0.03 * _smooth(size, 2, generator).permute(0, 2, 3, 1)  # half a crop's width is 1
+        bent = F.grid_sample(mixed, still + bend, padding_mode="border", align_corners=False)
+        result[part] = bent.round().byte()
     return result
+
+
+def _smooth(count: int, channels: int, generator: torch.Generator) -> Tensor:
+    """(count, channels, 112, 112) of normal draws at 4x4 places, and what lies between."""
+    places = torch.randn(count, channels, 4, 4, generator=generator)
+    return F.interpolate(places, size=(CROP_SIZE, CROP_SIZE), mode="bilinear")
 
 
 def _parts(count: int, size: int) -> list[slice]:
@@ -195,12 +202,12 @@ def augment(crops: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     def uniform(low: float, high: float) -> Tensor:
         return low + (high - low) * torch.rand(count, generator=generator)
 
-    turn, scale = torch.deg2rad(uniform(-6, 6)), uniform(0.93, 1.07)
+    turn, scale = torch.deg2rad(uniform(-4, 4)), uniform(0.96, 1.04)
     matrix = torch.zeros(count, 2, 3)
     matrix[:, 0, 0], matrix[:, 0, 1] = scale * turn.cos(), -scale * turn.sin()
     matrix[:, 1, 0], matrix[:, 1, 1] = scale * turn.sin(), scale * turn.cos()
-    matrix[:, :, 2] = torch.stack((uniform(-0.06, 0.06), uniform(-0.06, 0.06)), 1)
-    gamma, gain = uniform(0.75, 1.35).view(-1, 1, 1, 1), uniform(0.85, 1.15).view(-1, 1, 1, 1)
+    matrix[:, :, 2] = torch.stack((uniform(-0.03, 0.03), uniform(-0.03, 0.03)), 1)
+    gamma, gain = uniform(0.8, 1.25).view(-1, 1, 1, 1), uniform(0.9, 1.1).view(-1, 1, 1, 1)
     grey = (torch.rand(count, generator=generator) < 0.1).view(-1, 1, 1, 1)
     matrix, gamma, gain, grey = (x.to(crops.device) for x in (matrix, gamma, gain, grey))
     x = move(crops.float() / 255, matrix)
@@ -218,7 +225,14 @@ def batch(lesson: Lesson, config: IdentityConfig, step: int) -> tuple[Tensor, An
     """Crops in [0, 1] and what is to be said and seen of them in one step, a function of (seed, step) alone."""
     name = f"identity/{config.seed}/{step}"
     generator = torch.Generator().manual_seed(random.Random(name).getrandbits(62))
-    chosen = torch.randint(len(lesson.crops), (config.batch,), generator=generator).to(lesson.crops.device)
+    real = len(lesson.crops) - lesson.blends
+    chosen = torch.randint(real, (config.batch,), generator=generator)
+    if lesson.blends:
+        nobody = torch.rand(config.batch, generator=generator) < 0.5
+        chosen = torch.where(
+            nobody, torch.randint(real, real + lesson.blends, (config.batch,), generator=generator), chosen
+        )
+    chosen = chosen.to(lesson.crops.device)
     crops, matrices = augment(lesson.crops[chosen], generator)
     count = round(config.batch * config.degraded)
     if count:
@@ -246,7 +260,7 @@ def agreement(student: Recogniser, lesson: Lesson) -> dict[str, float]:
 def prepare(options: argparse.Namespace, config: IdentityConfig) -> tuple[Lesson, Lesson]:
     """What to learn from and what to watch; the teacher is asked once and its answers are kept in the run's folder.
 
-    It is asked of every crop and of its mirror image. What it should say of both is the mean of its two embeddings.
+    It is asked of every crop, of its mirror image, and of the blends.
     """
     crops, people = read_crops(options.crops, options.faces)
     held = {name for name in people if int(hashlib.sha256(name.encode()).hexdigest(), 16) % config.held_out == 0}
@@ -264,14 +278,10 @@ def prepare(options: argparse.Namespace, config: IdentityConfig) -> tuple[Lesson
     answers = Answers(**torch.load(path, weights_only=True))
     if len(answers.targets) != len(questions):
         raise InputError(f"{path} belongs to other pictures. Choose another --out.")
-    count = len(crops)
-    mean = F.normalize(answers.targets[:count] + answers.targets[count : 2 * count], dim=1)
-    targets = torch.cat((mean, mean, answers.targets[2 * count :]))
     learn = torch.cat((~watched, ~watched, torch.ones(len(blends), dtype=torch.bool)))
-    watch = torch.cat((watched, torch.zeros(len(questions) - count, dtype=torch.bool)))
     return (
-        Lesson(questions[learn], Answers(targets[learn], [x[learn] for x in answers.maps])),
-        Lesson(questions[watch], Answers(targets[watch], [])),
+        Lesson(questions[learn], Answers(answers.targets[learn], [x[learn] for x in answers.maps]), len(blends)),
+        Lesson(crops[watched], Answers(answers.targets[: len(crops)][watched], [])),
     )
 
 
@@ -301,7 +311,8 @@ def train(
         step, seconds = state["step"], state["seconds"]
     bar = tqdm(total=config.steps, initial=step, desc="identity", unit="step", mininterval=5)
     total, begun = torch.zeros(2), time.perf_counter() - seconds
-    ahead = ThreadPoolExecutor(1)  # makes the next batch while this one is learned from
+    # The next batch is made while this one is learned from, by one thread that does not crowd out the others.
+    ahead = ThreadPoolExecutor(1, initializer=torch.set_num_threads, initargs=(1,))
     coming = ahead.submit(batch, learn, config, step)
     while step < config.steps:
         crops, answers = coming.result()
@@ -311,7 +322,7 @@ def train(
         distance = 1 - (F.normalize(output.float(), dim=1) * answers.targets).sum(1).mean()
         misses = model.misses(seen, answers.maps)
         optimizer.zero_grad()
-        torch.autograd.backward(distance + config.hints * misses)
+        torch.autograd.backward(distance + config.hints * (1 - step / config.steps) * misses)
         optimizer.step(cosine_rate(step, config.steps, config.learning_rate, 0.01, config.warmup))
         total += torch.stack((distance.detach().cpu(), misses.detach().cpu()))
         step += 1
