@@ -69,7 +69,7 @@ def publish(files: dict[str, bytes | Image], token: str | None = None) -> dict[s
         name to Gradio's own description of the file; the browser finds its address there as ``url``.
     """
     folder = Path(get_upload_folder()) / (token or secrets.token_urlsafe(24))
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=token is not None)
     published = {}
     for name, contents in files.items():
         if isinstance(contents, bytes):
