@@ -3,7 +3,6 @@
 import http.client
 import json
 import os
-import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -11,11 +10,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import test_early_page
 
 from restoration.page import last_page
 from restoration.page.early_page import EarlyPage, frontend, scripts
 from restoration.page.last_page import ABOUT, PAGE, LastPage, fingerprint, is_kept, recall, remember
 
+port = test_early_page.port  # the same fixture
 PICTURE = b"what a picture holds"
 BROWSER = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
 
@@ -89,15 +90,6 @@ def ask(
     connection.request("GET" if body is None else "POST", path, body, headers)
     answer = connection.getresponse()
     return answer.status, dict(answer.getheaders()), answer.read()
-
-
-@pytest.fixture
-def port(monkeypatch: pytest.MonkeyPatch) -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        number = int(probe.getsockname()[1])
-    monkeypatch.setenv("GRADIO_SERVER_PORT", str(number))
-    return number
 
 
 def test_what_was_remembered_is_recalled(kept: LastPage, tmp_path: Path) -> None:
