@@ -330,15 +330,15 @@ def test_the_page_stands_at_once_when_the_app_starts_again(browser: Browser, tmp
     page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: problems.append(str(error)))
     with running_app(tmp_path, early=True) as url:
-        page.goto(url)
+        page.goto(url, wait_until="commit")
+        with pytest.raises(HTTPError, match="503"):  # the app itself is not there yet
+            urlopen(f"{url}/config", timeout=60)
         page.get_by_role("tab", name="Restore my photo").click()
         field = page.locator("#photo")
         field.locator("input[type=file]").first.set_input_files(EILEEN)  # a file is on its way
         page.get_by_role("tab", name="Test on a clean face").click()
         page.get_by_label("Seed").first.fill("7")
         page.get_by_role("button", name="Degrade & restore").click()
-        with pytest.raises(HTTPError, match="503"):  # and all this while the app itself is not there
-            urlopen(f"{url}/config", timeout=60)
         assert page.evaluate("performance.getEntriesByType('navigation').length") == 1
         page.locator('#result img:not([src*="opening_that_every_visitor_sees_"])').first.wait_for()
         truth, settings = read_image(EILEEN), PRESETS["old_phone"].draw(7)
