@@ -51,7 +51,7 @@ class Recogniser(nn.Module):
         return self.read(self.maps(crops)[-1])
 
     def merged(self) -> Recogniser:
-        """A copy in evaluation mode, each norm merged into the convolution before it: less work, the same embeddings."""
+        """A copy to evaluate with, each norm merged into the convolution before it: less work, the same embeddings."""
         result = copy.deepcopy(self).eval()
         for layers in [module for module in result.modules() if isinstance(module, nn.Sequential)]:
             for place, (first, second) in enumerate(itertools.pairwise(list(layers))):
