@@ -12,7 +12,7 @@ import torch
 
 from restoration import InputError, Restorer, __version__
 from restoration.benchmark import benchmark
-from restoration.commands import add_photo_commands, open_restorer
+from restoration.commands import add_photo_commands, add_precision, open_restorer
 from restoration.hub import WeightsError, find_update, load_configured, load_weights
 from restoration.hub.commands import add_hub_commands
 from restoration.pipeline import select_device
@@ -28,6 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
     speed.add_argument("--rounds", type=int, default=7, help="timed rounds (%(default)s)")
     speed.add_argument("--threads", type=int, default=2, help="of the network (%(default)s)")
     speed.add_argument("--device", default="cpu", help="of the network (%(default)s)")
+    add_precision(speed)
     for command in (info, speed):
         command.add_argument("--weights", help="a folder, owner/name[@revision] on the Hub, or an embedded set")
     info.set_defaults(run=_print_info)
@@ -55,7 +56,8 @@ def main(arguments: list[str] | None = None) -> int:
 def _print_benchmark(options: argparse.Namespace) -> None:
     restorer = open_restorer(options)
     results = benchmark(restorer, size=options.size, rounds=options.rounds, threads=options.threads)
-    print(f"{options.size}x{options.size}, {options.threads} threads, {options.device}, median of {options.rounds}\n")
+    facts = f"{options.device}, {restorer.info['precision']}, median of {options.rounds}"
+    print(f"{options.size}x{options.size}, {options.threads} threads, {facts}\n")
     print("| method | seconds | fastest – slowest | time ÷ restoration's |\n|---|---|---|---|")
     for name, row in results.items():
         print(f"| {name} | {row['seconds']:.3f} | {row['fastest']:.3f} – {row['slowest']:.3f} | {row['ratio']:.2f} |")

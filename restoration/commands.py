@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from tqdm import tqdm
 
@@ -28,7 +28,7 @@ from restoration.metrics import psnr, ssim
 from restoration.parsing import load_parser
 from restoration.photo import BACKGROUNDS, MASKS, NoFaceError, describe
 from restoration.photo_file import PhotoFile, check_writable, read_photo, write_photo
-from restoration.pipeline import Restorer, select_device
+from restoration.pipeline import Precision, Restorer, select_device
 from restoration.protocols import PRESETS
 
 Facts = dict[str, Any]
@@ -41,6 +41,7 @@ def add_photo_commands(commands: Any) -> None:
     _add_paths(restore)
     restore.add_argument("--weights", help="a folder, owner/name[@revision] on the Hub, or an embedded set")
     restore.add_argument("--device", default="cpu", help="cpu, cuda, mps, …, or auto (%(default)s)")
+    add_precision(restore)
     restore.add_argument("--detector", help=f"{', '.join(NAMES)}, or a folder with its file (auto)")
     restore.add_argument("--centre", action="store_true", help="take the centred square for the face; do not look")
     restore.add_argument("--scale", type=int, choices=(1, 2, 4), default=1, help="enlargement (%(default)s)")
@@ -99,6 +100,7 @@ def _restore(options: argparse.Namespace) -> int:
         "command": "restore",
         "weights": restorer.info["source"],
         "device": restorer.info["device"],
+        "precision": restorer.info["precision"],
         "detector": detector.name if detector else "centred square",
         "scale": options.scale,
         "strength": options.strength,
@@ -129,12 +131,22 @@ def _degrade(options: argparse.Namespace) -> int:
     return _run(jobs, unread, work, {"command": "degrade", "settings": asdict(settings), "seed": seed}, options)
 
 
+def add_precision(parser: argparse.ArgumentParser) -> None:
+    """The option of every command that runs the network."""
+    parser.add_argument(
+        "--precision",
+        choices=get_args(Precision),
+        default="auto",
+        help="of the convolutions; auto is bf16 on a CPU with matrix units for it, else fp32 (%(default)s)",
+    )
+
+
 def open_restorer(options: argparse.Namespace) -> Restorer:
     """What ``--weights`` names, else what ``RESTORATION_MODEL`` names, else the embedded default."""
     weights = load_weights(options.weights) if options.weights else load_configured()
     if weights.notice:
         print(weights.notice, file=sys.stderr)
-    return Restorer(weights, select_device(options.device))
+    return Restorer(weights, select_device(options.device), options.precision)
 
 
 class _FaceBar:

@@ -188,5 +188,5 @@ def report(outcome: Outcome, restorer: Restorer) -> dict[str, Any]:
         "warnings": outcome.warnings,
         "settings": asdict(outcome.settings) if outcome.settings else None,
         "seconds": outcome.seconds,
-        "model": {key: restorer.info[key] for key in ("name", "license", "parameters", "device")},
+        "model": {key: restorer.info[key] for key in ("name", "license", "parameters", "device", "precision")},
     }

@@ -25,14 +25,14 @@ def test_command_measures_what_the_package_measures(tmp_path: Path) -> None:
         ("examples", "blind", 2),
         ("examples", "undegraded", 2),
     ]
-    assert results["weights"]["fingerprint"] == Restorer.from_pretrained().fingerprint
+    assert results["weights"]["fingerprint"] == Restorer.from_pretrained(precision="fp32").fingerprint
     with (tmp_path / "a" / "images.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert {row["method"] for row in rows} == {"degraded input", "lanczos", "non-local means", "restored"}
 
     faces = load_faces([EXAMPLES])
     degraded, clean = (to_image(image) for image in degraded_face(faces, 0, "blind", BLIND))
-    expected = psnr(Restorer.from_pretrained().restore_aligned(degraded), clean)
+    expected = psnr(Restorer.from_pretrained(precision="fp32").restore_aligned(degraded), clean)
     found = next(
         r for r in rows if r["face"] == faces.names[0] and r["protocol"] == "blind" and r["method"] == "restored"
     )
@@ -52,7 +52,7 @@ def test_photos_are_aligned_and_measured_at_the_size_of_their_faces(tmp_path: Pa
     assert (run["images"], run["side"]) == (1, 128)
     assert "(1 images, PSNR and SSIM at 128×128 pixels)" in (tmp_path / "out" / "evaluation.md").read_text()
     _, side, faces = read_set(f"group@128={photos}", ["group"], None)
-    restorer = Restorer.from_pretrained()
+    restorer = Restorer.from_pretrained(precision="fp32")
     degraded, clean = (to_image(image) for image in degraded_face(faces, 0, "blind", BLIND))
     means = [x.reshape(128, 4, 128, 4, 3).mean((1, 3)) for x in (restorer.restore_aligned(degraded), clean)]
     expected = 10 * np.log10(255**2 / np.square(means[0] - means[1]).mean())

@@ -182,7 +182,8 @@ def test_a_report_is_the_outcome_in_json(restorer: Restorer, identity: IdentityN
     assert told["warnings"] == outcome.warnings == restorer.out_of_range(SETTINGS)
     assert told["warnings"] != []
     assert told["seconds"] == outcome.seconds
-    assert told["model"] == {key: restorer.info[key] for key in ("name", "license", "parameters", "device")}
+    known = ("name", "license", "parameters", "device", "precision")
+    assert told["model"] == {key: restorer.info[key] for key in known}
     assert told["model"]["name"] == FACTS["name"]
 
 

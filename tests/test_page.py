@@ -175,7 +175,7 @@ def test_the_footer_names_weights_and_licence(tiny_weights: Path) -> None:
     text = footer(info)
     assert info["license"] in text
     assert info["name"] in text
-    assert MARKUP not in footer({**info, "name": MARKUP, "license": MARKUP, "device": MARKUP})
+    assert MARKUP not in footer({**info, "name": MARKUP, "license": MARKUP})
     assert "12.3 M parameters" in footer({**info, "parameters": 12_345_678})
     assert "a folder of this machine" in text
     assert str(tiny_weights) not in text  # visitors need not know the server's folders

@@ -8,11 +8,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from tiny import EXAMPLES
 
 from restoration import Degradation, InputError, Restorer, degrade_image, read_image
 from restoration.metrics import psnr, ssim
-from restoration.pipeline import select_device
+from restoration.pipeline import select_device, select_precision
 from restoration.protocols import PRESETS
 
 FACES = {path.stem: read_image(path) for path in sorted(EXAMPLES.glob("*.png"))}
@@ -136,3 +137,28 @@ def test_on_zerogpu_hardware_nothing_lies_on_a_gpu_between_calls(monkeypatch: py
     assert select_device("auto").type == "cuda"
     monkeypatch.setenv("SPACES_ZERO_GPU", "true")
     assert select_device("auto").type == "cpu"
+
+
+def test_bfloat16_differs_by_a_grey_level_and_is_the_same_in_a_batch() -> None:
+    degraded = degrade_image(FACES["grace_hopper"], PRESETS["old_phone"].draw(0), seed=0)
+    exact, coarse = (Restorer.from_pretrained(precision=precision) for precision in ("fp32", "bf16"))
+    assert (exact.info["precision"], coarse.info["precision"]) == ("fp32", "bf16")
+    difference = np.abs(exact.restore_aligned(degraded).astype(int) - coarse.restore_aligned(degraded))
+    assert 0 < difference.mean() < 0.3
+    assert difference.max() <= 3
+    first, second = coarse.restore_batch([degraded, FACES["eileen_collins"]])
+    assert np.abs(first.astype(int) - coarse.restore_aligned(degraded)).max() <= 1
+    assert not np.array_equal(first, second)
+
+
+def test_bfloat16_is_chosen_where_it_is_the_faster_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    cpu, gpu = torch.device("cpu"), torch.device("cuda")
+    for features, expected in (({"amx_bf16": True}, "bf16"), ({"amx_bf16": False}, "fp32"), ({}, "fp32")):
+        monkeypatch.setattr("torch.cpu.get_capabilities", lambda known=features: known, raising=False)
+        assert select_precision("auto", cpu) == expected
+        assert select_precision("auto", gpu) == "fp32"
+        assert [select_precision(name, cpu) for name in ("fp32", "bf16")] == ["fp32", "bf16"]
+    monkeypatch.delattr("torch.cpu.get_capabilities")  # an older torch
+    assert select_precision("auto", cpu) == "fp32"
+    with pytest.raises(InputError, match="auto, fp32, bf16, not 'fp16'"):
+        Restorer.from_pretrained(precision="fp16")

@@ -153,7 +153,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if not (folder / TRAINING).is_file():
             raise InputError(f"There are no weights in {folder} to write the figures to. Give a local folder.")
-        restorer = Restorer.from_pretrained(options.weights, device=options.device)
+        restorer = Restorer.from_pretrained(options.weights, device=options.device, precision="fp32")
         faces = load_faces(options.faces, limit=options.limit)
         indices = tqdm(range(len(faces)), unit="face", disable=None)
         measured = [measure_face(faces, index, options.protocol, restorer) for index in indices]

@@ -139,7 +139,7 @@ def main(arguments: list[str] | None = None) -> int:
         except OSError as error:
             raise InputError(f"--out {options.out} cannot be made ({error.strerror}). Choose another.") from error
         methods = [name for name in METHODS if name == INPUT or name in options.methods]
-        restorer = Restorer.from_pretrained(options.weights, device=options.device)
+        restorer = Restorer.from_pretrained(options.weights, device=options.device, precision="fp32")
         identity = load_identity(options.identity)
         protocols = {name: PROTOCOLS[name] for name in options.protocols}
         grid = grid_protocols() if options.grid else {}

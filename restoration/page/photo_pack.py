@@ -50,7 +50,7 @@ def keep(
 
 def model_facts(restorer: Restorer) -> dict[str, Any]:
     """Which network made a picture, for JSON."""
-    known = ("name", "license", "source", "revision", "parameters", "device")
+    known = ("name", "license", "source", "revision", "parameters", "device", "precision")
     return {**{key: restorer.info[key] for key in known}, "fingerprint": restorer.fingerprint}
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 import torch
 
@@ -18,7 +18,7 @@ from restoration.pipeline import Restorer, select_device
 from restoration.recipe import picture_id
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Site:
     """What every tab works with.
 
@@ -54,11 +54,11 @@ def open_site(
     faces_note: str,
     news: Callable[[], str] | None = None,
 ) -> Site:
-    """Restore the first example and draw all of them."""
+    """Restore the first example and draw all of them; how long that took while all is starting is not told."""
     name, preset = EXAMPLES[0]
     opening = run_experiment(faces[name], from_controls(fill(preset, 1)[0]), 1, restorer, identity)
     drawn = strip({face: read_image(path) for face, path in faces.items()})
-    return Site(restorer, identity, faces, faces_note, opening, drawn, news)
+    return Site(restorer, identity, faces, faces_note, dataclasses.replace(opening, seconds=None), drawn, news)
 
 
 def load_site(faces: Mapping[str, str], faces_note: str) -> Site:

@@ -28,7 +28,7 @@ def footer(info: dict[str, Any], update: str = "") -> str:
     """Weights, where they come from, licence and privacy in one compact line each.
 
     Args:
-        info: ``Restorer.info``: its name, source, revision, notice, parameters, license and device are shown, escaped;
+        info: ``Restorer.info``: its name, source, revision, notice, parameters and license are shown, escaped;
             of a folder on this machine no path.
         update: how to take what is newer on the Hub; "" where nothing is.
 
@@ -39,8 +39,5 @@ def footer(info: dict[str, Any], update: str = "") -> str:
     folder = info["revision"] is None and not info["source"].startswith("embedded: ")
     source = "a folder of this machine" if folder else info["source"]
     at = f", revision {info['revision'][:12]}" if info["revision"] else ""
-    facts = (
-        f"Weights “{info['name']}” ({source}{at}) · {size} · licence of the weights: {info['license']} · "
-        f"on {info['device']}"
-    )
+    facts = f"Weights “{info['name']}” ({source}{at}) · {size} · licence of the weights: {info['license']}"
     return f'<div class="foot">{items([facts, *filter(None, (info["notice"], update)), PRIVACY])}</div>'
