@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,45 +13,46 @@ from restoration.images import InputError
 
 TOLERANCE = 0.3  # of a gradient's length; bfloat16 alone makes a few hundredths
 
+Score = Callable[[Any], Tensor]  # of what a network gives, the loss
 
-def compiled(model: nn.Module, size: tuple[int, int], precision: torch.dtype) -> Callable[[Tensor], Tensor]:
+
+def compiled(model: nn.Module, batch: Tensor, score: Score, precision: torch.dtype) -> Callable[[Tensor], Any]:
     """``torch.compile`` of a network, once its gradients are found to be those of the network itself.
 
-    Compilers err: that of torch 2.15 got some of this network's gradients wrong on a CPU, and a run ended in NaN.
+    Compilers err: that of torch 2.15 got some of the U-Net's gradients wrong on a CPU, and a run ended in NaN.
 
     Args:
         model: in training mode, on its device.
-        size: images a batch and their side, pixels, as they will be trained on.
+        batch: what it takes, on its device, of the size that will be trained on.
+        score: a loss of what it gives for the batch.
         precision: of its arithmetic.
 
     Raises:
         InputError: it cannot be compiled here, or its gradients differ.
     """
-    fast: Callable[[Tensor], Tensor] = torch.compile(model)
+    fast: Callable[[Tensor], Any] = torch.compile(model)
     try:
-        check_gradients(model, fast, size, precision)
+        check_gradients(model, fast, batch, score, precision)
     except TorchDynamoException as error:
         raise InputError(f"torch.compile fails here: leave --compile out. {str(error).splitlines()[0]}") from error
     return fast
 
 
 def check_gradients(
-    model: nn.Module, fast: Callable[[Tensor], Tensor], size: tuple[int, int], precision: torch.dtype
+    model: nn.Module, fast: Callable[[Tensor], Any], batch: Tensor, score: Score, precision: torch.dtype
 ) -> None:
-    """Compare the gradients that two forms of a network give for one batch of noise; both are forgotten.
+    """Compare the gradients that two forms of a network give for one batch; both are forgotten.
 
     Raises:
         InputError: those of a parameter differ by more than ``TOLERANCE``.
     """
-    count, side = size
-    device = next(model.parameters()).device
-    images = torch.rand(count, 3, side, side, device=device).contiguous(memory_format=torch.channels_last)
+    batch = batch.contiguous(memory_format=torch.channels_last)
     found = []
     for form in (model, fast):
         model.zero_grad(set_to_none=True)
-        with torch.autocast(device.type, precision, enabled=precision != torch.float32):
-            restored = form(images)
-        torch.autograd.backward((restored.float() - images).square().mean())
+        with torch.autocast(batch.device.type, precision, enabled=precision != torch.float32):
+            given = form(batch)
+        torch.autograd.backward(score(given))
         found.append({name: x.grad.float() for name, x in model.named_parameters() if x.grad is not None})
     model.zero_grad(set_to_none=True)
     plain, other = found

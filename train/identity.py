@@ -13,9 +13,11 @@ import os
 import random
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -30,6 +32,7 @@ from restoration.identity import identity_crop
 from restoration.images import InputError, read_image
 from restoration.protocols import Protocol
 from restoration.recogniser import CROP_SIZE, MARGIN, WIDTHS, Recogniser, embed, load_recogniser, save_recogniser
+from train.compiled import compiled
 from train.data import draw, load_faces
 from train.face_sources import find_pictures
 from train.optimizer import WeightOptimizer, cosine_rate
@@ -316,7 +319,10 @@ def train(
         model.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
         step, seconds = state["step"], state["seconds"]
-    forward = torch.compile(model) if compile_model else model
+    forward: Callable[[Tensor], Any] = model
+    if compile_model:
+        crops, answers = batch(learn, config, step)
+        forward = compiled(model, crops, lambda given: _distance(given[0], answers), torch.bfloat16)
     bar = tqdm(total=config.steps, initial=step, desc="identity", unit="step", mininterval=5)
     total, begun = torch.zeros(2), time.perf_counter() - seconds
     # The next batch is made while this one is learned from, by one thread that does not crowd out the others.
@@ -327,7 +333,7 @@ def train(
         coming = ahead.submit(batch, learn, config, step + 1)
         with torch.autocast(learn.crops.device.type, torch.bfloat16):
             output, seen = forward(crops.contiguous(memory_format=torch.channels_last))
-        distance = 1 - (F.normalize(output.float(), dim=1) * answers.targets).sum(1).mean()
+        distance = _distance(output, answers)
         misses = model.misses(seen, answers.maps)
         optimizer.zero_grad()
         torch.autograd.backward(distance + config.hints * (1 - step / config.steps) * misses)
@@ -357,6 +363,11 @@ def train(
     bar.close()
     student: Recogniser = model.student.cpu().eval()
     return student
+
+
+def _distance(output: Tensor, answers: Answers) -> Tensor:
+    """1 - cosine to the teacher's embeddings, the mean of (B, D)."""
+    return 1 - (F.normalize(output.float(), dim=1) * answers.targets).sum(1).mean()
 
 
 def _log(path: Path, row: dict[str, float]) -> None:

@@ -158,7 +158,8 @@ class Trainer:
         if compile:
             share = max(1, config.batch // self.accelerator.num_processes)
             precision = torch.bfloat16 if config.precision == "bf16" else torch.float32
-            self.forward = compiled(self.model, (share, config.crop), precision)
+            noise = torch.rand(share, 3, config.crop, config.crop, device=self.device)
+            self.forward = compiled(self.model, noise, lambda x: (x.float() - noise).square().mean(), precision)
         if self.accelerator.num_processes > 1:
             self.forward = self.accelerator.prepare_model(self.forward)
         self.optimizer = WeightOptimizer(self.model, config.optimizer, weight_decay=config.weight_decay)
