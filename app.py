@@ -28,12 +28,10 @@ def leave(number: int, _frame: object) -> None:
 
 
 if __name__ == "__main__":
-    last = recall()
-    claimed = claim_folder(last.folder if last else None)
+    claimed = claim_folder()
+    last = recall(claimed)
     for ending in (signal.SIGTERM, signal.SIGINT):
         signal.signal(ending, leave)
-    if last and last.folder != claimed:  # another process is using it
-        last = None
     early = EarlyPage(last)
     sys.setswitchinterval(2e-4)  # seconds: the networks take turns with imports, a thousand times
     gc.disable()  # until the page is built: what is imported stays, and looking for garbage in it takes half a second

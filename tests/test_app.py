@@ -42,17 +42,17 @@ OLD_PHONE = PRESETS["old_phone"].draw(0)
 
 
 @contextmanager
-def running_app(folder: Path, *command: str | Path, early: bool = False) -> Iterator[str]:
+def running_app(folder: Path, *command: str | Path, early: bool = False, plain: bool = False) -> Iterator[str]:
     """``python app.py`` (or another ``command``) on a free port, its cache in ``folder``; yields the address.
 
-    With ``early`` as soon as anything answers there.
+    With ``early`` as soon as anything answers there; ``plain`` with no settings but that there is no network.
     """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     environment = {**os.environ, "GRADIO_SERVER_PORT": str(port), "GRADIO_TEMP_DIR": str(folder / "cache")}
     environment.pop("RESTORATION_IDENTITY", None)
-    environment["RESTORATION_DETECTOR"] = "embedded"  # no network
+    environment |= {"HF_HUB_OFFLINE": "1"} if plain else {"RESTORATION_DETECTOR": "embedded"}  # no network
     environment["RESTORATION_CACHE"] = str(folder / "kept")
     log = folder / "app.log"
     with log.open("w") as output:

@@ -9,11 +9,12 @@ import sys
 import time
 import zipfile
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 import numpy as np
 import PIL.Image
@@ -27,6 +28,7 @@ from restoration.degradations import degrade_image
 from restoration.images import Image, read_image
 from restoration.metrics import psnr, ssim
 from restoration.page.early_page import early_html, scripts
+from restoration.page.last_page import ABOUT, FIRST
 from restoration.pasting import Patch, blend
 from restoration.protocols import PRESETS
 
@@ -316,20 +318,26 @@ def test_who_comes_while_it_starts_sees_the_early_page_and_then_the_page(browser
         page.close()
 
 
-def test_the_page_stands_at_once_when_the_app_starts_again(browser: Browser, tmp_path: Path) -> None:
+@pytest.mark.parametrize("first", [True, False], ids=["for the first time", "again, with settings"])
+def test_the_page_stands_at_once_when_the_app_starts(browser: Browser, tmp_path: Path, first: bool) -> None:
     kept = tmp_path / "kept"
-    with running_app(tmp_path):
-        deadline = time.monotonic() + 60
-        while not list(kept.glob("*/about.json")) and time.monotonic() < deadline:
-            time.sleep(0.1)
-    assert list((tmp_path / "cache").iterdir()) == []  # it was stopped by SIGTERM: visitors' files went with it
+    if not first:
+        with running_app(tmp_path):
+            deadline = time.monotonic() + 60
+            while not list(kept.glob("*/about.json")) and time.monotonic() < deadline:
+                time.sleep(0.1)
+        assert list((tmp_path / "cache").iterdir()) == []  # it was stopped by SIGTERM: visitors' files went with it
+    elif json.loads((FIRST / ABOUT).read_text())["program"]["gradio"] != version("gradio"):
+        with running_app(tmp_path, early=True, plain=True) as url, pytest.raises(HTTPError, match="503"):
+            urlopen(Request(url, headers={"Sec-Fetch-Mode": "navigate"}), timeout=60)  # another Gradio's page is none
+        return
     context = browser.new_context(viewport={"width": 1440, "height": 900}, accept_downloads=True)
     page = context.new_page()
     page.set_default_timeout(SLOW)
     problems: list[str] = []
     page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: problems.append(str(error)))
-    with running_app(tmp_path, early=True) as url:
+    with running_app(tmp_path, early=True, plain=first) as url:
         page.goto(url, wait_until="commit")
         with pytest.raises(HTTPError, match="503"):  # the app itself is not there yet
             urlopen(f"{url}/config", timeout=60)
@@ -354,6 +362,7 @@ def test_the_page_stands_at_once_when_the_app_starts_again(browser: Browser, tmp
         whole = "JSON.stringify([gradio_config.components, gradio_config.dependencies, gradio_config.layout])"
         texts = [re.sub(r"restored in [\d.]+ s|at 0x\w+", "", each.evaluate(whole)) for each in (again, page)]
         assert texts[0] == texts[1]
+        assert kept.exists() == (not first)  # what is committed need not be kept
         again.close()
         context.close()
 

@@ -1,16 +1,12 @@
 """The visitor's files: in a folder of this process alone, gone when the page says so."""
 
 import os
-import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-import pytest
-
-from restoration.page import cache
-from restoration.page.cache import claim_folder, keep_clean, sweep
+from restoration.page.cache import keep_clean, sweep
 
 
 def write(path: Path, age: float) -> Path:
@@ -86,18 +82,3 @@ def test_what_a_killed_process_left_is_deleted_and_a_living_ones_stays(tmp_path:
     last, _ = start(0)
     last.wait()
     assert list(tmp_path.iterdir()) == [stranger]
-
-
-def test_a_folder_is_claimed_again_where_nobody_has_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
-    monkeypatch.setattr(cache.atexit, "register", lambda *_, **__: None)
-    before = claim_folder()
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
-    assert claim_folder(before) not in (before, tmp_path)  # another process has it
-    shutil.rmtree(before)
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
-    assert claim_folder(before) == before
-    assert before.stat().st_mode & 0o777 == 0o700
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "elsewhere"))
-    shutil.rmtree(before)
-    assert claim_folder(before).parent == tmp_path / "elsewhere"

@@ -1,22 +1,27 @@
 """The page that was kept: told from another one, handed to browsers alone, with what it asks waiting for the app."""
 
+import gzip
 import http.client
 import json
 import os
+import re
+import shutil
 import threading
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 import test_early_page
 
 from restoration.page import last_page
 from restoration.page.early_page import EarlyPage, frontend, scripts
-from restoration.page.last_page import ABOUT, PAGE, LastPage, fingerprint, is_kept, recall, remember
+from restoration.page.last_page import ABOUT, FIRST, PAGE, LastPage, is_kept, program, recall, remember
 
 port = test_early_page.port  # the same fixture
+PUBLISHED = Path("/tmp/gradio/of this process")
 PICTURE = b"what a picture holds"
 BROWSER = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
 
@@ -52,7 +57,7 @@ def serve(folder: Path, port: int = 0) -> ThreadingHTTPServer:
 
 
 @pytest.fixture
-def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A small repository, with a cache of its own."""
     root = tmp_path / "repository"
     (root / "restoration" / "__pycache__").mkdir(parents=True)
@@ -60,17 +65,18 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     for name in ("app.py", "restoration/a.js"):
         (root / name).write_text("1")
     monkeypatch.setattr(last_page, "ROOT", root)
+    monkeypatch.setattr(last_page, "FIRST", root / ".assets" / "first_page")
     monkeypatch.setenv("RESTORATION_CACHE", str(tmp_path / "kept"))
     for name in ("RESTORATION_MODEL", "GRADIO_ROOT_PATH", "SPACE_ID"):
         monkeypatch.delenv(name, raising=False)
-    fingerprint.cache_clear()
+    program.cache_clear()
     yield root
-    fingerprint.cache_clear()
+    program.cache_clear()
 
 
 @pytest.fixture
-def kept(program: Path, tmp_path: Path) -> LastPage:
-    """A page that has been remembered and recalled."""
+def kept(repository: Path, tmp_path: Path) -> LastPage:
+    """A page that has been remembered and recalled by another process, which publishes elsewhere."""
     folder = tmp_path / "restoration-abc"
     (folder / "a").mkdir(parents=True)
     (folder / "a" / "one.png").write_bytes(PICTURE)
@@ -78,7 +84,7 @@ def kept(program: Path, tmp_path: Path) -> LastPage:
     remember(f"http://127.0.0.1:{app.server_port}", folder, 2**63 + 1)
     app.shutdown()
     app.server_close()
-    last = recall()
+    last = recall(PUBLISHED)
     assert last is not None
     return last
 
@@ -93,22 +99,22 @@ def ask(
 
 
 def test_what_was_remembered_is_recalled(kept: LastPage, tmp_path: Path) -> None:
-    folder = tmp_path / "restoration-abc"
-    assert (kept.folder, kept.app_id) == (folder, 2**63 + 1)
+    assert kept.app_id == 2**63 + 1
     assert b'"root":"http://localhost:7860"' in kept.html_for("localhost:7860")
+    assert f'"path":"{PUBLISHED}/a/one.png"'.encode() in kept.html_for("localhost:7860")
+    assert b"restoration-abc" not in kept.html_for("localhost:7860")
     assert b"<head><script>" in kept.html_for("localhost:7860")
     contents = {address: file.read_bytes() for address, file in kept.files.items()}
-    assert contents == {"/theme.css": b"a {}", f"/gradio_api/file={folder}/a/one.png": PICTURE}
+    assert contents == {"/theme.css": b"a {}", f"/gradio_api/file={PUBLISHED}/a/one.png": PICTURE}
     assert len(list((tmp_path / "kept").iterdir())) == 1  # nothing half-made stays
 
 
 DAMAGE = {
     "about": lambda folder: (folder / ABOUT).write_text("{"),
-    "another folder": lambda folder: _change(folder, folder=5),
-    "no folder": lambda folder: _change(folder, folder=None),
+    "another program": lambda folder: _change(folder, program=5),
     "no number": lambda folder: _change(folder, app_id="x"),
     "no files": lambda folder: _change(folder, files=1),
-    "a shorter page": lambda folder: (folder / PAGE).write_text((folder / PAGE).read_text()[:-9]),
+    "a shorter page": lambda folder: (folder / PAGE).write_bytes((folder / PAGE).read_bytes()[:-9]),
     "an empty picture": lambda folder: next(folder.glob("*.png")).write_bytes(b""),
     "another picture": lambda folder: next(folder.glob("*.png")).write_bytes(PICTURE[::-1]),
     "a lost style": lambda folder: next(folder.glob("*.css")).unlink(),
@@ -123,18 +129,18 @@ def _change(kept: Path, **values: object) -> None:
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_a_damaged_page_is_none(kept: LastPage, damage: str) -> None:
     DAMAGE[damage](next(iter(kept.files.values())).parent)
-    assert recall() is None
+    assert recall(PUBLISHED) is None
 
 
 @pytest.mark.parametrize("change", ["a file", "a new file", "a setting", "weights", "a path", "nothing"])
 def test_another_program_has_no_last_page(
-    kept: LastPage, program: Path, change: str, monkeypatch: pytest.MonkeyPatch
+    kept: LastPage, repository: Path, change: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fingerprint.cache_clear()
+    program.cache_clear()
     if change == "a file":
-        (program / "restoration" / "a.js").write_text("22")
+        (repository / "restoration" / "a.js").write_text("22")
     elif change == "a new file":
-        (program / "restoration" / "b.js").write_text("1")
+        (repository / "restoration" / "b.js").write_text("1")
     elif change == "a setting":
         monkeypatch.setenv("RESTORATION_IDENTITY", "other.pt")
     elif change == "weights":
@@ -144,9 +150,36 @@ def test_another_program_has_no_last_page(
         monkeypatch.setenv("GRADIO_ROOT_PATH", "/below")
         assert not is_kept()
     else:
-        (program / "restoration" / "__pycache__" / "a.pyc").write_text("compiled")
+        (repository / "restoration" / "__pycache__" / "a.pyc").write_text("compiled")
         monkeypatch.setenv("GRADIO_SERVER_PORT", "1")
-    assert (recall() is None) == (change != "nothing")
+    assert (recall(PUBLISHED) is None) == (change != "nothing")
+
+
+def test_a_page_that_is_committed_is_recalled_where_none_is_kept(
+    kept: LastPage, repository: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (repository / "examples" / "same.png").write_bytes(PICTURE)
+    program.cache_clear()
+    assert recall(PUBLISHED) is None  # the examples have changed
+    app = serve(tmp_path / "restoration-abc")
+    remember(f"http://127.0.0.1:{app.server_port}", tmp_path / "restoration-abc", 3)
+    app.shutdown()
+    app.server_close()
+    shutil.move(last_page.place(), last_page.FIRST)
+    assert list(last_page.FIRST.glob("*.png")) == []  # the repository has that picture already
+    last = recall(PUBLISHED)
+    assert last is not None
+    assert last.files[f"/gradio_api/file={PUBLISHED}/a/one.png"] == repository / "examples" / "same.png"
+    assert last.html_for("a:1") == kept.html_for("a:1")
+
+
+def test_the_committed_page_is_of_this_program() -> None:
+    program.cache_clear()
+    about = json.loads((FIRST / ABOUT).read_text())
+    assert about["program"]["files"] == program()["files"], "python -m examples.make_first_page"
+    assert about["contents"] == last_page._contents(FIRST)
+    html = gzip.decompress((FIRST / PAGE).read_bytes()).decode()
+    assert re.search(r"/(home|tmp|root|work)/|127\.0\.0\.1|localhost:\d", html) is None  # nothing of where it was made
 
 
 def test_a_browser_gets_it_at_once_and_a_program_waits(kept: LastPage, port: int) -> None:
@@ -157,7 +190,7 @@ def test_a_browser_gets_it_at_once_and_a_program_waits(kept: LastPage, port: int
     for name in ("X-Forwarded-Host", "X-Forwarded-Proto", "Forwarded"):  # its address is not ours
         assert ask(port, "/", {**BROWSER, name: "example.org"})[0] == 503
     picture = next(address for address in kept.files if address.endswith(".png"))
-    status, headers, body = ask(port, picture)
+    status, headers, body = ask(port, quote(picture))
     assert (status, headers["Content-Type"], body) == (200, "image/png", PICTURE)
     name, script = next(iter(scripts().items()))
     assert ask(port, f"/assets/{name}")[2] == script.read_bytes()
@@ -197,7 +230,7 @@ def test_a_question_waits_for_the_app_and_is_asked_there(kept: LastPage, port: i
 
 
 def test_a_page_that_cannot_be_kept_is_an_error_of_the_disk(
-    program: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(OSError, match="refused"):
         remember("http://127.0.0.1:9", tmp_path, 1)

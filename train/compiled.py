@@ -12,6 +12,7 @@ from torch._dynamo.exc import TorchDynamoException
 from restoration.images import InputError
 
 TOLERANCE = 0.3  # of a gradient's length; bfloat16 alone makes a few hundredths
+NOUGHT = 1e-3  # of the length of all gradients: what is shorter is nought but for rounding, as before a batch norm
 
 Score = Callable[[Any], Tensor]  # of what a network gives, the loss
 
@@ -56,8 +57,10 @@ def check_gradients(
         found.append({name: x.grad.float() for name, x in model.named_parameters() if x.grad is not None})
     model.zero_grad(set_to_none=True)
     plain, other = found
+    least = NOUGHT * float(torch.stack([gradient.norm() for gradient in plain.values()]).norm())
     for name, gradient in plain.items():
-        wrong = float((gradient - other[name]).norm() / gradient.norm().clamp_min(1e-12)) if name in other else 1.0
+        size = gradient.norm().clamp_min(max(least, 1e-12))
+        wrong = float((gradient - other[name]).norm() / size) if name in other else 1.0
         if not wrong <= TOLERANCE:
             raise InputError(
                 f"torch.compile gives wrong gradients here ({name} differs by {wrong:.0%}): leave --compile out."

@@ -25,13 +25,10 @@ PREFIX, OWNER = "restoration-", ".owner"  # a folder's name; the file in it that
 VARIABLE = "GRADIO_TEMP_DIR"  # read by Gradio, in part when it is imported
 
 
-def claim_folder(again: Path | None = None) -> Path:
+def claim_folder() -> Path:
     """Make a new folder inside Gradio's, and have Gradio write there; it goes when the process ends in peace.
 
     Folders of processes that are no more are deleted. To be called before gradio is imported.
-
-    Args:
-        again: the folder of an earlier process, to be made anew where nothing is there in its place.
     """
     place = Path(os.environ.get(VARIABLE) or Path(tempfile.gettempdir()) / "gradio").resolve()
     place.mkdir(parents=True, exist_ok=True)
@@ -41,13 +38,7 @@ def claim_folder(again: Path | None = None) -> Path:
     number, owner = tempfile.mkstemp(prefix=OWNER, dir=place)
     os.close(number)
     _hold(Path(owner))  # before it is where others look for it
-    try:
-        if again is None or again.parent != place:
-            raise FileExistsError
-        again.mkdir(mode=0o700)
-        folder = again
-    except FileExistsError:
-        folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=place))
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=place))
     os.replace(owner, folder / OWNER)
     os.environ[VARIABLE] = str(folder)
     atexit.register(shutil.rmtree, folder, ignore_errors=True)

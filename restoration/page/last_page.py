@@ -1,33 +1,35 @@
 """What did the page look like when the app was last started?  Kept, so that it stands at once when it starts again.
 
-What a browser gets first is the same at every start of the same program. ``remember`` keeps it with the pictures that
-it shows, in the user's own cache; while the app starts again, ``early_page`` answers with it, and every control is
-there before the imports are done. Nothing of a visitor is in it. Only the standard library is imported here: everything
-else takes seconds.
+What a browser gets first is the same at every start of the same program. It is committed with the pictures that it
+shows (``examples/make_first_page.py``); after a change to the program, a setting or Gradio, ``remember`` keeps the new
+one in the user's own cache. While the app starts, ``early_page`` answers with it, and every control is there before the
+imports are done. Nothing of a visitor is in it. Only the standard library is imported here: everything else takes
+seconds.
 """
 
 from __future__ import annotations
 
 import functools
+import gzip
 import hashlib
 import importlib.util
 import json
 import os
 import re
 import shutil
-import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 PARTS = ("app.py", "restoration", "examples")  # of the repository, what the page is made of
-PACKAGES = ("gradio", "torch")  # and others' work that it is made with
-PAGE, ABOUT = "page.html", "about.json"
+FIRST = ROOT / ".assets" / "first_page"  # as this program makes it, committed
+PAGE, ABOUT = "page.html.gz", "about.json"
 ORIGIN = "http://page.invalid"  # stands for the address that a browser asked
+FOLDER = "/folder.invalid"  # stands for where the app publishes pictures
+SETTINGS = ("RESTORATION_", "GRADIO_")  # what the page may depend on
 ELSEWHERE = ("GRADIO_SERVER_NAME", "GRADIO_SERVER_PORT", "GRADIO_TEMP_DIR", "RESTORATION_CACHE")  # not shown there
 
 
@@ -38,13 +40,11 @@ class LastPage:
     Args:
         html: with ``ORIGIN`` in place of the page's own address.
         files: what it asks for besides Gradio's scripts, address to file.
-        folder: where its pictures lay on the server; they must lie there again.
         app_id: Gradio's number of the app, which must stay: a page that meets another one loads anew.
     """
 
     html: str
     files: dict[str, Path]
-    folder: Path
     app_id: int
 
     def html_for(self, host: str) -> bytes:
@@ -57,28 +57,40 @@ def is_kept() -> bool:
     """Is the page of this program the same at every start?
 
     Not with weights from elsewhere, which may have changed there, nor under another server's path. On a Space nobody
-    comes while the app is starting.
+    comes while the app is starting. On Windows paths are written in several ways.
     """
-    return not any(os.environ.get(name) for name in ("RESTORATION_MODEL", "GRADIO_ROOT_PATH", "SPACE_ID"))
+    return os.name == "posix" and not any(
+        os.environ.get(name) for name in ("RESTORATION_MODEL", "GRADIO_ROOT_PATH", "SPACE_ID")
+    )
 
 
-def recall() -> LastPage | None:
-    """The page that this very program showed when it was last started; None after any change, or without one.
+def recall(published: Path) -> LastPage | None:
+    """The page that this very program shows at every start; None after any change, or without one.
 
     To be called before anything else is imported: what is imported may change settings.
+
+    Args:
+        published: the folder where this process will publish pictures.
     """
-    program = fingerprint()
+    if not is_kept():
+        return None
+    return _read(place(), published) or _read(FIRST, published)
+
+
+def _read(kept: Path, published: Path) -> LastPage | None:
     try:
-        folder = place()
-        about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
-        if not is_kept() or about["program"] != program:
+        about = json.loads((kept / ABOUT).read_text(encoding="utf-8"))
+        if about["program"] != program() or about["contents"] != _contents(kept):
             return None
-        if about["contents"] != _contents(folder):
+        files = {
+            address.replace(FOLDER, str(published)): (ROOT if "/" in name else kept) / name
+            for address, name in about["files"].items()
+        }
+        html = gzip.decompress((kept / PAGE).read_bytes()).decode()
+        if not all(file.is_file() for file in files.values()):
             return None
-        files = {address: folder / name for address, name in about["files"].items()}
-        html = (folder / PAGE).read_text(encoding="utf-8")
-        return LastPage(html, files, Path(about["folder"]), int(about["app_id"]))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # none yet, or what is left of one
+        return LastPage(html.replace(FOLDER, str(published)), files, int(about["app_id"]))
+    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError):  # none yet, or what is left of one
         return None
 
 
@@ -102,16 +114,21 @@ def remember(address: str, folder: Path, app_id: int) -> None:
     try:
         files = {}
         for number, (asked, source) in enumerate(_asked_for(html, folder)):
-            files[asked] = f"{number}{Path(asked).suffix}"
+            name = f"{number}{Path(asked).suffix}"
             if isinstance(source, Path):
-                shutil.copyfile(source, new / files[asked])
+                content = source.read_bytes()
             else:
                 with urlopen(f"{address}/{source}", timeout=60) as answer:
-                    (new / files[asked]).write_bytes(answer.read())
-        (new / PAGE).write_text(html.replace(address, ORIGIN), encoding="utf-8")
-        about = {"program": fingerprint(), "folder": str(folder), "app_id": app_id, "files": files}
+                    content = answer.read()
+            twins = [f"examples/{file.name}" for file in ROOT.glob("examples/*.png") if file.read_bytes() == content]
+            if not twins:
+                (new / name).write_bytes(content)
+            files[asked.replace(str(folder), FOLDER)] = twins[0] if twins else name
+        neutral = html.replace(address, ORIGIN).replace(str(folder), FOLDER)
+        (new / PAGE).write_bytes(gzip.compress(neutral.encode(), mtime=0))
+        about = {"program": program(), "app_id": app_id, "files": files}
         about["contents"] = _contents(new)
-        (new / ABOUT).write_text(json.dumps(about), encoding="utf-8")
+        (new / ABOUT).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
         shutil.rmtree(kept, ignore_errors=True)
         new.rename(kept)
     finally:
@@ -126,44 +143,46 @@ def place() -> Path:
 
 
 @functools.cache
-def fingerprint() -> str:
-    """Of this process: another one after any change to what the page is made of, files by their dates, and settings."""
+def program() -> dict[str, str]:
+    """What makes the page: checksums of the repository's files and of the settings, and the release of Gradio.
+
+    Other releases of torch make the same page, but for the last digits of what is measured.
+    """
     settings = sorted(
-        f"{name}={value}"
-        for name, value in os.environ.items()
-        if name.startswith(("RESTORATION_", "GRADIO_", "HF_")) and name not in ELSEWHERE
+        f"{name}={value}" for name, value in os.environ.items() if name.startswith(SETTINGS) and name not in ELSEWHERE
     )
-    return hashlib.sha256("\n".join([sys.version, *settings, *_states()]).encode()).hexdigest()
+    gradio = importlib.util.find_spec("gradio")  # found, not imported
+    release = Path(str(gradio.origin)).with_name("package.json") if gradio else None
+    return {
+        "files": _checksum(_parts(), ROOT),
+        "settings": hashlib.sha256("\n".join(settings).encode()).hexdigest(),
+        "gradio": json.loads(release.read_text(encoding="utf-8"))["version"] if release else "",
+    }
 
 
 def _contents(folder: Path) -> str:
     """A checksum of all that is kept in a folder, but for ``ABOUT``."""
+    return _checksum([path for path in sorted(folder.iterdir()) if path.name != ABOUT], folder)
+
+
+def _checksum(files: Iterable[Path], root: Path) -> str:
     whole = hashlib.sha256()
-    for path in sorted(folder.iterdir()):
-        if path.name != ABOUT:
-            whole.update(f"{path.name} {path.stat().st_size}\n".encode() + path.read_bytes())
+    for file in files:
+        content = file.read_bytes()
+        whole.update(f"{file.relative_to(root).as_posix()} {len(content)}\n".encode() + content)
     return whole.hexdigest()
 
 
-def _states() -> Iterator[str]:
-    for package in PACKAGES:
-        spec = importlib.util.find_spec(package)  # found, not imported
-        if spec and spec.origin:
-            yield _state(Path(spec.origin))
+def _parts() -> Iterator[Path]:
+    """Every file that the page is made of, in a fixed order."""
     for part in PARTS:
         for folder, folders, names in os.walk(ROOT / part) if (ROOT / part).is_dir() else [(str(ROOT), [], [part])]:
             folders[:] = sorted(name for name in folders if name != "__pycache__")
-            for name in sorted(names):
-                yield _state(Path(folder, name))
-
-
-def _state(path: Path) -> str:
-    seen = path.stat()
-    return f"{path} {seen.st_size} {seen.st_mtime_ns}"
+            yield from (Path(folder, name) for name in sorted(names))
 
 
 def _asked_for(html: str, folder: Path) -> Iterator[tuple[str, Path | str]]:
-    """What a page asks for: path of the address, and the file, or the address to get it from."""
+    """What a page asks for: path of the address, decoded, and the file, or the address to get it from."""
     yield "/theme.css", "theme.css"
     for path in sorted(set(re.findall(re.escape(str(folder)) + r"/[\w./-]+", html))):
-        yield f"/gradio_api/file={quote(path)}", Path(path)
+        yield f"/gradio_api/file={path}", Path(path)
