@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from restoration import arcface
 from restoration.alignment import FACE_SIZE, FACE_TEMPLATE, IDENTITY_TEMPLATE, similarity_transform
 from restoration.embedding import Embedding
-from restoration.images import Image, InputError, to_tensor
+from restoration.images import Image, InputError, check_image, to_tensor
 from restoration.recogniser import CROP_SIZE, embed, load_recogniser
 from restoration.verdict import Bands, read_bands
 
@@ -22,15 +22,22 @@ ENVIRONMENT_VARIABLE = "RESTORATION_IDENTITY"
 EMBEDDED = Path(__file__).parent / "embedded_recogniser"
 
 
-def _sampling_matrix() -> Tensor:
-    """``affine_grid`` matrix (2, 3) that reads the ArcFace-112 crop out of an aligned 512 face."""
+def _sampling() -> tuple[slice, slice, Tensor]:
+    """Rows and columns of an aligned 512 face that the ArcFace-112 crop is made of; ``affine_grid`` matrix in them."""
     to_crop = np.vstack((similarity_transform(FACE_TEMPLATE, IDENTITY_TEMPLATE), (0, 0, 1)))  # 512 px -> 112 px
     to_face = np.linalg.inv(to_crop)[:2]
-    scale_in, scale_out = CROP_SIZE / 2, FACE_SIZE / 2
     # Pixel coordinates (centres at whole numbers) to affine_grid's, where -1 and 1 are the outer borders.
-    linear = to_face[:, :2] * scale_in / scale_out
-    shift = (to_face[:, :2] @ np.full(2, scale_in - 0.5) + to_face[:, 2] + 0.5) / scale_out - 1
-    return torch.tensor(np.column_stack((linear, shift)), dtype=torch.float32)
+    linear = to_face[:, :2] * CROP_SIZE / 2
+    middle = to_face[:, :2] @ np.full(2, (CROP_SIZE - 1) / 2) + to_face[:, 2] + 0.5  # px from the face's outer border
+    reach = np.abs(linear).sum(axis=1) + 2  # and what bilinear sampling of means over 2x2 looks at
+    start = 2 * np.floor((middle - reach) / 2).astype(int)
+    size = 2 * np.ceil((middle + reach) / 2).astype(int) - start
+    matrix = np.column_stack((linear / (size / 2)[:, None], (middle - start) / (size / 2) - 1))
+    columns, rows = (slice(int(first), int(first + count)) for first, count in zip(start, size, strict=True))
+    return rows, columns, torch.tensor(matrix, dtype=torch.float32)
+
+
+_ROWS, _COLUMNS, _MATRIX = _sampling()
 
 
 def identity_crop(faces: Tensor) -> Tensor:
@@ -47,9 +54,14 @@ def identity_crop(faces: Tensor) -> Tensor:
     """
     if faces.shape[1:] != (3, FACE_SIZE, FACE_SIZE):
         raise InputError(f"Identity needs aligned faces (B, 3, {FACE_SIZE}, {FACE_SIZE}), not {tuple(faces.shape)}.")
-    matrix = _sampling_matrix().to(faces)[None].expand(len(faces), -1, -1)
-    grid = F.affine_grid(matrix, [len(faces), 3, CROP_SIZE, CROP_SIZE], align_corners=False)
-    return F.grid_sample(F.avg_pool2d(faces, 2), grid, mode="bilinear", align_corners=False)
+    return _sample(faces[..., _ROWS, _COLUMNS])
+
+
+def _sample(parts: Tensor) -> Tensor:
+    """(B, 3, rows, columns) of aligned faces to (B, 3, 112, 112)."""
+    matrix = _MATRIX.to(parts)[None].expand(len(parts), -1, -1)
+    grid = F.affine_grid(matrix, [len(parts), 3, CROP_SIZE, CROP_SIZE], align_corners=False)
+    return F.grid_sample(F.avg_pool2d(parts, 2), grid, mode="bilinear", align_corners=False)
 
 
 class IdentityNetwork(nn.Module):
@@ -80,7 +92,9 @@ class IdentityNetwork(nn.Module):
     @torch.inference_mode()
     def embed(self, image: Image) -> Embedding:
         """Embedding of one aligned (512, 512, 3) uint8 face."""
-        crop = identity_crop(to_tensor(image))  # in [0, 1] as it is
+        if check_image(image).shape != (FACE_SIZE, FACE_SIZE, 3):
+            raise InputError(f"Identity needs an aligned face of {FACE_SIZE} × {FACE_SIZE}, not {image.shape}.")
+        crop = _sample(to_tensor(np.ascontiguousarray(image[_ROWS, _COLUMNS])))  # in [0, 1] as it is
         return Embedding(self.name, embed(self.network, crop)[0].double().numpy())
 
     def angle(self, image: Image, other: Image) -> float:
