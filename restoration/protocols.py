@@ -190,22 +190,22 @@ PRESETS: dict[str, Preset] = {
         _fixed(Degradation(downsample=8, jpeg=80)),
     ),
     "blind_protocol": Preset(
-        "Published blind protocol",
-        "One draw of the protocol that the field measures with; the seed chooses which.",
+        "Research mix",
+        "One draw of the blind protocol that published work measures with; the seed chooses which.",
         _drawn(BLIND),
     ),
     "original_motion": Preset(
-        "Original project: motion blur",
+        "Motion blur alone",
         "Motion blur of 9 to 31 pixels; the seed chooses length and angle.",
         _drawn(ORIGINAL_MOTION),
     ),
     "original_lowres": Preset(
-        "Original project: low resolution",
+        "Low resolution alone",
         "Downsampling by 2 to 8; the seed chooses the factor.",
         _drawn(ORIGINAL_LOWRES),
     ),
     "original_noise": Preset(
-        "Original project: noise",
+        "Noise alone",
         "Gaussian noise of 2 to 25 grey levels; the seed chooses how much.",
         _drawn(ORIGINAL_NOISE),
     ),

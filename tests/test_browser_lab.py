@@ -74,11 +74,11 @@ def pixels(archive: zipfile.ZipFile, name: str) -> np.ndarray:
 
 def test_degradations_are_compared_sorted_zoomed_and_taken_home(page: Page, tmp_path: Path) -> None:
     open_lab(page)
-    tick(page, "Thumbnail", "Original project: noise")
+    tick(page, "Thumbnail", "Noise alone")
     page.get_by_role("button", name="Compare", exact=True).click()
     compared(page)
     labels = page.locator(".grid-lab .head th")
-    expect(labels).to_have_text([re.compile("Thumbnail"), re.compile("Original project: noise")])
+    expect(labels).to_have_text([re.compile("Thumbnail"), re.compile("Noise alone")])
 
     page.get_by_role("button", name=re.compile("^Restored")).and_(page.locator("[data-sort]")).click()
     expect(labels.first).to_contain_text("noise")  # its gain is larger

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from restoration.images import InputError
 from restoration.model import UNet, UNetConfig
@@ -41,3 +41,17 @@ def test_wrong_gradients_are_refused(network: UNet) -> None:
         with pytest.raises(InputError, match="leave --compile out"):
             check_gradients(network, wrong, torch.rand(1, 3, 64, 64), brightness, torch.float32)
     check_gradients(network, network, torch.rand(1, 3, 64, 64), brightness, torch.float32)
+
+
+def test_a_gradient_that_is_nothing_but_rounding_is_not_compared() -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Conv2d(4, 4, 3))  # the norm takes a bias away
+
+    def in_another_order(images: Tensor) -> Tensor:
+        return network(images.flip(0)).flip(0)
+
+    images = torch.rand(8, 3, 16, 16)
+    check_gradients(network, in_another_order, images, brightness, torch.float32)
+    torch.autograd.backward(brightness(network(images)))
+    bias, weight = network[0].bias.grad, network[0].weight.grad
+    assert 0 < float(bias.norm()) < 1e-4 * float(weight.norm())

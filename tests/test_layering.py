@@ -102,7 +102,7 @@ LAYERS = [
     {"train.run", "train.throughput"},
     {"train.sweep"},
     {"examples", "examples.make_examples", "examples.make_screenshots"},
-    {"examples.measure_page"},
+    {"examples.measure_page", "examples.make_first_page"},
     {"examples.make_photos", "examples.make_opening"},
     {"app"},
 ]

@@ -7,7 +7,7 @@ import math
 
 from restoration.experiment import Outcome, identity_verdict
 from restoration.metrics import Scores
-from restoration.page.words import items
+from restoration.page.words import called, items
 
 
 def facts(outcome: Outcome, identity_name: str | None) -> str:
@@ -63,7 +63,7 @@ def measured(scores: dict[str, Scores], identity_name: str | None) -> tuple[str,
     )
     angle = '<th scope="col">Identity angle<small>degrees, lower is better</small></th>' if identity_name else ""
     about = (
-        f"Identity by {html.escape(identity_name)}; it expects a face aligned like the examples."
+        f"Identity by {called(identity_name)}; it expects a face aligned like the examples."
         if identity_name
         else "Identity is not measured: no identity network is installed here."
     )

@@ -17,6 +17,7 @@ from gradio.data_classes import FileData
 from restoration.alignment import align_face
 from restoration.faces import Face
 from restoration.images import Image, write_png
+from restoration.page.words import called
 from restoration.photo import CENTRED, Restoration
 
 PREVIEW, VIEW = 900, 1600  # pixels: longest side of a photo in the panel, and in the result
@@ -78,7 +79,7 @@ def present_photo(result: Restoration, numbers: Sequence[int], folder: Path) -> 
         count, how = "The centred square restored and put back", "No face was found"
     else:
         count = f"{len(faces)} face{'s' * (len(faces) != 1)} restored and put back"
-        how = f"Found by {html.escape(result.detector)}"
+        how = f"Found by {called(result.detector)}"
     network, whole = result.seconds["network"], sum(result.seconds.values())
     facts = (
         f'<p class="verdict">{count}</p><p class="caption">{how} · network {network:.2f} s, '

@@ -38,13 +38,16 @@ const drawCurves = value => { const wide = root.clientWidth < 520 ? 380 : 640, h
   const ys = lines.flatMap(line => line.points.map(point => point[1])).filter(y => Math.abs(y) < INFINITE);
   if (ys.length < 2) return '';
   if (value.y) ys.push(0);
-  const low = Math.min(...ys), span = Math.max(...ys) - low || 1, reach = xs[xs.length - 1] - xs[0];
+  // Round values beside the curve: steps of 1, 2 or 5 times a power of ten, of which the curve's height holds 2 to 5.
+  const least = Math.min(...ys), most = Math.max(...ys), rough = (most - least || 1) / 4, power = 10 ** Math.floor(Math.log10(rough));
+  const step = power * [1, 2, 5, 10].find(factor => factor * power >= rough * .999);
+  const first = Math.floor(least / step + 1e-9), low = first * step, span = Math.max(1, Math.ceil(most / step - 1e-9) - first) * step, reach = xs[xs.length - 1] - xs[0];
   const X = x => left + (x - xs[0]) / reach * (wide - left - right), Y = y => top + (1 - (y - low) / span) * (high - top - bottom);
   const inside = value.y ? [] : value.points.filter(point => point.trained).map(point => xs[point.column]);
   const band = inside.length ? `<rect class="trained" x="${X(Math.min(...inside))}" y="${top}" width="${
     Math.max(3, X(Math.max(...inside)) - X(Math.min(...inside)))}" height="${high - top - bottom}"/>` : '';
-  const ticks = [0, .5, 1].map(part => low + part * span).map(y => `<text x="${left - 6}" y="${Y(y) + 4}" text-anchor="end">${
-    y.toFixed(METRICS[name].digits > 2 ? 2 : 1).replace('-', '−')}</text><line class="rule" x1="${left}" x2="${wide - right}" y1="${Y(y)}" y2="${Y(y)}"/>`).join('');
+  const ticks = Array.from({length: Math.round(span / step) + 1}, (_, place) => low + place * step).map(y => `<text x="${left - 6}" y="${Y(y) + 4}" text-anchor="end">${
+    y.toFixed(Math.max(0, -Math.floor(Math.log10(step) + 1e-9))).replace(/^-(?=[0.]*[1-9])/, '−').replace(/^-/, '')}</text><line class="rule" x1="${left}" x2="${wide - right}" y1="${Y(y)}" y2="${Y(y)}"/>`).join('');
   const marks = xs.map(x => `<text x="${X(x)}" y="${high - bottom + 18}" text-anchor="middle">${x}</text>`).join('');
   const drawn = lines.map(line => { const shown = line.points.filter(point => Math.abs(point[1]) < INFINITE);
     return `<g style="--shade:${line.shade}"><polyline class="line ${line.dashed ? 'dashed' : ''}" points="${

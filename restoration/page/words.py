@@ -10,8 +10,14 @@ PRIVACY = (
     "Your picture is processed on the machine that runs this page, is never shown to another visitor, and its "
     "temporary copies are deleted within two hours. No analytics, no history."
 )
+BUILT_IN = {"embedded": "the built-in detector", "embedded_recogniser": "the built-in recogniser"}
 PHOTO_HTML = """<p>Any photo: every face in it is found, and you choose which to restore. The rest of the picture stays
 exactly as it is.</p>"""
+
+
+def called(network: str) -> str:
+    """What the page calls a detector or an identity network, by its name; those of others keep theirs. Escaped."""
+    return html.escape(BUILT_IN.get(network, network))
 
 
 def items(texts: Iterable[str], tag: str = "p") -> str:
