@@ -126,6 +126,7 @@ def parser() -> argparse.ArgumentParser:
     add("--identity", metavar="FILE", help="TorchScript recogniser that was not trained against")
     add("--limit", type=int, help="at most so many images a set, spread evenly")
     add("--device", default="auto", help="of the network (%(default)s)")
+    add("--precision", choices=("fp32", "bf16"), default="fp32", help="of the network's convolutions (%(default)s)")
     add("--out", type=Path, required=True, help="folder for the results")
     return result
 
@@ -139,7 +140,7 @@ def main(arguments: list[str] | None = None) -> int:
         except OSError as error:
             raise InputError(f"--out {options.out} cannot be made ({error.strerror}). Choose another.") from error
         methods = [name for name in METHODS if name == INPUT or name in options.methods]
-        restorer = Restorer.from_pretrained(options.weights, device=options.device, precision="fp32")
+        restorer = Restorer.from_pretrained(options.weights, device=options.device, precision=options.precision)
         identity = load_identity(options.identity)
         protocols = {name: PROTOCOLS[name] for name in options.protocols}
         grid = grid_protocols() if options.grid else {}
