@@ -167,7 +167,7 @@ def main(arguments: list[str] | None = None) -> int:
     except InputError as error:
         print(f"evaluate.py: {error}", file=sys.stderr)
         return 2
-    info = {key: restorer.info[key] for key in ("name", "source", "parameters")}
+    info = {key: restorer.info[key] for key in ("name", "source", "parameters", "precision")}
     info["fingerprint"] = restorer.fingerprint
     network = identity.name if identity else None
     points = [run for run in runs if run["protocol"] in grid]
