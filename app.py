@@ -8,30 +8,18 @@ errors are raised.
 from __future__ import annotations
 
 import gc
-import shutil
-import signal
 import sys
 
-from restoration.page.cache import claim_folder, keep_clean
+from restoration.page.cache import claim_folder, delete_when_ended, keep_clean
 from restoration.page.early_page import EarlyPage
 from restoration.page.last_page import is_kept, recall, remember
 
 early = last = claimed = None
 
-
-def leave(number: int, _frame: object) -> None:
-    """End by this signal, at once and without a word; a visitor's files go first."""
-    if claimed:
-        shutil.rmtree(claimed, ignore_errors=True)
-    signal.signal(number, signal.SIG_DFL)
-    signal.raise_signal(number)
-
-
 if __name__ == "__main__":
     claimed = claim_folder()
+    delete_when_ended(claimed)
     last = recall(claimed)
-    for ending in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(ending, leave)
     early = EarlyPage(last)
     sys.setswitchinterval(2e-4)  # seconds: the networks take turns with imports, a thousand times
     gc.disable()  # until the page is built: what is imported stays, and looking for garbage in it takes half a second
