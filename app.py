@@ -29,7 +29,7 @@ from pathlib import Path
 
 from examples.make_examples import PORTRAITS
 from restoration.alignment import enlargement
-from restoration.hub import WeightsError
+from restoration.images import InputError
 from restoration.page.assets import CSS, LAB_CSS, PHOTO_CSS
 from restoration.page.examples import FACES, enlargement_note
 from restoration.page.gradio_import import quickly
@@ -55,7 +55,7 @@ def main() -> None:
             from restoration.page.theme import THEME
         try:
             site = loading.result()
-        except WeightsError as error:
+        except InputError as error:
             sys.exit(f"app.py: {error}")
     page = build_page(site, FILES_EXPIRE)
     if last:

@@ -200,7 +200,7 @@ def add_compare_tab(site: Site, knobs: dict[str, Any]) -> CompareTab:
                     options = settings if place == "x" else [("Nothing else", NONE), *settings]
                     label = "Along the columns" if place == "x" else "Along the rows"
                     axes.append(gr.Dropdown(options, value=name, label=label))
-                    with gr.Row(elem_classes="numbers"):
+                    with gr.Row(elem_classes="numbers") as numbers:  # those of the rows are seen where rows are swept
                         for text, number in (("From", low), ("To", high), ("Steps", steps)):
                             axes.append(gr.Number(number, label=text, min_width=60))
             seed = gr.Number(1, label="Seed")
@@ -241,6 +241,7 @@ def add_compare_tab(site: Site, knobs: dict[str, Any]) -> CompareTab:
         return [gr.update(visible=(place % 2 == 0) == (mode == COMPARE)) for place in range(len(groups))]
 
     mode.change(switch, mode, groups, **QUIET)
+    axes[4].change(lambda name: gr.update(visible=name != NONE), axes[4], numbers, **QUIET)
     face.change(lambda face: gr.update(visible=face == OWN), face, own, **QUIET)
     own.input(check_photo, own, [own, own_note], trigger_mode="always_last", **QUIET)
     inputs = [face, own, seed]

@@ -82,9 +82,10 @@ def _cell(value: float | None, base: float | None, digits: int, better: int) -> 
     if value is None or base is None:
         return "<td>not measured</td>"
     number = "identical" if math.isinf(value) else f"{value:.{digits}f}"
-    if value == base:
+    size = abs(value - base) if value != base else 0.0  # both may be infinite
+    if round(size, digits) == 0:  # what cannot be seen in the number is neither better nor worse
         return f"<td>{number}</td>"
-    gain, size = (value - base) * better, abs(value - base)
+    gain = (value - base) * better
     amount = f"{'+' if value > base else '−'}{size:.{digits}f}" if math.isfinite(size) else ""
     mark, words = ("better", "▲") if gain > 0 else ("worse", "▼")
     worse = " worse" if gain < 0 else '<span class="sr"> better</span>'

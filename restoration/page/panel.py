@@ -158,7 +158,9 @@ def _table(regions: Sequence[Region]) -> str:
 
 
 def _compared(restored: float, degraded: float) -> str:
-    better = restored <= degraded
+    if round(abs(restored - degraded), 1) == 0:  # what cannot be seen in the number is neither better nor worse
+        return f"<td>{restored:.1f}</td>"
+    better = restored < degraded
     mark, arrow, word = ("better", "▲", '<span class="sr"> better</span>') if better else ("worse", "▼", " worse")
     sign = "−" if better else "+"
     return f'<td>{restored:.1f}<span class="{mark}">{arrow} {sign}{abs(restored - degraded):.1f}{word}</span></td>'

@@ -65,7 +65,7 @@ def add_photo_tab(site: Site) -> None:
             with gr.Accordion("Degrade a face of this photo, then restore it", open=False):
                 gr.HTML("<p>The face as it is in your photo is the truth that is measured against.</p>", **NOTE)
                 with gr.Row():
-                    number = gr.Dropdown([], label="Face", min_width=80)
+                    number = gr.Dropdown([], label="Face", min_width=130, scale=2)
                     choices = [(preset.label, key) for key, preset in PRESETS.items()]
                     preset = gr.Dropdown(choices, value="old_phone", label="Degradation", min_width=130, scale=2)
                     seed = gr.Number(1, label="Seed", min_width=70)

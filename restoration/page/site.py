@@ -65,7 +65,7 @@ def load_site(faces: Mapping[str, str], faces_note: str) -> Site:
     """The site with the weights that the environment names.
 
     Raises:
-        WeightsError: there are no such weights.
+        InputError: there are no such weights, or no such identity network.
     """
     weights = load_configured()
     news = UpdateWatch(weights).sentence if weights.commit else None

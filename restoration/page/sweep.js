@@ -21,7 +21,7 @@ const drawMap = value => { const most = spread(value), rows = value.y ? value.y.
         escaped(label)}" title="${escaped(label)}">${judged === 'worse' ? '▼' : ''}${signed(gain, metric).replace(METRICS[metric].unit, '')
           .replace('no longer identical', 'lost').replace('identical', 'all')}</button></td>`; }).join('');
     return `<tr>${level === null ? '' : `<th scope="row">${level}</th>`}${cells}</tr>`; }).reverse().join('');
-  return `<div class="scroll" tabindex="0" role="region" aria-label="Map, scrolls sideways"><table class="heat"><caption>${VIEWS[metric]}${
+  return `<div class="scroll" tabindex="0" role="region" aria-label="Map, scrolls sideways"><table class="heat" style="--columns:${value.x.values.length}"><caption>${VIEWS[metric]}${
     METRICS[metric].unit ? ',' + METRICS[metric].unit.replace('°', ' degrees') : ''}, restored against degraded.${
     value.y ? ` Upwards: ${value.y.label}, ${value.y.unit}.` : ''}</caption><tbody>${lines}</tbody><tfoot><tr>${
     value.y ? '<td></td>' : ''}${value.x.values.map(level => `<th scope="col">${level}</th>`).join('')}</tr><tr>${
@@ -60,7 +60,8 @@ const drawCurves = value => { const wide = root.clientWidth < 520 ? 380 : 640, h
  text-anchor="middle">${value.x.label}, ${value.x.unit}</text></svg><figcaption>${value.y ? VIEWS[name] : METRICS[name].label}${
     METRICS[name].unit ? ',' + METRICS[name].unit.replace('°', ' degrees') : ''}<ul>${legend}</ul></figcaption></figure>`; };
 
-const draw = () => { const value = props.value; if (!value) { root.replaceChildren(); return; }
+const mark = () => document.body.classList.toggle('sweeping', Boolean(waiting || (props.value && !props.value.done)));
+const draw = () => { const value = props.value; mark(); if (!value) { root.replaceChildren(); return; }
   const names = measured(value), count = value.points.length; if (!names.includes(metric)) metric = 'psnr';
   const focused = root.contains(document.activeElement) && document.activeElement.dataset.column !== undefined
     ? [document.activeElement.dataset.column, document.activeElement.dataset.row] : null;
@@ -79,10 +80,10 @@ root.addEventListener('click', event => { const point = event.target.closest('[d
 root.addEventListener('change', event => { if (event.target.matches('.metric')) { metric = event.target.value; draw();
   root.querySelector('.metric').focus(); } });
 document.addEventListener('click', event => { const value = props.value;  // pressed: it waits until its first value comes
-  if (event.target.closest('#sweep-go')) { waiting = !value || value.done; unwanted = false; pressed = performance.now(); } });
+  if (event.target.closest('#sweep-go')) { waiting = !value || value.done; unwanted = false; pressed = performance.now(); mark(); } });
 const halt = () => { stopping = true; trigger('halt', {}); };
 const stop = () => { const value = props.value;
-  if (waiting || !value) { waiting = false; unwanted = true; trigger('withdraw', {}); spoken.textContent = 'Stopped.'; }
+  if (waiting || !value) { waiting = false; unwanted = true; mark(); trigger('withdraw', {}); spoken.textContent = 'Stopped.'; }
   else if (!value.done) { halt(); draw(); } };
 // A sweep that the server has not numbered yet cannot be withdrawn; one that begins all the same is halted then.
 element.closest('#sweep').addEventListener('stopped', () => setTimeout(stop, 500 - (performance.now() - pressed)));
