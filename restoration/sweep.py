@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from restoration.pipeline import Restorer
 
 MAX_POINTS = 64
 BATCH = 4  # faces in one pass of the network: the largest gain lies below it, and results still arrive often
+MEASURING = max(1, (os.cpu_count() or 1) // 2)  # threads beside the network: more of them hold up its own
 AXES = ("motion_length", "blur_sigma", "downsample", "noise", "jpeg")
 
 
@@ -159,7 +161,7 @@ def run_sweep(
         InputError: the face cannot be used.
     """
     truth, places = Truth(face, identity), plan.places()
-    with ThreadPoolExecutor() as pool:
+    with ThreadPoolExecutor(MEASURING) as pool:
         measured: list[Future[Point]] = []
         for start in range(0, len(places), BATCH):
             chosen = places[start : start + BATCH]
