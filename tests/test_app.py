@@ -51,7 +51,8 @@ def running_app(folder: Path, *command: str | Path, early: bool = False, plain: 
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     environment = {**os.environ, "GRADIO_SERVER_PORT": str(port), "GRADIO_TEMP_DIR": str(folder / "cache")}
-    environment.pop("RESTORATION_IDENTITY", None)
+    for setting in ("RESTORATION_IDENTITY", "RESTORATION_NO_SKIPS"):  # the latter is the tests' own
+        environment.pop(setting, None)
     environment |= {"HF_HUB_OFFLINE": "1"} if plain else {"RESTORATION_DETECTOR": "embedded"}  # no network
     environment["RESTORATION_CACHE"] = str(folder / "kept")
     log = folder / "app.log"

@@ -161,7 +161,8 @@ def test_faces_of_a_photo_are_found_chosen_restored_and_downloaded(page: Page, t
     press = page.get_by_role("button", name="Restore", exact=True)
     press.evaluate("button => button.scrollIntoView()")
     above = "() => document.querySelector('#photo-result').getBoundingClientRect().top"
-    assert page.evaluate(above) < 0  # as a visitor leaves it who has ticked faces
+    stays = page.viewport_size["width"] >= 900  # on a desktop the result stays in view, and so does the button
+    assert page.evaluate(above) < (30 if stays else 0)  # as a visitor leaves it who has ticked faces
     press.click()
     expect(page.locator("#photo-result .verdict")).to_have_text("1 face restored and put back")
     page.wait_for_function("() => Math.abs(document.querySelector('#photo-result').getBoundingClientRect().top) < 30")

@@ -60,8 +60,7 @@ const drawCurves = value => { const wide = root.clientWidth < 520 ? 380 : 640, h
  text-anchor="middle">${value.x.label}, ${value.x.unit}</text></svg><figcaption>${value.y ? VIEWS[name] : METRICS[name].label}${
     METRICS[name].unit ? ',' + METRICS[name].unit.replace('°', ' degrees') : ''}<ul>${legend}</ul></figcaption></figure>`; };
 
-const mark = () => document.body.classList.toggle('sweeping', Boolean(waiting || (props.value && !props.value.done)));
-const draw = () => { const value = props.value; mark(); if (!value) { root.replaceChildren(); return; }
+const draw = () => { const value = props.value; if (!value) { root.replaceChildren(); return; }
   const names = measured(value), count = value.points.length; if (!names.includes(metric)) metric = 'psnr';
   const focused = root.contains(document.activeElement) && document.activeElement.dataset.column !== undefined
     ? [document.activeElement.dataset.column, document.activeElement.dataset.row] : null;
@@ -80,10 +79,10 @@ root.addEventListener('click', event => { const point = event.target.closest('[d
 root.addEventListener('change', event => { if (event.target.matches('.metric')) { metric = event.target.value; draw();
   root.querySelector('.metric').focus(); } });
 document.addEventListener('click', event => { const value = props.value;  // pressed: it waits until its first value comes
-  if (event.target.closest('#sweep-go')) { waiting = !value || value.done; unwanted = false; pressed = performance.now(); mark(); } });
+  if (event.target.closest('#sweep-go')) { waiting = !value || value.done; unwanted = false; pressed = performance.now(); } });
 const halt = () => { stopping = true; trigger('halt', {}); };
 const stop = () => { const value = props.value;
-  if (waiting || !value) { waiting = false; unwanted = true; mark(); trigger('withdraw', {}); spoken.textContent = 'Stopped.'; }
+  if (waiting || !value) { waiting = false; unwanted = true; trigger('withdraw', {}); spoken.textContent = 'Stopped.'; }
   else if (!value.done) { halt(); draw(); } };
 // A sweep that the server has not numbered yet cannot be withdrawn; one that begins all the same is halted then.
 element.closest('#sweep').addEventListener('stopped', () => setTimeout(stop, 500 - (performance.now() - pressed)));
