@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import random
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -25,6 +26,7 @@ from restoration.page.parts import (
     network_event,
     photo_input,
     present,
+    publish,
     refill,
     shown,
 )
@@ -68,6 +70,16 @@ def present_with_recipe(site: Site, outcome: Outcome, token: str | None = None) 
     return present(outcome, site.identity, share(recipe), token)
 
 
+def opening_face(path: str) -> str:
+    """The clean face that is there when the page opens, where its address is the same on every machine.
+
+    A file from elsewhere Gradio would copy to an address that each of its installations draws by chance: a page that was
+    kept elsewhere would send the visitor's first question with an address that does not exist here.
+    """
+    name = Path(path).name
+    return str(publish({name: Path(path).read_bytes()}, OPENING)[name]["path"])
+
+
 def add_test_tab(site: Site) -> TestTab:
     """Layout and events. The first example is there, restored, when the page opens."""
     first_face, first_preset = EXAMPLES[0]
@@ -87,7 +99,8 @@ def add_test_tab(site: Site) -> TestTab:
             add_examination(site, result)
         with gr.Column(scale=4, min_width=320, elem_classes="panel"):
             alt = "The clean face that is degraded"
-            face = photo_input(site.faces[first_face], label="Clean face", height=190, alt_text=alt, elem_id="face")
+            at_first = opening_face(site.faces[first_face])
+            face = photo_input(at_first, label="Clean face", height=190, alt_text=alt, elem_id="face")
             gr.HTML(site.faces_note, **NOTE)
             face_note = gr.HTML("", **NOTE)
             with gr.Row():
