@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import os
+from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import Barrier
 
 import torch
 
@@ -18,8 +20,8 @@ from restoration.metrics import Scores, Truth
 from restoration.pipeline import Restorer
 
 MAX_POINTS = 64
-BATCH = 4  # faces in one pass of the network: the largest gain lies below it, and results still arrive often
-MEASURING = max(1, (os.cpu_count() or 1) // 2)  # threads beside the network: more of them hold up its own
+BATCH = 2  # faces in one pass of the network: more are no faster on one core, and results arrive later
+SIDE_BY_SIDE = 8  # batches at most, on a machine of many cores: each takes memory
 AXES = ("motion_length", "blur_sigma", "downsample", "noise", "jpeg")
 
 
@@ -145,7 +147,9 @@ class Point:
 def run_sweep(
     face: Image, plan: Sweep, seed: int, restorer: Restorer, identity: IdentityNetwork | None = None
 ) -> Iterator[Point]:
-    """Degrade, restore and measure every point of a grid. Stop by closing the generator; at most two batches are lost.
+    """Degrade, restore and measure every point of a grid, several batches side by side, each on a core of its own.
+
+    Stop by closing the generator: batches that were begun are finished and lost, at most ``SIDE_BY_SIDE``.
 
     Args:
         face: (512, 512, 3) uint8 RGB, clean. Not modified.
@@ -161,19 +165,43 @@ def run_sweep(
         InputError: the face cannot be used.
     """
     truth, places = Truth(face, identity), plan.places()
-    with ThreadPoolExecutor(MEASURING) as pool:
-        measured: list[Future[Point]] = []
-        for start in range(0, len(places), BATCH):
-            chosen = places[start : start + BATCH]
-            settings = [plan.settings(column, row) for column, row in chosen]
-            degraded = _degrade_all(face, settings, seed)
-            restored = restorer.restore_batch(degraded)
-            yield from (point.result() for point in measured)  # they were measured while the network was at this batch
-            measured = [
-                pool.submit(_measure, truth, restorer, *point)
-                for point in zip(chosen, settings, degraded, restored, strict=True)
-            ]
-        yield from (point.result() for point in measured)
+
+    def run(chosen: list[tuple[int, int]]) -> list[Point]:
+        settings = [plan.settings(column, row) for column, row in chosen]
+        degraded = _degrade_all(face, settings, seed)
+        restored = restorer.restore_batch(degraded)
+        return [_measure(truth, restorer, *point) for point in zip(chosen, settings, degraded, restored, strict=True)]
+
+    count = min(torch.get_num_threads(), SIDE_BY_SIDE)
+    waiting = [places[start : start + BATCH] for start in range(0, len(places), BATCH)]
+    running: deque[Future[list[Point]]] = deque()
+    with single_threads(count) as pool:
+        while waiting or running:
+            while waiting and len(running) < count:
+                running.append(pool.submit(run, waiting.pop(0)))
+            yield from running.popleft().result()
+
+
+@contextmanager
+def single_threads(count: int) -> Iterator[ThreadPoolExecutor]:
+    """A pool in which torch works on one core a thread: that much work side by side needs no waiting for each other.
+
+    Convention:
+        - ``torch.set_num_threads`` is the calling thread's own, and that of all threads that first use torch later:
+          for those it is set back as soon as the pool has begun
+    """
+    threads, begun = torch.get_num_threads(), Barrier(count + 1)
+
+    def alone() -> None:
+        torch.get_num_threads()  # a thread that has not asked yet would take the common number later
+        torch.set_num_threads(1)
+
+    with ThreadPoolExecutor(count, initializer=alone) as pool:
+        for _ in range(count):
+            pool.submit(begun.wait)
+        begun.wait()
+        torch.set_num_threads(threads)
+        yield pool
 
 
 def _measure(

@@ -1,13 +1,17 @@
 """A grid of severities: every point is the experiment that one would run by itself."""
 
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
+import torch
 from tiny import EXAMPLES, Pool
 
 from restoration import Degradation, InputError, Restorer, degrade_image, read_image
 from restoration.identity import IdentityNetwork
 from restoration.metrics import score
-from restoration.sweep import AXES, BATCH, MAX_POINTS, Axis, Sweep, run_sweep
+from restoration.sweep import AXES, BATCH, MAX_POINTS, Axis, Sweep, run_sweep, single_threads
 
 NOISE = Axis("noise", (0, 10, 20, 30))
 LENGTH = Axis("motion_length", (0, 9, 21))
@@ -50,14 +54,42 @@ def test_stronger_noise_costs_more(face: np.ndarray, restorer: Restorer) -> None
     assert before == sorted(before, reverse=True)
 
 
-def test_a_sweep_can_be_stopped(face: np.ndarray, restorer: Restorer, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def threads() -> Iterator[Callable[[int], None]]:
+    """Sets how many cores torch takes; afterwards as many as before."""
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
+def elsewhere() -> int:
+    """How many cores torch takes in a new thread."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(torch.get_num_threads).result()
+
+
+def test_a_sweep_can_be_stopped(
+    face: np.ndarray, restorer: Restorer, monkeypatch: pytest.MonkeyPatch, threads: Callable[[int], None]
+) -> None:
     seen = []
     forward = restorer._model.forward
     monkeypatch.setattr(restorer._model, "forward", lambda faces: seen.append(len(faces)) or forward(faces))
+    threads(2)
     arriving = run_sweep(face, PLAN, 0, restorer)
     next(arriving)
     arriving.close()
-    assert seen == [BATCH, BATCH]  # the second one while the first was measured
+    assert seen in ([BATCH] * 2, [BATCH] * 3)  # two side by side, and one that was begun when the first was done
+
+
+def test_a_sweep_leaves_torch_its_cores(face: np.ndarray, restorer: Restorer, threads: Callable[[int], None]) -> None:
+    threads(3)
+    arriving = run_sweep(face, PLAN, 0, restorer)
+    next(arriving)
+    assert (torch.get_num_threads(), elsewhere()) == (3, 3)  # for other visitors, too
+    arriving.close()
+    with single_threads(2) as pool:
+        assert [pool.submit(torch.get_num_threads).result() for _ in range(4)] == [1] * 4
+    assert (torch.get_num_threads(), elsewhere()) == (3, 3)
 
 
 @pytest.mark.parametrize(

@@ -73,8 +73,8 @@ def present_with_recipe(site: Site, outcome: Outcome, token: str | None = None) 
 def opening_face(path: str) -> str:
     """The clean face that is there when the page opens, where its address is the same on every machine.
 
-    A file from elsewhere Gradio would copy to an address that each of its installations draws by chance: a page that was
-    kept elsewhere would send the visitor's first question with an address that does not exist here.
+    Gradio would copy a file from elsewhere to an address that each of its installations draws by chance: a page that
+    was kept elsewhere would send the visitor's first question with an address that does not exist here.
     """
     name = Path(path).name
     return str(publish({name: Path(path).read_bytes()}, OPENING)[name]["path"])
