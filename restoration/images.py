@@ -154,7 +154,7 @@ def to_image(tensor: Tensor) -> Image:
     scaled = tensor.detach().to("cpu", torch.float32).mul(255)
     if torch.isnan(scaled).any():
         raise InputError("The tensor holds NaN. Check what produced it.")
-    return np.ascontiguousarray(scaled.clamp(0, 255).round().to(torch.uint8).permute(1, 2, 0).numpy())
+    return np.ascontiguousarray(scaled.clamp_(0, 255).round_().to(torch.uint8).permute(1, 2, 0).numpy())
 
 
 def _read_path(source: str | os.PathLike[str]) -> Image:

@@ -32,6 +32,7 @@ LAYERS = [
         "restoration.baselines",
     },
     {
+        "restoration.winograd",
         "restoration.protocols",
         "restoration.hub.checkpoint",
         "restoration.arcface",

@@ -45,12 +45,13 @@ from restoration.page.settings import Settings
 from restoration.page.site import Site
 from restoration.protocols import PRESETS
 from restoration.recipe import Recipe
-from restoration.sweep import AXES, BATCH, Point, run_sweep
+from restoration.sweep import AXES, Point, run_sweep
 
 COMPARE, SWEEP = "compare", "sweep"
 AT_FIRST = ["old_phone", "shaky_hand", "cctv", "original_noise"]
 NONE = "none"
 FIRST_AXES = {"x": ("motion_length", 4, 60, 8), "y": ("noise", 0, 25, 6)}
+DRAWN = 4  # points of a sweep between two drawings: each takes the server and the browser a moment
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ class Laboratory:
         for point in run_sweep(face, recipe.plan, recipe.seed, site.restorer, site.identity):
             points.append(point)
             values = {**values, "points": [*values["points"], point_values(point)]}
-            if len(points) % BATCH == 0 or len(points) == len(recipe.plan):  # they arrive in batches: one drawing each
+            if len(points) % DRAWN == 0 or len(points) == len(recipe.plan):
                 yield values
                 if stop.is_set():
                     break
