@@ -78,14 +78,14 @@ def blur(images: Tensor, kernels: Sequence[Tensor]) -> Tensor:
     """
     height, width = images.shape[-2:]
     rows, columns = (_mirror(size, images.device) for size in (height, width))
-    padded = images[:, :, rows][:, :, :, columns]  # (B, C, H + 2 margin, W + 2 margin), rounded up to 32
+    padded = images.index_select(2, rows).index_select(3, columns)  # (B, C, H + 2 margin, W + 2 margin), rounded up to 32
     size = padded.shape[-2:]
     spectrum = torch.fft.rfft2(padded)
     for kernel in kernels:
         radius = kernel.shape[-1] // 2
         frame = F.pad(kernel, (0, size[1] - kernel.shape[-1], 0, size[0] - kernel.shape[-1]))
         frame = frame.roll((-radius, -radius), dims=(-2, -1))  # centre at the origin
-        spectrum = spectrum * torch.fft.rfft2(frame)[:, None]
+        spectrum *= torch.fft.rfft2(frame)[:, None]
     blurred: Tensor = torch.fft.irfft2(spectrum, s=size)
     return blurred[:, :, MARGIN : MARGIN + height, MARGIN : MARGIN + width]
 

@@ -242,6 +242,8 @@ def _blur_batch(images: Tensor, settings: Sequence[Degradation]) -> Tensor:
         across = [s.blur_sigma if s.blur_sigma_y is None else s.blur_sigma_y for s in picked]
         angles = column([s.blur_angle for s in picked])
         kernels.append(gaussian_kernels(column([s.blur_sigma for s in picked]), column(across), angles))
+    if len(chosen) == len(images):
+        return blur(images, kernels)
     result = images.clone()
     result[chosen] = blur(images[chosen], kernels)
     return result
