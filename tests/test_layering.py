@@ -87,6 +87,7 @@ LAYERS = [
     {"restoration.page.link_event", "restoration.page.lab_endpoints"},
     {"restoration.page.layout"},
     {"restoration.__main__", "train.face_sources"},
+    {"train.precision"},
     {
         "train.compiled",
         "train.data",
@@ -100,7 +101,7 @@ LAYERS = [
     {"train.loop", "train.detector_loop", "train.curves", "train.groups", "train.verification", "train.identity"},
     {"train.severity", "train.estimator"},
     {"train.evaluate", "train.calibrate", "train.detector"},
-    {"train.run", "train.throughput"},
+    {"train.run", "train.throughput", "train.agreement"},
     {"train.sweep"},
     {"examples", "examples.make_examples", "examples.make_screenshots"},
     {"examples.measure_page", "examples.make_first_page"},

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from train.optimizer import WeightOptimizer, as_matrix, cosine_rate
+from train.optimizer import Muon, WeightOptimizer, as_matrix, cosine_rate
 
 
 def network(seed: int = 0) -> nn.Sequential:
@@ -35,7 +35,7 @@ def test_a_convolution_moves_orthogonally_and_as_far_as_adamw_would() -> None:
     learn(model, WeightOptimizer(model, "muon", weight_decay=0.0), steps=1, rate=0.01)
     change = {name: value.detach() - before[name] for name, value in model.named_parameters()}
     singular = torch.linalg.svdvals(change["body.weight"].flatten(1))  # a matrix of 24 by 144
-    # Five Newton-Schulz steps in bfloat16 bring them near one another, not to one value; the length is 0.2 sqrt(144).
+    # Five Newton-Schulz steps bring them near one another, not to one value; the length is 0.2 sqrt(144).
     relative = singular / (0.01 * 0.2 * 12)
     assert float(relative.max()) < 1.3
     assert float(relative.quantile(0.1)) > 0.6
@@ -46,6 +46,26 @@ def test_a_convolution_moves_orthogonally_and_as_far_as_adamw_would() -> None:
     # Adam's first step has the length of its rate for each weight.
     for name in ("head.weight", "depthwise.weight", "tail.weight", "body.bias"):
         torch.testing.assert_close(change[name].abs(), torch.full_like(change[name], 0.01), rtol=1e-2, atol=1e-5)
+
+
+@pytest.mark.parametrize(("precision", "tolerance"), [(torch.bfloat16, 0), (torch.float32, 0.05)])
+def test_muon_is_torchs(precision: torch.dtype, tolerance: float) -> None:
+    draws = torch.Generator().manual_seed(0)
+    shapes = [(24, 40), (40, 24), (16, 16)]
+    starts = [torch.randn(shape, generator=draws) for shape in shapes]
+    ours, theirs = ([matrix.clone() for matrix in starts] for _ in range(2))
+    optimizer = Muon(ours, weight_decay=0.1, precision=precision)
+    reference = torch.optim.Muon(theirs, lr=0.0, weight_decay=0.1, adjust_lr_fn="match_rms_adamw")
+    for rate in (0.01, 0.02, 0.01):
+        gradients = [torch.randn(shape, generator=draws) for shape in shapes]
+        for part, matrices in ((optimizer, ours), (reference, theirs)):
+            part.param_groups[0]["lr"] = rate
+            for matrix, gradient in zip(matrices, gradients, strict=True):
+                matrix.grad = gradient.clone()
+            part.step()
+    for start, a, b in zip(starts, ours, theirs, strict=True):
+        assert float((a - b).norm()) <= tolerance * float((b - start).norm())
+    assert optimizer.state_dict()["state"].keys() == reference.state_dict()["state"].keys()
 
 
 def test_adamw_alone_is_torchs() -> None:

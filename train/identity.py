@@ -36,6 +36,7 @@ from train.compiled import compiled
 from train.data import draw, load_faces
 from train.face_sources import find_pictures
 from train.optimizer import WeightOptimizer, cosine_rate
+from train.precision import fastest
 from train.teacher import Answers, Teacher
 
 # The project's degradations as they look in a crop that is 3.6 times smaller than an aligned face.
@@ -127,12 +128,23 @@ class Apprentice(nn.Module):
         return torch.stack(errors).mean() if errors else torch.zeros(())
 
 
-def read_crops(crops: list[str], faces: list[str]) -> tuple[Tensor, list[str]]:
+def person(picture: str) -> str:
+    """Who is on a picture, by its name: ``Some_Name_0001.png`` is one of Some_Name."""
+    return str(Path(picture).with_suffix("")).rstrip("0123456789")
+
+
+def is_held_out(name: str, every: int) -> bool:
+    """Is this person, or picture of somebody unnamed, one of the so-many-th that is watched, not learned from?"""
+    return int(hashlib.sha256(name.encode()).hexdigest(), 16) % every == 0
+
+
+def read_crops(crops: list[str], faces: list[str], limit: int | None = None) -> tuple[Tensor, list[str]]:
     """All crops, and for each the person or picture that it shows.
 
     Args:
         crops: folders of 112x112 pictures on ArcFace's template; ``Some_Name_0001`` is a picture of Some_Name.
         faces: folders of aligned 512x512 faces; the crop is cut out of them.
+        limit: at most so many of the crops, spread evenly.
 
     Returns:
         (N, 3, 112, 112) uint8, and N names.
@@ -141,12 +153,12 @@ def read_crops(crops: list[str], faces: list[str]) -> tuple[Tensor, list[str]]:
         InputError: a folder is missing or empty, or a crop is not 112x112.
     """
     images, people = [], []
-    for name, path in find_pictures(crops) if crops else []:
+    for name, path in find_pictures(crops, limit=limit) if crops else []:
         image = torch.from_numpy(read_image(path)).permute(2, 0, 1)
         if image.shape != (3, CROP_SIZE, CROP_SIZE):
             raise InputError(f"{path} is not {CROP_SIZE}×{CROP_SIZE}.")
         images.append(image)
-        people.append(str(Path(name).with_suffix("")).rstrip("0123456789"))
+        people.append(person(name))
     if faces:
         aligned = load_faces(faces)
         for part in _parts(len(aligned), 32):
@@ -266,8 +278,7 @@ def prepare(options: argparse.Namespace, config: IdentityConfig) -> tuple[Lesson
     It is asked of every crop, of its mirror image, and of the blends.
     """
     crops, people = read_crops(options.crops, options.faces)
-    held = {name for name in people if int(hashlib.sha256(name.encode()).hexdigest(), 16) % config.held_out == 0}
-    watched = torch.tensor([name in held for name in people])
+    watched = torch.tensor([is_held_out(name, config.held_out) for name in people])
     generator = torch.Generator().manual_seed(config.seed)
     blends = blend(crops[~watched], round(config.blends * int((~watched).sum())), generator)
     questions = torch.cat((crops, crops.flip(-1), blends))
@@ -320,9 +331,10 @@ def train(
         optimizer.load_state_dict(state["optimizer"])
         step, seconds = state["step"], state["seconds"]
     forward: Callable[[Tensor], Any] = model
+    precision = torch.bfloat16 if fastest(learn.crops.device) == "bf16" else torch.float32
     if compile_model:
         crops, answers = batch(learn, config, step)
-        forward = compiled(model, crops, lambda given: _distance(given[0], answers), torch.bfloat16)
+        forward = compiled(model, crops, lambda given: _distance(given[0], answers), precision)
     bar = tqdm(total=config.steps, initial=step, desc="identity", unit="step", mininterval=5)
     total, begun = torch.zeros(2), time.perf_counter() - seconds
     # The next batch is made while this one is learned from, by one thread that does not crowd out the others.
@@ -331,7 +343,7 @@ def train(
     while step < config.steps:
         crops, answers = coming.result()
         coming = ahead.submit(batch, learn, config, step + 1)
-        with torch.autocast(learn.crops.device.type, torch.bfloat16):
+        with torch.autocast(learn.crops.device.type, precision, enabled=precision != torch.float32):
             output, seen = forward(crops.contiguous(memory_format=torch.channels_last))
         distance = _distance(output, answers)
         misses = model.misses(seen, answers.maps)

@@ -35,6 +35,7 @@ from train.loop import CHECKPOINT, CONFIG, RESULT, TrainConfig, Trainer
 from train.losses import RECONSTRUCTIONS
 from train.network_options import add_network_options, take_network
 from train.optimizer import OPTIMIZERS
+from train.precision import fastest
 
 
 def parser() -> argparse.ArgumentParser:
@@ -76,7 +77,12 @@ def parser() -> argparse.ArgumentParser:
     add("--lambda-id", type=float, default=default.lambda_id, help="weight of identity; needs --crop 512 (%(default)s)")
     add("--identity", metavar="FILE", help="face recogniser to train against (the embedded one)")
     add("--jitter", type=float, default=default.jitter, help="share of images misaligned and tinted (%(default)s)")
-    add("--precision", choices=("bf16", "fp32"), default=default.precision, help="of the network (%(default)s)")
+    add(
+        "--precision",
+        choices=("auto", "bf16", "fp32"),
+        default="auto",
+        help="of the network; auto is bf16 on a GPU and on a CPU with matrix units for it, else fp32 (%(default)s)",
+    )
     add("--seed", type=int, default=default.seed, help="decides every random draw (%(default)s)")
     add("--log-every", type=int, default=default.log_every, help="steps between rows of train.csv (%(default)s)")
     add("--save-every", type=int, default=default.save_every, help="steps between checkpoints (%(default)s)")
@@ -104,9 +110,12 @@ def main(arguments: list[str] | None = None) -> int:
     repo_id = options["push_to_hub"]
     try:
         model = take_network(options)
+        chosen = select_device(options["device"])
+        device = str(chosen)
+        if options["precision"] == "auto":
+            options["precision"] = fastest(chosen)
         names = {field for field in TrainConfig.__dataclass_fields__ if field != "model"}
         config = TrainConfig(model=model, **{key: value for key, value in options.items() if key in names})
-        device = str(select_device(options["device"]))
         datasets = _datasets(options["datasets"])
         bounds = [options[name] for name in ("window", "limit", "stop_after")]
         if any(value is not None and value < 1 for value in bounds):

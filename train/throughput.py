@@ -2,8 +2,8 @@
 
 python train/throughput.py --device cuda --batch 64 --crop 256 --compile
 
-The faces are noise in memory: no data is needed. The device's own rate is that of large bfloat16 matrix products,
-measured in the same run.
+The faces are noise in memory: no data is needed. The device's own rate is that of large matrix products in the
+same arithmetic (bfloat16 where that is fastest), measured in the same run.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from restoration.pipeline import select_device
 from train.data import Faces
 from train.loop import TrainConfig, Trainer
 from train.network_options import add_network_options, take_network
+from train.precision import fastest
 
 MATRIX = {"cuda": 8192, "cpu": 2048}  # side of the matrices whose product is timed
 
@@ -52,9 +53,10 @@ def _wait(device: torch.device) -> None:
 
 
 def matrix_rate(device: torch.device, rounds: int = 10) -> float:
-    """Multiplications and additions a second in bfloat16 products of large square matrices."""
+    """Multiplications and additions a second in products of large square matrices, in the ``fastest`` arithmetic."""
     side = MATRIX.get(device.type, MATRIX["cpu"])
-    a, b = (torch.randn(side, side, device=device, dtype=torch.bfloat16) for _ in range(2))
+    dtype = torch.bfloat16 if fastest(device) == "bf16" else torch.float32
+    a, b = (torch.randn(side, side, device=device, dtype=dtype) for _ in range(2))
     return 2 * side**3 / seconds(lambda: a @ b, device, rounds)
 
 
@@ -126,8 +128,14 @@ def main(arguments: list[str] | None = None) -> int:
         if options.steps < 1:
             raise InputError("--steps must be at least 1.")
         model = take_network(vars(options))
-        config = TrainConfig(batch=options.batch, crop=options.crop, lambda_id=options.lambda_id, model=model)
         device = select_device(options.device)
+        config = TrainConfig(
+            batch=options.batch,
+            crop=options.crop,
+            lambda_id=options.lambda_id,
+            precision=fastest(device),
+            model=model,
+        )
         found = measure(config, device, compile=options.compile, steps=options.steps)
     except InputError as error:
         print(f"throughput.py: {error}", file=sys.stderr)
