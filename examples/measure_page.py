@@ -3,7 +3,7 @@
 Starts the app on a free port and prints, in seconds after the start of its process, the first paint, the first moment
 at which the page obeys, and when a face is restored whose button was pressed then: as it is in a fresh clone, and once
 more as after a change, for which no page is kept yet. At last it prints how long a comparison and a sweep of 48 points
-take from the press.
+take from the press, and the same sweep without a browser on the same cores: asked for by a program, with its zip.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ import os
 import time
 from tempfile import TemporaryDirectory
 
+from gradio_client import Client, handle_file
 from playwright.sync_api import Error, Page, sync_playwright
 
-from examples.make_screenshots import LABORATORY_LIMIT, open_browser, started_app
+from examples.make_screenshots import LABORATORY_LIMIT, ROOT, open_browser, started_app
 
 PAINT = "performance.timeOrigin + performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
 
@@ -24,6 +25,16 @@ def time_button(tab: Page, button: str, done: str) -> float:
     begun = time.perf_counter()
     tab.get_by_role("button", name=button, exact=True).click()
     tab.get_by_text(done).first.wait_for()
+    return time.perf_counter() - begun
+
+
+def time_sweep(address: str) -> float:
+    """Seconds that a program waits for the sweep that the page opens with."""
+    client = Client(address, verbose=False)
+    axes = ["motion_length", 4, 60, 8, "noise", 0, 25, 6]  # as the page has them
+    begun = time.perf_counter()
+    found, _ = client.predict(handle_file(ROOT / "examples" / "eileen_collins.png"), *axes, "{}", 1, api_name="/sweep")
+    assert len(found["points"]) == 48
     return time.perf_counter() - begun
 
 
@@ -70,6 +81,8 @@ def main() -> None:
                     print(f"comparison of 4 degradations: {seconds:.1f} s")
                     tab.get_by_label("A range of severities").check()
                     print(f"sweep of 48 points: {time_button(tab, 'Sweep', '48 restorations measured'):.1f} s")
+                    browser.close()
+                    print(f"the same, asked for by a program: {time_sweep(address):.1f} s")
             browser.close()
 
 
