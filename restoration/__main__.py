@@ -21,6 +21,7 @@ from restoration.pipeline import select_device
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; returns the exit status: 0 done, 1 done in part, 2 unusable input, 130 interrupted."""
     parser = argparse.ArgumentParser(prog="python -m restoration", description="Face restoration.")
+    parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", required=True)
     info = commands.add_parser("info", help="print version, weights, configuration and devices")
     speed = commands.add_parser("benchmark", help="time the network beside Lanczos and non-local means")

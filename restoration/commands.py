@@ -206,7 +206,7 @@ def _run(
                     write_photo(image, target, photo)
                     row.update({"status": "done", **facts})
                 except NoFaceError as error:
-                    row.update({"status": "no face", "message": str(error)})
+                    row.update({"status": "no face", "message": f"{error} (--centre)"})
                 except InputError as error:
                     row.update({"status": "failed", "message": str(error)})
                 except Exception as error:  # of this photo: the others go on

@@ -85,6 +85,8 @@ def make_seed(seed: Any) -> int:
     """
     if isinstance(seed, (int, float)) and 0 <= seed <= MAX_SEED and seed == int(seed):  # NaN fails the range
         return int(seed)
+    if seed is None:
+        raise InputError(f"The seed must be a whole number from 0 to {MAX_SEED}. It is empty.")
     raise InputError(f"The seed must be a whole number from 0 to {MAX_SEED}, not {seed}.")
 
 

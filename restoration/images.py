@@ -190,7 +190,7 @@ def _decode(picture: PIL.Image.Image) -> Image:
         picture.load()  # the whole first frame or an error: PIL's default refuses truncated data
         upright = _turn_upright(picture)
     except _DECODE_ERRORS as error:
-        raise InputError(f"The picture is damaged or cut short ({error}). Save or export it again.") from error
+        raise InputError("The picture is damaged or cut short. Save or export it again.") from error
     return _flatten(upright)
 
 

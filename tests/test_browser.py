@@ -161,8 +161,13 @@ def test_faces_of_a_photo_are_found_chosen_restored_and_downloaded(page: Page, t
     expect(page.locator("#faces .box")).to_have_count(2)
     expect(page.locator("#faces .found")).to_have_text("2 faces found. Detector: embedded.")
     expect(page.locator("#faces .thumbs img")).to_have_count(2)
-    page.get_by_role("checkbox", name="Face 2").uncheck()
     press = page.get_by_role("button", name="Restore", exact=True)
+    expect(press).to_be_in_viewport(ratio=1)
+    uncovered = """button => { const box = button.getBoundingClientRect();
+      return [.02, .2, .4, .6, .8, .98].every(x => [.1, .3, .5, .7, .9].every(y =>
+        button.contains(document.elementFromPoint(box.left + x * box.width, box.top + y * box.height)))); }"""
+    assert press.evaluate(uncovered)  # by what scrolls under it
+    page.get_by_role("checkbox", name="Face 2").uncheck()
     press.evaluate("button => button.scrollIntoView()")
     above = "() => document.querySelector('#photo-result').getBoundingClientRect().top"
     stays = page.viewport_size["width"] >= 900  # on a desktop the result stays in view, and so does the button
@@ -256,6 +261,18 @@ def test_a_changed_control_has_its_effect_and_makes_the_preset_custom(page: Page
     expect(page.locator("#result .caption")).to_contain_text("Motion blur 31 px")
     expect(page.locator("#result .tag.right")).to_have_text("Degraded")
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_a_seed_that_is_being_typed_is_no_error_until_a_button_is_pressed(page: Page) -> None:
+    seed = page.get_by_label("Seed").filter(visible=True)
+    seed.fill("")
+    page.wait_for_timeout(1500)
+    expect(page.get_by_text("The seed must be")).to_have_count(0)
+    page.get_by_role("button", name="Degrade & restore").click()
+    expect(page.get_by_text("The seed must be a whole number from 0 to 2147483647. It is empty.")).to_have_count(1)
+    seed.fill("3")
+    page.get_by_role("button", name="Degrade & restore").click()
+    expect(page.locator("#result .caption")).to_contain_text("JPEG quality 50")
 
 
 def test_the_slider_is_driven_by_the_keyboard(page: Page) -> None:

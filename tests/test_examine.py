@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import PIL.Image
 import pytest
 from gradio_client import Client, handle_file
 from playwright.sync_api import Page, expect
 from test_app import EILEEN
 from test_browser import CHROMIUM, address, browser, page, upload  # noqa: F401 - fixtures
 
+from examples.make_photos import group
 from restoration import InputError, Restorer
 from restoration.experiment import PHOTO, RESTORED, Outcome, run_experiment
 from restoration.images import read_image
@@ -29,7 +31,10 @@ def test_the_panel_opens_on_request_and_closes_with_a_new_result(page: Page) -> 
     panel = page.locator(".examination section")
     expect(panel).to_have_count(0)
     page.get_by_role("button", name=BUTTON).click()
+    expect(page.get_by_text("Looking at the face …")).to_be_visible()
     expect(panel.locator("figure")).to_have_count(4)
+    expect(page.get_by_text("Looking at the face …")).to_have_count(0)
+    expect(panel).not_to_contain_text("Of face")
     widths = "images => images.map(i => i.naturalWidth)"
     for image in panel.locator("img").all():
         image.scroll_into_view_if_needed()
@@ -53,6 +58,27 @@ def test_a_photo_shows_what_changed_and_claims_no_truth(page: Page) -> None:  # 
     panel = page.locator(".examination section").filter(visible=True)
     expect(panel.locator("figure")).to_have_count(2)
     expect(panel).not_to_contain_text("measured")
+
+
+@in_browser
+def test_of_several_faces_the_panels_say_which_and_without_any_they_stay_closed(
+    page: Page,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    page.get_by_role("tab", name="Restore my photo").click()
+    button = page.get_by_role("button", name=BUTTON).filter(visible=True)
+    button.click()
+    expect(page.get_by_text("There is no restored face yet")).to_be_visible()
+    expect(page.get_by_text("Looking at the face …")).to_have_count(0)
+    PIL.Image.fromarray(group()).save(tmp_path / "group.png")
+    upload(page, tmp_path / "group.png", "#photo")
+    expect(page.locator("#faces .box")).to_have_count(2)
+    page.get_by_role("button", name="Restore", exact=True).click()
+    expect(page.locator("#photo-result .verdict")).to_have_text("2 faces restored and put back")
+    button.click()
+    expect(page.locator(".examination section").filter(visible=True)).to_contain_text("Of face 1, the first of those")
+    page.get_by_role("button", name="What has this photo been through?").click()
+    expect(page.locator("#estimate")).to_contain_text("Of face 1, the first of those")
 
 
 def test_a_program_can_look_too(address: str) -> None:  # noqa: F811

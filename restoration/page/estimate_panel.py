@@ -10,11 +10,11 @@ from restoration.estimate import Estimator
 from restoration.experiment import CLEAN, PHOTO, run_experiment
 from restoration.images import InputError
 from restoration.page.assets import PANEL_HTML
-from restoration.page.examine import read_result, result_folder
+from restoration.page.examine import of_face, open_panel, read_result, result_folder
 from restoration.page.examples import FACES
 from restoration.page.guess import expected, in_words, table
 from restoration.page.links import CURRENT_LABEL, write_recipe
-from restoration.page.parts import BARE, network_event, shown
+from restoration.page.parts import BARE
 from restoration.page.site import Site
 
 SEED = 1
@@ -35,7 +35,7 @@ def add_estimate(site: Site, estimator: Estimator, result: gr.HTML) -> None:
 
     def guess(value: Any) -> dict[str, Any]:
         seen = estimate(value)
-        return {"maps": [], "text": f'<p class="verdict">{in_words(seen)}</p>{table(seen)}'}
+        return {"maps": [], "text": f'{of_face(value)}<p class="verdict">{in_words(seen)}</p>{table(seen)}'}
 
     def expect(value: Any) -> dict[str, Any]:
         seen = estimate(value)
@@ -52,8 +52,8 @@ def add_estimate(site: Site, estimator: Estimator, result: gr.HTML) -> None:
             )
             outcomes[FACES[name]] = outcome, recipe.to_token()
         text = expected(outcomes, site.identity.name if site.identity else None)
-        return {"maps": [], "text": f'<p class="verdict">{in_words(seen)}</p>{text}'}
+        return {"maps": [], "text": f'{of_face(value)}<p class="verdict">{in_words(seen)}</p>{text}'}
 
-    guess_button.click(shown(guess), result, shown_panel, **network_event(shown_panel))
-    expect_button.click(shown(expect), result, shown_panel, **network_event(shown_panel))
+    open_panel(guess_button, guess, result, shown_panel)
+    open_panel(expect_button, expect, result, shown_panel)
     result.change(None, None, shown_panel, js="() => null")

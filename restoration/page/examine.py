@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -44,10 +45,24 @@ def add_examination(site: Site, result: gr.HTML) -> None:
             write_png(map_.picture, path)
             file = FileData(path=str(path), orig_name=path.name, mime_type="image/png")
             maps.append({"label": map_.label, "note": map_.note, "alt": map_.alt, "file": file.model_dump()})
-        return {"maps": maps, "text": panel(seen, identity.bands if identity else None, restorer.calibration)}
+        text = panel(seen, identity.bands if identity else None, restorer.calibration)
+        return {"maps": maps, "text": of_face(value) + text}
 
-    button.click(shown(look), result, shown_panel, **network_event(shown_panel))
+    open_panel(button, look, result, shown_panel)
     result.change(None, None, shown_panel, js="() => null")
+
+
+def open_panel(button: gr.Button, look: Callable[[Any], dict[str, Any]], result: gr.HTML, shown_panel: gr.HTML) -> None:
+    """A press draws what ``look`` makes of the result; until then the panel says that it is being worked on."""
+    button.click(None, None, shown_panel, js="() => ({working: true})")
+    looking = button.click(shown(look), result, shown_panel, **network_event(shown_panel))
+    looking.failure(None, None, shown_panel, js="() => null")
+
+
+def of_face(value: Any) -> str:
+    """Which of several restored faces a panel is about, as HTML; "" where there is one alone."""
+    number = value.get("examined")
+    return f"<p>Of face {int(number)}, the first of those that were restored.</p>" if number else ""
 
 
 def result_folder(value: Any) -> Path:

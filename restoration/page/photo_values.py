@@ -93,6 +93,7 @@ def present_photo(result: Restoration, numbers: Sequence[int], folder: Path) -> 
         "height": height,
         "faces": faces,
         "facts": facts,
+        "examined": numbers[0] if len(faces) > 1 else None,
     }
 
 

@@ -12,6 +12,7 @@ import gradio as gr
 
 from restoration.degradations import Degradation
 from restoration.experiment import CLEAN, MAX_SEED, Outcome, make_seed, run_degrade, run_experiment
+from restoration.images import InputError
 from restoration.page.assets import GATE_JS, RESULT_HTML, RESULT_JS, SHOW_RESULT_JS, STRIP_JS
 from restoration.page.examine import add_examination
 from restoration.page.examples import EXAMPLES
@@ -139,8 +140,16 @@ def add_test_tab(site: Site) -> TestTab:
         button.click(None, js=SHOW_RESULT_JS)
     loaded = [face, face_note, preset, seed, about, *knobs.values(), result]
     examples.pick(load_example, None, loaded, **network)
-    fill_controls = shown(functools.partial(refill, list(knobs)))
-    gr.on([preset.input, seed.input], fill_controls, [preset, seed], [about, *knobs.values()], **QUIET)
+
+    def refill_while_typing(preset: str, seed: float | None) -> list[Any]:
+        try:
+            return refill(list(knobs), preset, seed)
+        except InputError:  # it is not a seed yet: a press of a button says so if it stays as it is
+            return [gr.skip()] * (1 + len(knobs))
+
+    filled = [about, *knobs.values()]
+    preset.input(shown(functools.partial(refill, list(knobs))), [preset, seed], filled, **QUIET)
+    seed.input(refill_while_typing, [preset, seed], filled, **QUIET)
     dice.click(new_seed, preset, [seed, about, *knobs.values()], **QUIET)
     for knob in knobs.values():
         knob.input(None, None, [preset, about], js=f"() => ['{CUSTOM}', '<p>{CUSTOM_DESCRIPTION}</p>']")
