@@ -1,6 +1,6 @@
 const root = document.createElement('section'); root.className = 'sweep-lab'; element.after(root);
 const VIEWS = {psnr: 'Gain in PSNR', ssim: 'Gain in SSIM', identity: 'Change of identity angle'};
-let metric = 'psnr', stopping = false, waiting = false, unwanted = false, pressed = 0, chosen = null, shownAt = null;
+let metric = 'psnr', stopping = false, waiting = false, unwanted = false, gone = false, pressed = 0, chosen = null, shownAt = null;
 
 const at = (value, column, row) => value.points.find(point => point.column === column && point.row === row);
 const spread = value => Math.max(METRICS[metric].digits === 3 ? .01 : .1, ...value.points.map(
@@ -64,7 +64,7 @@ const draw = () => { const value = props.value; if (!value) { root.replaceChildr
   const names = measured(value), count = value.points.length; if (!names.includes(metric)) metric = 'psnr';
   const focused = root.contains(document.activeElement) && document.activeElement.dataset.column !== undefined
     ? [document.activeElement.dataset.column, document.activeElement.dataset.row] : null;
-  const state = count === value.total ? `${count} restorations measured` : value.done ? `Stopped after ${count} of ${value.total}`
+  const state = count === value.total ? `${count} restorations measured` : value.done || gone ? `Stopped after ${count} of ${value.total}`
     : stopping ? `Stopping after ${count} of ${value.total} …` : `Working: ${count} of ${value.total} …`;
   root.innerHTML = `<p class="verdict">${state}</p><progress max="${value.total}" value="${count}" aria-label="Progress of the sweep"></progress>
 <div class="tools"><label>Show <select class="metric">${names.map(name => `<option value="${name}" ${name === metric ? 'selected' : ''}>${
@@ -79,13 +79,15 @@ root.addEventListener('click', event => { const point = event.target.closest('[d
 root.addEventListener('change', event => { if (event.target.matches('.metric')) { metric = event.target.value; draw();
   root.querySelector('.metric').focus(); } });
 document.addEventListener('click', event => { const value = props.value;  // pressed: it waits until its first value comes
-  if (event.target.closest('#sweep-go')) { waiting = !value || value.done; unwanted = false; pressed = performance.now(); } });
+  if (event.target.closest('#sweep-go')) { waiting = !value || value.done || gone; unwanted = false; pressed = performance.now(); } });
 const halt = () => { stopping = true; trigger('halt', {}); };
 const stop = () => { const value = props.value;
-  if (waiting || !value) { waiting = false; unwanted = true; trigger('withdraw', {}); spoken.textContent = 'Stopped.'; }
+  if (waiting || !value) { waiting = false; unwanted = true; trigger('withdraw', {}); spoken.textContent = 'Stopped.'; setTimeout(settle, 8000); }
   else if (!value.done) { halt(); draw(); } };
+// One that was withdrawn in the moment when it began has sent its frame, and nothing more comes.
+const settle = () => { const value = props.value; if (stopping && value && !value.done && !value.points.length) { gone = true; draw(); } };
 // A sweep that the server has not numbered yet cannot be withdrawn; one that begins all the same is halted then.
 element.closest('#sweep').addEventListener('stopped', () => setTimeout(stop, 500 - (performance.now() - pressed)));
 handOver(root, () => props.value.share);
-watch('value', () => { if (props.value && props.value.points.length === 0) { stopping = waiting = false; chosen = null;
+watch('value', () => { gone = false; if (props.value && props.value.points.length === 0) { stopping = waiting = false; chosen = null;
     if (unwanted) { unwanted = false; halt(); } } draw(); }); draw();
