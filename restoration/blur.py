@@ -78,9 +78,8 @@ def blur(images: Tensor, kernels: Sequence[Tensor]) -> Tensor:
     """
     height, width = images.shape[-2:]
     rows, columns = (_mirror(size, images.device) for size in (height, width))
-    padded = images.index_select(2, rows).index_select(
-        3, columns
-    )  # (B, C, H + 2 margin, W + 2 margin), rounded up to 32
+    # (B, C, H + 2 margin, W + 2 margin), rounded up to 32
+    padded = images.index_select(2, rows).index_select(3, columns)
     size = padded.shape[-2:]
     spectrum = torch.fft.rfft2(padded)
     for kernel in kernels:

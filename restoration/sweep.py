@@ -189,6 +189,9 @@ def single_threads(count: int) -> Iterator[ThreadPoolExecutor]:
     Convention:
         - ``torch.set_num_threads`` is the calling thread's own, and that of all threads that first use torch later:
           for those it is set back as soon as the pool has begun
+
+    Args:
+        count: threads, at least 1.
     """
     threads, begun = torch.get_num_threads(), Barrier(count + 1)
 

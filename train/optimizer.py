@@ -104,7 +104,11 @@ class Muon(torch.optim.Muon):
                 matrix.add_(self._orthogonal(update, group), alpha=-group["lr"] * length)
 
     def _orthogonal(self, matrix: Tensor, group: dict[str, Any]) -> Tensor:
-        """Nearly the matrix whose singular values are all 1, and whose singular vectors are this one's."""
+        """(O, I) float32 to the same shape in ``precision``: its singular vectors, with singular values near 1.
+
+        Source:
+            The quintic iteration of Jordan's Muon, 2024, with the coefficients of ``torch.optim.Muon``.
+        """
         a, b, c = group["ns_coefficients"]
         wide = matrix.to(self._precision, copy=True)
         if matrix.shape[0] > matrix.shape[1]:

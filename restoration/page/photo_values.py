@@ -59,6 +59,10 @@ def present_photo(result: Restoration, numbers: Sequence[int], folder: Path) -> 
 
     Args:
         numbers: of ``result.faces`` on the page.
+
+    Returns:
+        The view, the faces and the facts; ``examined`` is the number of the face that the panels below speak of, None
+        where there is one face alone.
     """
 
     def file(image: Image, name: str) -> dict[str, Any]:
