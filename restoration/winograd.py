@@ -1,12 +1,13 @@
-"""How does a 3x3 convolution take a quarter of its products?  By Winograd's algorithm, for a network that only infers.
+"""How does a 3x3 convolution take half of its products?  By Winograd's algorithm, for a network that only infers.
 
-On a CPU without matrix units the wide convolutions are most of a restoration, and what they cost is products.
+On a CPU without matrix units the convolutions are most of a restoration, and what they cost is products. What lies
+between them is a matter of memory: it is done to a few rows at a time, while these are in a core's cache.
 """
 
 from __future__ import annotations
 
 import copy
-import itertools
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -14,78 +15,129 @@ from torch.nn import functional as F
 
 from restoration.model import ResidualBlock, UNet
 
-NARROWEST = 128  # channels; with fewer, what is saved is spent on reading and writing tiles
-FEWEST = 16  # tiles of a picture; with fewer, reading the weights takes longer than the products
-AT_A_TIME = 64  # tiles; what is made of them stays in a core's own cache
-TILE, STEP = 6, 4  # pixels that are read and written at a time, in each direction
+STEP = 4  # rows that are written at a time, out of six that are read
+AT_A_TIME = 1 << 17  # values of every fourth row that are worked on at a time, half a MiB
 
-# A tile's pixels and a kernel's taps as the values of two polynomials at 0, 1, -1, 2, -2 and infinity; back from there.
-_READ = [[4, 0, -5, 0, 1, 0], [0, -4, -4, 1, 1, 0], [0, 4, -4, -1, 1, 0], [0, -2, -1, 2, 1, 0], [0, 2, -1, -2, 1, 0],
-         [0, 4, 0, -5, 0, 1]]  # fmt: skip
-_TAPS = [[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, 24]]  # in twenty-fourths
-_WRITE = [[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]]
+# What three rows of taps give at 0, 1, -1, 2, -2 and infinity, in twenty-fourths.
+_TAPS = [[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, -24]]
 
 
 class WinogradConv(nn.Module):
-    """A 3x3 convolution of stride 1 and padding 1, computed as F(4x4, 3x3). Its weights are those of now, frozen.
+    """A 3x3 convolution of stride 1 and padding 1, along the columns as F(4, 3): six 1x3 convolutions give four rows.
 
-    The result is the convolution's but for the rounding of float32: some 4e-5 of the largest value, where the
-    convolution itself is off by 1e-5.
+    Its weights are those of now, frozen. The result is the convolution's but for the rounding of float32: some 5e-6
+    of the largest value, where the convolution itself is off by 2e-6.
 
     Args:
-        convolution: of one group; what has less than ``FEWEST`` tiles is left to it.
+        convolution: of one group.
+        scale: (D, 1, 1), multiplies what comes out.
 
     Source:
-        Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", 2016.
+        Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", 2016; one dimension of it, because then
+        all but sums is left to torch's convolution, and the sums are of whole rows.
     """
 
-    def __init__(self, convolution: nn.Conv2d) -> None:
+    def __init__(self, convolution: nn.Conv2d, scale: Tensor | None = None) -> None:
         super().__init__()
-        self.convolution = convolution
-        weight = convolution.weight.detach()
-        read, taps, write = (torch.tensor(rows, dtype=torch.float64) for rows in (_READ, _TAPS, _WRITE))
-        both = torch.kron(taps, taps) / 24**2  # (36, 9): along columns and along rows
-        flat = weight.double().permute(2, 3, 1, 0).reshape(9, -1)  # (9, C * D)
-        weights = (both.to(flat.device) @ flat).view(TILE**2, *weight.shape[1::-1])
-        self.read: Tensor  # (36, 36)
-        self.write: Tensor  # (16, 36)
-        self.weight: Tensor  # (36, C, D)
-        for name, value in (("read", torch.kron(read, read)), ("write", torch.kron(write, write)), ("weight", weights)):
-            self.register_buffer(name, value.to(weight), persistent=False)
+        weight = convolution.weight.detach().double()
+        bias = convolution.weight.new_zeros(len(weight)) if convolution.bias is None else convolution.bias.detach()
+        if scale is not None:
+            weight, bias = weight * scale.detach().unsqueeze(-1), bias * scale.detach().flatten()
+        taps = torch.tensor(_TAPS, dtype=torch.float64, device=weight.device) / 24
+        weights = torch.einsum("kt,dcts->kdcs", taps, weight).unsqueeze(3)  # (6, D, C, 1, 3)
+        for place, rows in enumerate(weights.to(convolution.weight)):
+            rows = rows.contiguous(memory_format=torch.channels_last)
+            self.register_buffer(f"weight{place}", rows, persistent=False)
+        self.register_buffer("bias", bias.clone(), persistent=False)
+
+    def forward(
+        self,
+        x: Tensor,
+        before: Callable[[Tensor], Tensor] | None = None,
+        after: Callable[[Tensor], object] | None = None,
+        plus: Tensor | None = None,
+    ) -> Tensor:
+        """(B, C, H, W) to (B, D, H, W), channels last in memory.
+
+        Args:
+            before, after: done to what comes in, and in place to what comes out, as long as it is at hand. Of a pixel
+                they may look at the channels alone.
+            plus: (B, D, H, W), added at the end.
+        """
+        batch, channels, height, width = x.shape
+        rows = STEP * -(-height // STEP)
+        result = x.new_empty(batch, rows, width, len(self.get_buffer("bias")))
+        step = STEP * max(1, AT_A_TIME // (channels * width))
+        for picture in range(batch):
+            for start in range(0, rows, step):
+                stop = min(start + step, rows)
+                above, below = int(start > 0), int(stop < height)
+                part = x[picture : picture + 1, :, start - above : stop + below]
+                part = (part if before is None else before(part)).permute(0, 2, 3, 1)
+                if stop > height:
+                    part = F.pad(part, (0, 0, 0, 0, 0, stop - height))
+                written = result[picture : picture + 1, start:stop]
+                self._convolve(part, above, below, written)
+                if after is not None:
+                    after(written)
+                if plus is not None:
+                    written = written[:, : height - start]
+                    written += plus[picture : picture + 1, :, start:stop].permute(0, 2, 3, 1)
+        return result[:, :height].permute(0, 3, 1, 2)
+
+    def _convolve(self, x: Tensor, above: int, below: int, y: Tensor) -> None:
+        """(1, above + 4 N + below, W, C), with the neighbouring rows that there are, to ``y``, (1, 4 N, W, D)."""
+        count = y.shape[1] // STEP
+        shape = (1, count, *x.shape[2:])
+        row1, row2, row3, row4 = (x[:, above + i : above + STEP * count : STEP] for i in range(STEP))
+        row0, row5 = x[:, 3 - 3 * above : above + STEP * count - 1 : STEP], x[:, above + STEP :: STEP]
+        at0, at1, at2, at3, at4, at5, spare = (x.new_empty(shape) for _ in range(7))
+        # At 0, 1, -1 and infinity: 4 r0 - 5 r2 + r4, -4 r1 - 4 r2 + r3 + r4, 4 r1 - 4 r2 - r3 + r4, -4 r1 + 5 r3 - r5
+        even, odd = torch.add(row4, row2, alpha=-4, out=at2), torch.add(row3, row1, alpha=-4, out=spare)
+        torch.sub(even, row2, out=at0)[:, 1 - above :].add_(row0, alpha=4)
+        torch.add(odd, row3, alpha=4, out=at5)[:, : count - 1 + below].sub_(row5)
+        torch.add(even, odd, out=at1)
+        even -= odd
+        # At 2 and -2: -2 r1 - r2 + 2 r3 + r4, 2 r1 - r2 - 2 r3 + r4
+        even, odd = torch.sub(row4, row2, out=at4), torch.sub(row3, row1, out=spare)
+        torch.add(even, odd, alpha=2, out=at3)
+        even.sub_(odd, alpha=2)
+        products = []
+        for place, values in enumerate((at0, at1, at2, at3, at4, at5)):
+            bias = self.get_buffer("bias") if place == 1 else None  # what is at 1 goes into every row
+            weight = self.get_buffer(f"weight{place}")
+            products.append(F.conv2d(values.permute(0, 3, 1, 2), weight, bias, padding=(0, 1)).permute(0, 2, 3, 1))
+        at0, at1, at2, at3, at4, at5 = products
+        row0, row1, row2, row3 = (y[:, i::STEP] for i in range(STEP))
+        even, far_even = at1 + at2, at3 + at4
+        odd, far_odd = at1.sub_(at2), at3.sub_(at4)
+        torch.add(even, at0, out=row0).add_(far_even)
+        torch.add(odd, far_odd, alpha=2, out=row1)
+        torch.add(even, far_even, alpha=4, out=row2)
+        torch.add(odd, far_odd, alpha=8, out=row3).add_(at5)
+
+
+class WinogradBlock(nn.Module):
+    """A ``ResidualBlock`` to infer with, its weights those of now."""
+
+    def __init__(self, block: ResidualBlock) -> None:
+        super().__init__()
+        self.norm = block.norm
+        self.first, self.second = WinogradConv(block.first), WinogradConv(block.second, block.scale)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) to (B, D, H, W); fastest where channels are last in memory, and so they come out."""
-        batch, channels, height, width = x.shape
-        rows, columns = -(-height // STEP), -(-width // STEP)
-        if rows * columns < FEWEST:
-            result: Tensor = self.convolution(x)
-            return result
-        margins = (0, 0, 1, STEP * columns - width + 1, 1, STEP * rows - height + 1)
-        padded = F.pad(x.permute(0, 2, 3, 1), margins)
-        tiles = padded.unfold(1, TILE, STEP).unfold(2, TILE, STEP)  # (B, rows, columns, C, 6, 6), a view
-        written = x.new_empty(batch, rows, STEP, columns, STEP, self.weight.shape[2])
-        step = max(1, AT_A_TIME // columns)
-        for picture, start in itertools.product(range(batch), range(0, rows, step)):
-            part = tiles[picture, start : start + step]  # (rows, columns, C, 6, 6)
-            values = self.read @ part.permute(3, 4, 0, 1, 2).reshape(TILE**2, -1)
-            products = torch.bmm(values.view(TILE**2, -1, channels), self.weight)  # (36, rows * columns, D)
-            y = (self.write @ products.view(TILE**2, -1)).view(STEP, STEP, len(part), columns, -1)
-            written[picture, start : start + step] = y.permute(2, 0, 3, 1, 4)
-        y = written.view(batch, STEP * rows, STEP * columns, -1)
-        if self.convolution.bias is not None:
-            y += self.convolution.bias
-        return y[:, :height, :width].permute(0, 3, 1, 2)
+        """As the block."""
+        inner = self.first(x, before=self.norm, after=lambda part: F.silu(part, inplace=True))
+        result: Tensor = self.second(inner, plus=x)
+        return result
 
 
 def with_fewer_products(model: UNet) -> UNet:
-    """A copy to infer with, which shares the parameters: the wide convolutions of its blocks are ``WinogradConv``.
-
-    The coarsest level is left as it is: its maps are so small that nothing is gained.
-    """
+    """A copy to infer with: its 3x3 convolutions are ``WinogradConv``, and what is left of parameters is shared."""
     result = copy.deepcopy(model, {id(parameter): parameter for parameter in model.parameters()})
-    for level in [*result.encoder[:-1], *result.decoder]:
-        for block in level.modules():
-            if isinstance(block, ResidualBlock) and block.first.in_channels >= NARROWEST:
-                for name in ("first", "second"):
-                    setattr(block, name, WinogradConv(getattr(block, name)))
+    for blocks in [*result.encoder, *result.decoder]:
+        for place, block in enumerate(blocks):
+            if isinstance(block, ResidualBlock):
+                blocks[place] = WinogradBlock(block)
+    result.head, result.tail = WinogradConv(result.head), WinogradConv(result.tail)  # type: ignore[assignment]
     return result
