@@ -114,10 +114,23 @@ class Degradation:
     @property
     def is_identity(self) -> bool:
         """True when an image passes through unchanged."""
-        return not (self._blurs or self.downsample != 1 or self.noise > 0 or self.jpeg is not None or self.grayscale)
+        return not (
+            self._is_blurred or self.downsample != 1 or self.noise > 0 or self.jpeg is not None or self.grayscale
+        )
 
     @property
-    def _blurs(self) -> bool:
+    def blurs(self) -> Degradation:
+        """The blurs alone, and nothing after them."""
+        return Degradation(
+            motion_length=self.motion_length,
+            motion_angle=self.motion_angle,
+            blur_sigma=self.blur_sigma,
+            blur_sigma_y=self.blur_sigma_y,
+            blur_angle=self.blur_angle,
+        )
+
+    @property
+    def _is_blurred(self) -> bool:
         return self.motion_length > 1 or self.blur_sigma > 0 or (self.blur_sigma_y or 0) > 0
 
     def to_json(self) -> str:
@@ -166,7 +179,12 @@ def _round_to_8_bits(images: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def degrade(images: Tensor, settings: Sequence[Degradation], generators: Sequence[torch.Generator]) -> Tensor:
+def degrade(
+    images: Tensor,
+    settings: Sequence[Degradation],
+    generators: Sequence[torch.Generator],
+    blurred: Tensor | None = None,
+) -> Tensor:
     """Degrade a batch, each image by its own settings.
 
     Convention:
@@ -178,6 +196,7 @@ def degrade(images: Tensor, settings: Sequence[Degradation], generators: Sequenc
         images: (B, 3, H, W) float32, RGB, range [0, 1]. Not modified.
         settings: B of them.
         generators: B of them. Advanced by 3*h*w normal draws at the reduced size where ``noise > 0``.
+        blurred: what ``blur_only`` made of the same images and settings, where that is known.
 
     Returns:
         (B, 3, H, W) float32 on the same device, rounded to multiples of 1/255 (a degraded photo is an 8-bit
@@ -197,7 +216,7 @@ def degrade(images: Tensor, settings: Sequence[Degradation], generators: Sequenc
         )
     device = images.device
     with torch.autocast(device.type, enabled=False):
-        y = _blur_batch(images, settings)
+        y = blur_only(images, settings) if blurred is None else blurred
         height, width = images.shape[-2:]
         full = torch.tensor([[height, width]] * len(images), device=device)
         sizes = [tuple(max(1, math.floor(n / s.downsample)) for n in (height, width)) for s in settings]
@@ -224,8 +243,18 @@ def _mask(flags: Sequence[bool], like: Tensor) -> Tensor:
     return torch.tensor(flags, device=like.device)[:, None, None, None]
 
 
-def _blur_batch(images: Tensor, settings: Sequence[Degradation]) -> Tensor:
-    chosen = [i for i, s in enumerate(settings) if s._blurs]
+@torch.no_grad()
+def blur_only(images: Tensor, settings: Sequence[Degradation]) -> Tensor:
+    """The first step of ``degrade``: the blurs of each image's settings, not rounded.
+
+    Args:
+        images: (B, 3, H, W) float32. Not modified.
+        settings: B of them.
+
+    Returns:
+        (B, 3, H, W) float32; ``images`` itself where nothing blurs.
+    """
+    chosen = [i for i, s in enumerate(settings) if s._is_blurred]
     if not chosen:
         return images
 

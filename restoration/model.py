@@ -218,7 +218,8 @@ class UNet(nn.Module):
                 f"The network takes sides from {MIN_SIZE} to {MAX_SIZE} pixels, not {width}×{height}: resize it."
             )
         multiple = self.config.multiple
-        padded = F.pad(images, (0, -width % multiple, 0, -height % multiple), mode="reflect")
+        right, below = -width % multiple, -height % multiple
+        padded = F.pad(images, (0, right, 0, below), mode="reflect") if right or below else images
         x = self.head(F.pixel_unshuffle(padded, self.config.unshuffle))  # (B, W0, H/u, W/u)
         skips = []
         for blocks, down in zip(self.encoder, self.down, strict=False):

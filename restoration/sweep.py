@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,15 +14,16 @@ from threading import Barrier
 
 import torch
 
-from restoration.degradations import LIMITS, Degradation, degrade
+from restoration.degradations import LIMITS, Degradation, blur_only, degrade
 from restoration.identity import IdentityNetwork
 from restoration.images import Image, InputError, to_image, to_tensor
 from restoration.metrics import Scores, Truth
 from restoration.pipeline import Restorer
 
 MAX_POINTS = 64
-BATCH = 2  # faces in one pass of the network: more are no faster on one core, and results arrive later
-SIDE_BY_SIDE = 8  # batches at most, on a machine of many cores: each takes memory
+SIDE_BY_SIDE = 8  # points at most, on a machine of many cores: each takes memory
+GPU_BATCH = 8  # faces in one pass of the network on a GPU; on one core more than one are no faster
+BLURS_KEPT = 16  # of one face; each takes 3 MB
 AXES = ("motion_length", "blur_sigma", "downsample", "noise", "jpeg")
 
 
@@ -147,15 +149,16 @@ class Point:
 def run_sweep(
     face: Image, plan: Sweep, seed: int, restorer: Restorer, identity: IdentityNetwork | None = None
 ) -> Iterator[Point]:
-    """Degrade, restore and measure every point of a grid, several batches side by side, each on a core of its own.
+    """Degrade, restore and measure every point of a grid, several side by side, each on a core of its own.
 
-    Stop by closing the generator: batches that were begun are finished and lost, at most ``SIDE_BY_SIDE``.
+    On a GPU they are ``GPU_BATCH`` at a time, two batches side by side: one is restored, one measured. Stop by closing
+    the generator: what was begun is finished and lost, at most ``SIDE_BY_SIDE`` points on a CPU.
 
     Args:
         face: (512, 512, 3) uint8 RGB, clean. Not modified.
         plan: the grid.
         seed: of the noise, the same at every point: neighbours differ by the settings alone.
-        restorer: sees degraded faces alone, ``BATCH`` at a time.
+        restorer: sees degraded faces alone.
         identity: measures the identity angle; None leaves it unmeasured.
 
     Yields:
@@ -164,22 +167,32 @@ def run_sweep(
     Raises:
         InputError: the face cannot be used.
     """
-    truth, places = Truth(face, identity), plan.places()
+    truth, places, original = Truth(face, identity), plan.places(), to_tensor(face)
+    # From row to row the same blurs come again.
+    blurred = functools.lru_cache(BLURS_KEPT)(lambda blurs: blur_only(original, [blurs]))
+
+    def degrade_one(settings: Degradation) -> Image:
+        generators = [torch.Generator().manual_seed(seed)]
+        return to_image(degrade(original, [settings], generators, blurred(settings.blurs)))
 
     def run(chosen: list[tuple[int, int]]) -> list[Point]:
         settings = [plan.settings(column, row) for column, row in chosen]
-        degraded = _degrade_all(face, settings, seed)
+        degraded = [degrade_one(each) for each in settings]
         restored = restorer.restore_batch(degraded)
         return [_measure(truth, restorer, *point) for point in zip(chosen, settings, degraded, restored, strict=True)]
 
-    count = min(torch.get_num_threads(), SIDE_BY_SIDE)
-    waiting = [places[start : start + BATCH] for start in range(0, len(places), BATCH)]
+    batch, count = (1, min(torch.get_num_threads(), SIDE_BY_SIDE)) if restorer.on_cpu else (GPU_BATCH, 2)
+    waiting = [places[start : start + batch] for start in range(0, len(places), batch)]
     running: deque[Future[list[Point]]] = deque()
     with single_threads(count) as pool:
-        while waiting or running:
-            while waiting and len(running) < count:
-                running.append(pool.submit(run, waiting.pop(0)))
-            yield from running.popleft().result()
+        try:
+            while waiting or running:
+                while waiting and len(running) < 2 * count:  # no core waits for who reads what it has found
+                    running.append(pool.submit(run, waiting.pop(0)))
+                yield from running.popleft().result()
+        finally:
+            for future in running:
+                future.cancel()
 
 
 @contextmanager
@@ -220,10 +233,3 @@ def _measure(
         after=truth.score(restored),
         trained=not restorer.out_of_range(settings),
     )
-
-
-def _degrade_all(face: Image, settings: Sequence[Degradation], seed: int) -> list[Image]:
-    """As ``degrade_image`` one by one, in one pass."""
-    faces = to_tensor(face).expand(len(settings), -1, -1, -1)
-    generators = [torch.Generator().manual_seed(seed) for _ in settings]
-    return [to_image(picture[None]) for picture in degrade(faces, settings, generators)]

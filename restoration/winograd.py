@@ -133,9 +133,12 @@ class WinogradBlock(nn.Module):
 
 
 def with_fewer_products(model: UNet) -> UNet:
-    """A copy to infer with: its 3x3 convolutions are ``WinogradConv``, and what is left of parameters is shared."""
+    """A copy to infer with: its 3x3 convolutions are ``WinogradConv``, and what is left of parameters is shared.
+
+    The coarsest level is left as it is: its maps are so small that torch would not take its fast convolution for rows.
+    """
     result = copy.deepcopy(model, {id(parameter): parameter for parameter in model.parameters()})
-    for blocks in [*result.encoder, *result.decoder]:
+    for blocks in [*result.encoder[:-1], *result.decoder]:
         for place, block in enumerate(blocks):
             if isinstance(block, ResidualBlock):
                 blocks[place] = WinogradBlock(block)

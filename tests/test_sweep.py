@@ -8,10 +8,11 @@ import pytest
 import torch
 from tiny import EXAMPLES, Pool
 
-from restoration import Degradation, InputError, Restorer, degrade_image, read_image
+from restoration import Degradation, InputError, Restorer, degrade_image, read_image, sweep
+from restoration.degradations import blur_only
 from restoration.identity import IdentityNetwork
 from restoration.metrics import score
-from restoration.sweep import AXES, BATCH, MAX_POINTS, Axis, Sweep, run_sweep, single_threads
+from restoration.sweep import AXES, GPU_BATCH, MAX_POINTS, Axis, Sweep, run_sweep, single_threads
 
 NOISE = Axis("noise", (0, 10, 20, 30))
 LENGTH = Axis("motion_length", (0, 9, 21))
@@ -78,7 +79,32 @@ def test_a_sweep_can_be_stopped(
     arriving = run_sweep(face, PLAN, 0, restorer)
     next(arriving)
     arriving.close()
-    assert seen in ([BATCH] * 2, [BATCH] * 3)  # two side by side, and one that was begun when the first was done
+    assert len(seen) <= 4  # two side by side, and those that were begun before it was closed, of twelve
+
+
+def test_a_gpu_gets_several_faces_at_a_time(
+    face: np.ndarray, restorer: Restorer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = list(run_sweep(face, PLAN, 0, restorer))
+    seen = []
+    restore = restorer.restore_batch
+    monkeypatch.setattr(Restorer, "on_cpu", False)
+    monkeypatch.setattr(restorer, "restore_batch", lambda faces: seen.append(len(faces)) or restore(faces))
+    points = list(run_sweep(face, PLAN, 0, restorer))
+    assert sorted(seen) == [len(PLAN) - GPU_BATCH, GPU_BATCH]
+    assert [(point.column, point.row, point.before) for point in points] == [
+        (point.column, point.row, point.before) for point in expected
+    ]
+
+
+def test_what_blurs_alike_is_blurred_once(
+    face: np.ndarray, restorer: Restorer, monkeypatch: pytest.MonkeyPatch, threads: Callable[[int], None]
+) -> None:
+    seen = []
+    monkeypatch.setattr(sweep, "blur_only", lambda faces, blurs: seen.append(blurs[0]) or blur_only(faces, blurs))
+    threads(1)
+    list(run_sweep(face, PLAN, 0, restorer))
+    assert [blurs.motion_length for blurs in seen] == [0, 9, 21]
 
 
 def test_a_sweep_leaves_torch_its_cores(face: np.ndarray, restorer: Restorer, threads: Callable[[int], None]) -> None:
