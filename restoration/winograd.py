@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from restoration.model import ResidualBlock, UNet
 
 STEP = 4  # rows that are written at a time, out of six that are read
-AT_A_TIME = 1 << 17  # values of every fourth row that are worked on at a time, half a MiB
+AT_A_TIME = 1 << 18  # values of every fourth row that are worked on at a time, one MiB
 
 # What three rows of taps give at 0, 1, -1, 2, -2 and infinity, in twenty-fourths.
 _TAPS = [[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, -24]]
@@ -91,30 +91,36 @@ class WinogradConv(nn.Module):
         shape = (1, count, *x.shape[2:])
         row1, row2, row3, row4 = (x[:, above + i : above + STEP * count : STEP] for i in range(STEP))
         row0, row5 = x[:, 3 - 3 * above : above + STEP * count - 1 : STEP], x[:, above + STEP :: STEP]
-        at0, at1, at2, at3, at4, at5, spare = (x.new_empty(shape) for _ in range(7))
-        # At 0, 1, -1 and infinity: 4 r0 - 5 r2 + r4, -4 r1 - 4 r2 + r3 + r4, 4 r1 - 4 r2 - r3 + r4, -4 r1 + 5 r3 - r5
-        even, odd = torch.add(row4, row2, alpha=-4, out=at2), torch.add(row3, row1, alpha=-4, out=spare)
-        torch.sub(even, row2, out=at0)[:, 1 - above :].add_(row0, alpha=4)
-        torch.add(odd, row3, alpha=4, out=at5)[:, : count - 1 + below].sub_(row5)
-        torch.add(even, odd, out=at1)
-        even -= odd
-        # At 2 and -2: -2 r1 - r2 + 2 r3 + r4, 2 r1 - r2 - 2 r3 + r4
-        even, odd = torch.sub(row4, row2, out=at4), torch.sub(row3, row1, out=spare)
-        torch.add(even, odd, alpha=2, out=at3)
-        even.sub_(odd, alpha=2)
-        products = []
-        for place, values in enumerate((at0, at1, at2, at3, at4, at5)):
-            bias = self.get_buffer("bias") if place == 1 else None  # what is at 1 goes into every row
-            weight = self.get_buffer(f"weight{place}")
-            products.append(F.conv2d(values.permute(0, 3, 1, 2), weight, bias, padding=(0, 1)).permute(0, 2, 3, 1))
-        at0, at1, at2, at3, at4, at5 = products
+        first, second, third, spare = (x.new_empty(shape) for _ in range(4))
+        # At 0: 4 r0 - 5 r2 + r4. At infinity: -4 r1 + 5 r3 - r5. At 1 and -1: -4 r2 + r4, plus and minus -4 r1 + r3.
+        even, odd = torch.add(row4, row2, alpha=-4, out=second), torch.add(row3, row1, alpha=-4, out=spare)
+        torch.sub(even, row2, out=first)[:, 1 - above :].add_(row0, alpha=4)
+        at_0 = self._multiply(0, first)
+        torch.add(odd, row3, alpha=4, out=first)[:, : count - 1 + below].sub_(row5)
+        at_infinity = self._multiply(5, first)
+        at_1 = self._multiply(1, torch.add(even, odd, out=first))
+        near_even, near_odd = _even_and_odd(at_1, self._multiply(2, even.sub_(odd)))
+        # At 2 and -2: -r2 + r4, plus and minus 2 (-r1 + r3).
+        even, odd = torch.sub(row4, row2, out=second), torch.sub(row3, row1, out=spare)
+        at_2 = self._multiply(3, torch.add(even, odd, alpha=2, out=third))
+        far_even, far_odd = _even_and_odd(at_2, self._multiply(4, even.sub_(odd, alpha=2)))
         row0, row1, row2, row3 = (y[:, i::STEP] for i in range(STEP))
-        even, far_even = at1 + at2, at3 + at4
-        odd, far_odd = at1.sub_(at2), at3.sub_(at4)
-        torch.add(even, at0, out=row0).add_(far_even)
-        torch.add(odd, far_odd, alpha=2, out=row1)
-        torch.add(even, far_even, alpha=4, out=row2)
-        torch.add(odd, far_odd, alpha=8, out=row3).add_(at5)
+        torch.add(near_even, at_0, out=row0).add_(far_even)
+        torch.add(near_odd, far_odd, alpha=2, out=row1)
+        torch.add(near_even, far_even, alpha=4, out=row2)
+        torch.add(near_odd, far_odd, alpha=8, out=row3).add_(at_infinity)
+
+    def _multiply(self, place: int, values: Tensor) -> Tensor:
+        """(1, N, W, C) at one of six places to (1, N, W, D). The bias goes in at 1, which every row gets once."""
+        bias = self.get_buffer("bias") if place == 1 else None
+        result = F.conv2d(values.permute(0, 3, 1, 2), self.get_buffer(f"weight{place}"), bias, padding=(0, 1))
+        return result.permute(0, 2, 3, 1)
+
+
+def _even_and_odd(at_plus: Tensor, at_minus: Tensor) -> tuple[Tensor, Tensor]:
+    """Their sum and their difference; the second's memory is used again."""
+    even = at_plus + at_minus
+    return even, torch.sub(at_plus, at_minus, out=at_minus)
 
 
 class WinogradBlock(nn.Module):
