@@ -112,15 +112,15 @@ class Restorer:
         return restored
 
     def use_lent_gpu(self) -> None:
-        """Run the network under ``spaces.GPU`` from now on, where that package is installed.
+        """Run the network under ``spaces.GPU`` from now on, on a Space with ZeroGPU hardware; elsewhere do nothing.
 
-        On a Space with ZeroGPU hardware a GPU is lent for one call at a time, to another process; anywhere else the
-        decorator does nothing. To be called once, after the page is built: before it is served none is lent.
+        There a GPU is lent for one call at a time, to another process. To be called once, after the page is built:
+        before it is served none is lent.
         """
-        try:
-            import spaces
-        except ImportError:
+        if not _lends_gpu():  # the package is installed on Spaces with other hardware, too
             return
+        import spaces  # ZeroGPU hardware brings it
+
         self._model, self._lent_run = self._weights.model, spaces.GPU(self._run_lent)
 
     @torch.inference_mode()
@@ -261,14 +261,18 @@ def select_device(name: str) -> torch.device:
         InputError: this machine does not have it.
     """
     if name == "auto":
-        lent = os.environ.get("SPACES_ZERO_GPU") == "true"
-        return torch.device("cuda" if torch.cuda.is_available() and not lent else "cpu")
+        return torch.device("cuda" if torch.cuda.is_available() and not _lends_gpu() else "cpu")
     try:
         device = torch.device(name)
         torch.zeros(1, device=device).cpu()  # "meta" makes tensors too, but they hold nothing
     except (RuntimeError, AssertionError) as error:
         raise InputError(f'Device {name!r} is not available here; use "cpu" or "auto".') from error
     return device
+
+
+def _lends_gpu() -> bool:
+    """Is this a Space with ZeroGPU hardware?"""
+    return os.environ.get("SPACES_ZERO_GPU") == "true"
 
 
 def select_precision(name: str, device: torch.device) -> Literal["fp32", "bf16"]:
