@@ -6,6 +6,7 @@ import io
 import re
 import zipfile
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from restoration.comparison import Row
@@ -65,10 +66,12 @@ def sweep_bundle(recipe: Recipe, face: Image, points: Sequence[Point]) -> bytes:
 def _pack(
     recipe: Recipe, code: str, pictures: Mapping[str, Image], table: str, plot: Figure, more: Mapping[str, bytes]
 ) -> bytes:
-    files = {f"{name}.png": _png(image) for name, image in pictures.items()}
+    with ThreadPoolExecutor(1) as aside:  # pictures are pressed while plots are drawn
+        pressed = aside.map(_png, pictures.values())
+        plots = {f"plot.{form}": save(plot, form) for form in ("png", "svg")}
+        files = {f"{name}.png": data for name, data in zip(pictures, pressed, strict=True)}
     files |= {"recipe.json": recipe.to_json().encode(), "recipe.py": code.encode(), **more}
-    files |= {"metrics.csv": table.encode(), **{f"plot.{form}": save(plot, form) for form in ("png", "svg")}}
-    return archive(files)
+    return archive({**files, "metrics.csv": table.encode(), **plots})
 
 
 def archive(files: Mapping[str, bytes]) -> bytes:

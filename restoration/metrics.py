@@ -151,7 +151,7 @@ class Truth:
         for start in range(_RADIUS, height - _RADIUS, _ROWS):
             stop = min(start + _ROWS, height - _RADIUS)
             total += self._similarity(image, slice(start - _RADIUS, stop + _RADIUS), brightness)
-        return total / ((height - 2 * _RADIUS) * (image.shape[1] - 2 * _RADIUS) * 3)
+        return float(total / ((height - 2 * _RADIUS) * (image.shape[1] - 2 * _RADIUS) * 3))
 
     def _similarity(self, image: Image, rows: slice, brightness: NDArray[np.float32]) -> float:
         """Sum over these rows without those and the columns whose window sticks out, and over the channels."""

@@ -128,7 +128,9 @@ def test_a_lent_gpu_gives_the_same_faces(monkeypatch: pytest.MonkeyPatch, tiny_w
     assert (len(calls), restorer.on_cpu) == (0, True)
     monkeypatch.setenv("SPACES_ZERO_GPU", "true")
     restorer.use_lent_gpu()
-    assert np.array_equal(restorer.restore_aligned(FACES["grace_hopper"]), before)
+    difference = restorer.restore_aligned(FACES["grace_hopper"]).astype(int) - before
+    assert np.abs(difference).max() <= 1  # a GPU takes all products, and rounds otherwise
+    assert np.mean(difference != 0) < 1e-3
     assert (len(calls), restorer.on_cpu) == (1, False)
     assert restorer.fingerprint == Restorer.from_pretrained(tiny_weights).fingerprint
 
