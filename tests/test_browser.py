@@ -159,7 +159,7 @@ def test_faces_of_a_photo_are_found_chosen_restored_and_downloaded(page: Page, t
     page.get_by_role("tab", name="Restore my photo").click()
     upload(page, tmp_path / "group.png", "#photo")
     expect(page.locator("#faces .box")).to_have_count(2)
-    expect(page.locator("#faces .found")).to_have_text("2 faces found. Detector: embedded.")
+    expect(page.locator("#faces .found")).to_have_text("2 faces found by the built-in detector.")
     expect(page.locator("#faces .thumbs img")).to_have_count(2)
     press = page.get_by_role("button", name="Restore", exact=True)
     expect(press).to_be_in_viewport(ratio=1)

@@ -51,7 +51,7 @@ COMPARE, SWEEP = "compare", "sweep"
 AT_FIRST = ["old_phone", "shaky_hand", "cctv", "original_noise"]
 NONE = "none"
 FIRST_AXES = {"x": ("motion_length", 4, 60, 8), "y": ("noise", 0, 25, 6)}
-DRAWN = 4  # points of a sweep between two drawings: each takes the server and the browser a moment
+DRAWN = 6  # points of a sweep between two drawings: each takes the server and the browser a moment
 
 
 @dataclass(frozen=True)

@@ -62,7 +62,9 @@ def open_panel(button: gr.Button, look: Callable[[Any], dict[str, Any]], result:
 def of_face(value: Any) -> str:
     """Which of several restored faces a panel is about, as HTML; "" where there is one alone."""
     number = value.get("examined")
-    return f"<p>Of face {int(number)}, the first of those that were restored.</p>" if number else ""
+    if not isinstance(number, int) or not number:  # a client may send anything
+        return ""
+    return f"<p>Of face {number}, the first of those that were restored.</p>"
 
 
 def result_folder(value: Any) -> Path:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import html
 import io
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,9 +32,10 @@ def numbered(photo: Image, faces: Sequence[Face], detector: str) -> dict[str, An
     """
     height, width = photo.shape[:2]
     found = [face for face in faces if face.score > 0]
-    count = f"{len(found)} face{'s' * (len(found) != 1)} found"
+    said = f"{len(found)} face{'s' * (len(found) != 1)} found by {called(detector)}."
     if not found:
-        count = "No face was found. The centred square can be restored instead, if a face fills it"
+        said = f"No face was found by {called(detector)}. "
+        said += "The centred square can be restored instead, if a face fills it."
     boxes = []
     for number, face in enumerate(faces, 1):
         left, top, right, bottom = np.clip(face.box, 0, (width, height, width, height)).tolist()
@@ -50,7 +50,6 @@ def numbered(photo: Image, faces: Sequence[Face], detector: str) -> dict[str, An
             }
         )
     preview = _reduced(photo, PREVIEW)
-    said = f"{count}. Detector: {html.escape(detector)}."
     return {"said": said, "preview": _jpeg(preview), "width": width, "height": height, "faces": boxes}
 
 
