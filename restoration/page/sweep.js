@@ -29,7 +29,7 @@ const drawMap = value => { const most = spread(value), rows = value.y ? value.y.
 <p class="fine"><span class="key"></span> Outlined: the range that the network was trained on. ▼ is worse than the input.
  ${value.base === 'no degradation' ? '' : `Everywhere: ${escaped(value.base)}.`} Press a field to see its pictures.</p>`; };
 
-const drawCurves = value => { const wide = root.clientWidth < 520 ? 380 : 640, high = 300, left = 52, right = value.y ? 40 : 14, top = 12, bottom = 44;
+const drawCurves = value => { const wide = root.clientWidth < 520 ? 380 : 640, high = 300, left = 52, right = value.y ? 52 : 14, top = 12, bottom = 44;
   const name = metric, xs = value.x.values, rows = value.y ? value.y.values : [null];
   const lines = value.y ? rows.map((level, row) => ({label: `${value.y.label} ${level}`, shade: rows.length < 2 ? 1 : row / (rows.length - 1),
       points: xs.map((x, column) => [x, at(value, column, row)]).filter(([, p]) => p).map(([x, p]) => [x, p.gain[name], p])}))
@@ -55,10 +55,11 @@ const drawCurves = value => { const wide = root.clientWidth < 520 ? 380 : 640, h
       p.column}" data-row="${p.row}"><title>${escaped(`${line.label}, ${value.x.label} ${x}: ${number(y, name)}`)}</title></circle>`).join('')}</g>`; }).join('');
   // Which line is which stands at its end: shades of one colour are hard to tell apart. Ends that lie close make room.
   const ends = lines.map((line, row) => { const shown = line.points.filter(point => Math.abs(point[1]) < INFINITE);
-    return shown.length && {text: value.y ? rows[row] : line.label, x: X(shown[shown.length - 1][0]) + 9, y: Y(shown[shown.length - 1][1]) + 4}; })
-    .filter(Boolean).sort((a, b) => b.y - a.y);
-  ends.forEach((end, place) => { end.y = Math.min(end.y, place ? ends[place - 1].y - 13 : high - bottom + 4); });
-  const named = value.y ? ends.map(end => `<text class="end" x="${end.x}" y="${end.y}">${end.text}</text>`).join('') : '';
+    return shown.length && {text: rows[row], shade: line.shade, x: X(shown[shown.length - 1][0]), from: Y(shown[shown.length - 1][1])}; })
+    .filter(Boolean).sort((a, b) => b.from - a.from);
+  ends.forEach((end, place) => { end.y = Math.min(end.from, place ? ends[place - 1].y - 13 : high - bottom); });
+  const named = !value.y ? '' : ends.map(end => `<g style="--shade:${end.shade}"><line class="leader" x1="${end.x}" y1="${end.from}" x2="${end.x + 20}" y2="${
+    end.y}"/><text class="end" x="${end.x + 23}" y="${end.y + 4}">${end.text}</text></g>`).join('');
   const zero = value.y && low < 0 ? `<line class="zero" x1="${left}" x2="${wide - right}" y1="${Y(0)}" y2="${Y(0)}"/>` : '';
   const legend = lines.map(line => `<li style="--shade:${line.shade}" class="${line.dashed ? 'dashed' : ''}">${escaped(line.label)}</li>`).join('');
   return `<figure class="curves"><svg viewBox="0 0 ${wide} ${high}" role="img" aria-label="${value.y ? VIEWS[name] : METRICS[name].label} along ${
