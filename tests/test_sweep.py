@@ -79,7 +79,7 @@ def test_a_sweep_can_be_stopped(
     arriving = run_sweep(face, PLAN, 0, restorer)
     next(arriving)
     arriving.close()
-    assert len(seen) <= 4  # two side by side, and those that were begun before it was closed, of twelve
+    assert seen in ([1] * 2, [1] * 3, [1] * 4)  # two side by side, and who was done before it was closed began another
 
 
 def test_a_gpu_gets_several_faces_at_a_time(
