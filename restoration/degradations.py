@@ -248,11 +248,11 @@ def blur_only(images: Tensor, settings: Sequence[Degradation]) -> Tensor:
     """The first step of ``degrade``: the blurs of each image's settings, not rounded.
 
     Args:
-        images: (B, 3, H, W) float32. Not modified.
+        images: (B, 3, H, W) float32, RGB, range [0, 1]. Not modified.
         settings: B of them.
 
     Returns:
-        (B, 3, H, W) float32; ``images`` itself where nothing blurs.
+        (B, 3, H, W) float32, in that range but for rounding; ``images`` itself where nothing blurs.
     """
     chosen = [i for i, s in enumerate(settings) if s._is_blurred]
     if not chosen:

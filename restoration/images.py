@@ -155,7 +155,7 @@ def to_image(tensor: Tensor) -> Image:
     if torch.aminmax(scaled).min.isnan():
         raise InputError("The tensor holds NaN. Check what produced it.")
     planes = scaled.clamp_(0, 255).round_().to(torch.uint8).numpy()
-    return np.stack(list(planes), axis=-1)  # ten times as fast as a copy with the axes turned
+    return np.stack(list(planes), axis=-1)  # faster than a copy with the axes turned
 
 
 def _read_path(source: str | os.PathLike[str]) -> Image:

@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 from restoration.images import Image, InputError, check_image
 
+_RADIUS = 5  # pixels, of SSIM's Gaussian window
+_ROWS = 64  # whose SSIM is computed at a time
+
 
 class Angle(Protocol):
     """What ``Truth`` needs of a face's embedding: the angle in degrees to another one of the same network."""
@@ -86,13 +89,9 @@ def ssim(image: Image, truth: Image) -> float:
     return Truth(truth).ssim(image)
 
 
-_RADIUS = 5  # pixels, of the Gaussian window
-_ROWS = 64  # that are compared at a time
-
-
 def _window(values: NDArray[Any]) -> NDArray[Any]:
     """Mean under the Gaussian window around every pixel, (H, W, 3), same dtype."""
-    result: NDArray[Any] = cv2.GaussianBlur(values, (11, 11), 1.5)
+    result: NDArray[Any] = cv2.GaussianBlur(values, (2 * _RADIUS + 1,) * 2, 1.5)
     return result
 
 

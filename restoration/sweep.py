@@ -152,7 +152,7 @@ def run_sweep(
     """Degrade, restore and measure every point of a grid, several side by side, each on a core of its own.
 
     On a GPU they are ``GPU_BATCH`` at a time, two batches side by side: one is restored, one measured. Stop by closing
-    the generator: what was begun is finished and lost, at most ``SIDE_BY_SIDE`` points on a CPU.
+    the generator: what was begun is finished and lost, at most ``2 * SIDE_BY_SIDE`` points on a CPU.
 
     Args:
         face: (512, 512, 3) uint8 RGB, clean. Not modified.

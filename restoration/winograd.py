@@ -132,7 +132,7 @@ class WinogradBlock(nn.Module):
         self.first, self.second = WinogradConv(block.first), WinogradConv(block.second, block.scale)
 
     def forward(self, x: Tensor) -> Tensor:
-        """As the block."""
+        """(B, C, H, W) to the same shape, as the block; channels last in memory."""
         inner = self.first(x, before=self.norm, after=lambda part: F.silu(part, inplace=True))
         result: Tensor = self.second(inner, plus=x)
         return result
