@@ -28,7 +28,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from examples.make_examples import PORTRAITS
-from restoration.alignment import enlargement
+from restoration.faces.alignment import enlargement
 from restoration.images import InputError
 from restoration.page.assets import CSS, LAB_CSS, PHOTO_CSS
 from restoration.page.examples import FACES, enlargement_note

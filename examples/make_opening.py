@@ -9,8 +9,8 @@ import PIL.Image
 
 from examples.make_examples import FOLDER
 from restoration import Restorer
-from restoration.experiment import DEGRADED, RESTORED, run_experiment
 from restoration.images import Image
+from restoration.lab.experiment import DEGRADED, RESTORED, run_experiment
 from restoration.page.early_page import PICTURES
 from restoration.page.examples import EXAMPLES
 from restoration.page.settings import fill, from_controls

@@ -14,7 +14,7 @@ import numpy as np
 from examples.make_examples import PORTRAITS
 from restoration import Degradation, Restorer, degrade_image, write_png
 from restoration.images import Image
-from restoration.metrics import psnr
+from restoration.measure.metrics import psnr
 
 PICTURES = Path(__file__).resolve().parents[1] / ".assets"
 COLLINS, HOPPER = PORTRAITS

@@ -7,12 +7,12 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from restoration.degradations import Degradation, degrade, degrade_image
-    from restoration.detection import find_faces, load_detector
-    from restoration.faces import Face
+    from restoration.degrade.degradations import Degradation, degrade_image
+    from restoration.faces.detection import find_faces, load_detector
+    from restoration.faces.face import Face
+    from restoration.faces.photo import NoFaceError, Restoration
     from restoration.images import InputError, read_image, write_png
-    from restoration.photo import NoFaceError, Restoration
-    from restoration.pipeline import Restorer
+    from restoration.restorer import Restorer
 
 __version__ = "0.1.0"
 __all__ = [
@@ -23,7 +23,6 @@ __all__ = [
     "Restoration",
     "Restorer",
     "__version__",
-    "degrade",
     "degrade_image",
     "find_faces",
     "load_detector",
@@ -31,12 +30,12 @@ __all__ = [
     "write_png",
 ]
 _MODULES = {
-    "degradations": ("Degradation", "degrade", "degrade_image"),
-    "detection": ("find_faces", "load_detector"),
-    "faces": ("Face",),
+    "degrade.degradations": ("Degradation", "degrade_image"),
+    "faces.detection": ("find_faces", "load_detector"),
+    "faces.face": ("Face",),
     "images": ("InputError", "read_image", "write_png"),
-    "photo": ("NoFaceError", "Restoration"),
-    "pipeline": ("Restorer",),
+    "faces.photo": ("NoFaceError", "Restoration"),
+    "restorer": ("Restorer",),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 

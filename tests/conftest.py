@@ -11,7 +11,7 @@ from hub_server import Hub, serving
 from tiny import EXAMPLES, FACTS, SMALL, Files, published
 
 from restoration.hub import save_weights
-from restoration.model import UNet
+from restoration.network.unet import UNet
 from train.data import Faces, load_faces
 
 _skipped: list[str] = []

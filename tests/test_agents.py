@@ -22,10 +22,10 @@ from mcp.client.streamable_http import streamablehttp_client
 from test_app import EILEEN, GRACE, running_app
 
 from restoration import Degradation, Restorer, degrade_image, read_image
-from restoration.experiment import run_experiment
-from restoration.metrics import psnr
-from restoration.recipe import Recipe
-from restoration.sweep import Axis
+from restoration.lab.experiment import run_experiment
+from restoration.lab.recipe import Recipe
+from restoration.lab.sweep import Axis
+from restoration.measure.metrics import psnr
 
 TOOLS = {
     "degrade", "restore", "degrade_and_restore", "examine_restoration", "presets",

@@ -9,11 +9,11 @@ import pytest
 import torch
 from tiny import EXAMPLES, Pool
 
-from restoration.identity import EMBEDDED, IdentityNetwork, load_identity
 from restoration.images import InputError, write_png
-from restoration.recogniser import Recogniser, save_recogniser
-from train.agreement import cosines, main
-from train.identity import is_held_out, person
+from restoration.measure.identity import EMBEDDED, IdentityNetwork, load_identity
+from restoration.measure.recogniser import Recogniser, save_recogniser
+from train.extras.agreement import cosines, main
+from train.extras.identity import is_held_out, person
 
 
 @pytest.fixture(scope="module")

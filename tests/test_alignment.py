@@ -11,7 +11,7 @@ from matplotlib.cbook import get_sample_data
 from numpy.typing import NDArray
 
 from examples.make_examples import FOLDER, PORTRAITS, make_face
-from restoration.alignment import (
+from restoration.faces.alignment import (
     FACE_SIZE,
     FACE_TEMPLATE,
     IDENTITY_TEMPLATE,

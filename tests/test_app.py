@@ -28,13 +28,13 @@ import app
 from examples.make_examples import PORTRAITS
 from examples.make_photos import group
 from restoration import Degradation, Restorer
-from restoration.alignment import crop_centre, enlargement
-from restoration.degradations import degrade_image
-from restoration.identity import load_identity
+from restoration.degrade.degradations import degrade_image
+from restoration.degrade.protocols import PRESETS
+from restoration.faces.alignment import crop_centre, enlargement
 from restoration.images import Image, read_image
-from restoration.metrics import score
-from restoration.protocols import PRESETS
-from restoration.verdict import judge
+from restoration.measure.identity import load_identity
+from restoration.measure.metrics import score
+from restoration.measure.verdict import judge
 
 ROOT = Path(__file__).parents[1]
 EILEEN, GRACE = (ROOT / "examples" / f"{name}.png" for name in ("eileen_collins", "grace_hopper"))

@@ -8,10 +8,10 @@ import pytest
 import torch
 from test_download import Server, server  # noqa: F401 - a fixture
 
-from restoration import arcface
-from restoration.arcface import Backbone, load_arcface
-from restoration.download import DownloadError
-from restoration.identity import load_identity
+from restoration.faces.download import DownloadError
+from restoration.measure import arcface
+from restoration.measure.arcface import Backbone, load_arcface
+from restoration.measure.identity import load_identity
 
 GOLDEN = [0.0, 0.05150252, 0.05698748, -0.03074226, 0.05512624]
 

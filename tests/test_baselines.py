@@ -8,9 +8,9 @@ import PIL.Image
 import pytest
 
 from examples.make_examples import FOLDER
-from restoration.baselines import MAX_FACTOR, MAX_SIGMA, lanczos, noise_sigma, non_local_means, wiener
 from restoration.images import Image, InputError, read_image
-from restoration.metrics import psnr, ssim
+from restoration.measure.baselines import MAX_FACTOR, MAX_SIGMA, lanczos, noise_sigma, non_local_means, wiener
+from restoration.measure.metrics import psnr, ssim
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,7 @@
 """The benchmark: every method is timed in the same rounds."""
 
 from restoration import Restorer
-from restoration.benchmark import benchmark
+from restoration.cli.benchmark import benchmark
 
 
 def test_benchmark_times_every_method_against_the_network() -> None:

@@ -9,8 +9,8 @@ import pytest
 import torch
 from pictures import ODD, max_error
 
-from restoration.blur import gaussian_kernels, motion_kernels, point_spread
-from restoration.degradations import Degradation, degrade_image
+from restoration.degrade.blur import gaussian_kernels, motion_kernels, point_spread
+from restoration.degrade.degradations import Degradation, degrade_image
 
 
 @pytest.mark.parametrize(("length", "angle"), [(9, 0), (9, 90), (23.5, 30), (64, -45)])

@@ -24,13 +24,13 @@ from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 from test_app import EILEEN, ROOT, running_app
 
 from examples.make_photos import group
-from restoration.degradations import degrade_image
+from restoration.degrade.degradations import degrade_image
+from restoration.degrade.protocols import PRESETS
+from restoration.faces.pasting import Patch, blend
 from restoration.images import Image, read_image
-from restoration.metrics import psnr, ssim
+from restoration.measure.metrics import psnr, ssim
 from restoration.page.early_page import early_html, scripts
 from restoration.page.last_page import ABOUT, FIRST
-from restoration.pasting import Patch, blend
-from restoration.protocols import PRESETS
 
 CHROMIUM = Path("/usr/bin/chromium")
 pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"no browser at {CHROMIUM} (apt-get install chromium)")

@@ -16,12 +16,12 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from test_app import EILEEN, GRACE
 
 from restoration import Degradation, Restorer, degrade_image, read_image
-from restoration.metrics import psnr
+from restoration.degrade.protocols import PRESETS
+from restoration.lab.recipe import Recipe, picture_id
+from restoration.lab.sweep import Axis, Sweep
+from restoration.measure.metrics import psnr
 from restoration.page.i18n import TABLES
 from restoration.page.links import drawn
-from restoration.protocols import PRESETS
-from restoration.recipe import Recipe, picture_id
-from restoration.sweep import Axis, Sweep
 
 pytestmark = test_browser.pytestmark
 address, browser, page = test_browser.address, test_browser.browser, test_browser.page  # the same fixtures

@@ -14,14 +14,14 @@ import pytest
 from tiny import EXAMPLES
 
 from restoration import Degradation, Restorer, degrade_image, read_image
-from restoration.bundle import comparison_bundle, sweep_bundle
-from restoration.comparison import METHODS, Row, compare
-from restoration.experiment import read_face
-from restoration.identity import load_identity
-from restoration.metrics import psnr
-from restoration.recipe import Recipe, picture_id
-from restoration.script import OWN_FACE, to_python
-from restoration.sweep import Axis, Point, Sweep, run_sweep
+from restoration.lab.bundle import comparison_bundle, sweep_bundle
+from restoration.lab.comparison import METHODS, Row, compare
+from restoration.lab.experiment import read_face
+from restoration.lab.recipe import Recipe, picture_id
+from restoration.lab.script import OWN_FACE, to_python
+from restoration.lab.sweep import Axis, Point, Sweep, run_sweep
+from restoration.measure.identity import load_identity
+from restoration.measure.metrics import psnr
 
 ROOT = Path(__file__).parents[1]
 FACE = read_image(EXAMPLES / "eileen_collins.png")

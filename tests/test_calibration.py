@@ -5,9 +5,9 @@ import json
 import pytest
 
 from restoration import Restorer
-from restoration.calibration import KEY, Calibration, calibration_of
 from restoration.images import InputError
-from restoration.uncertainty import FEATURES
+from restoration.measure.calibration import KEY, Calibration, calibration_of
+from restoration.measure.uncertainty import FEATURES
 
 CALIBRATION = Calibration(
     weights="0123456789ab",

@@ -11,7 +11,7 @@ from tiny import FACTS, SMALL
 
 from restoration.hub import Weights, WeightsError, load_weights
 from restoration.hub.card import is_generated, model_card
-from restoration.model import UNet
+from restoration.network.unet import UNet
 
 REPO = "someone/faces"
 

@@ -23,7 +23,7 @@ from restoration.hub import (
     load_weights,
     save_weights,
 )
-from restoration.model import UNet
+from restoration.network.unet import UNet
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ import PIL.Image
 import pytest
 
 from examples.make_examples import PORTRAITS
-from restoration.__main__ import main
-from restoration.degradations import Degradation, degrade_image
+from restoration.cli.main import main
+from restoration.degrade.degradations import Degradation, degrade_image
 from restoration.images import read_image, write_png
 
 HOPPER = PORTRAITS[1].read()

@@ -8,10 +8,10 @@ import torch
 from tiny import EXAMPLES, Pool
 
 from restoration import Degradation, InputError, Restorer, degrade_image, read_image
-from restoration.baselines import lanczos, non_local_means
-from restoration.comparison import LANCZOS, METHODS, NETWORK, NON_LOCAL_MEANS, WIENER, Row, compare, gain
-from restoration.identity import IdentityNetwork
-from restoration.metrics import Scores, psnr, score
+from restoration.lab.comparison import LANCZOS, METHODS, NETWORK, NON_LOCAL_MEANS, WIENER, Row, compare, gain
+from restoration.measure.baselines import lanczos, non_local_means
+from restoration.measure.identity import IdentityNetwork
+from restoration.measure.metrics import Scores, psnr, score
 
 CASES = {
     "noise": Degradation(noise=20),

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from restoration.images import InputError
-from restoration.model import UNet, UNetConfig
+from restoration.network.unet import UNet, UNetConfig
 from train.compiled import check_gradients, compiled
 
 

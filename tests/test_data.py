@@ -9,9 +9,9 @@ import pytest
 import torch
 from tiny import EXAMPLES
 
+from restoration.degrade.protocols import BLIND, Protocol
 from restoration.images import InputError, read_image, write_png
-from restoration.metrics import psnr
-from restoration.protocols import BLIND, Protocol
+from restoration.measure.metrics import psnr
 from train.data import (
     Faces,
     FaceStream,

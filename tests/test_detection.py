@@ -8,18 +8,18 @@ import pytest
 import torch
 
 from examples.make_examples import PORTRAITS
-from restoration import detection
-from restoration.detection import (
+from restoration.faces import detection
+from restoration.faces.detection import (
     DEFAULT,
     ENVIRONMENT_VARIABLE,
     find_faces,
     load_detector,
 )
-from restoration.detectors import EMBEDDED, MIRRORED, EmbeddedDetector, RetinaFaceDetector, refine
-from restoration.download import DownloadError
-from restoration.faces import Face
+from restoration.faces.detectors import EMBEDDED, MIRRORED, EmbeddedDetector, RetinaFaceDetector, refine
+from restoration.faces.download import DownloadError
+from restoration.faces.face import Face
+from restoration.faces.retinaface import RetinaFace
 from restoration.images import Image, InputError
-from restoration.retinaface import RetinaFace
 
 COLLINS, HOPPER = PORTRAITS
 

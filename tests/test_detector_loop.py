@@ -4,11 +4,11 @@ import numpy as np
 import torch
 from tiny import EXAMPLES
 
-from restoration.alignment import FACE_TEMPLATE
+from restoration.faces.alignment import FACE_TEMPLATE
+from restoration.faces.small_detector import EYES, Proposer, Refiner
 from restoration.images import Image, read_image
-from restoration.small_detector import EYES, Proposer, Refiner
-from train.detector_loop import DetectorConfig, proposer_loss, refiner_loss, train_detector
-from train.scenes import Composer, Layout, photographs
+from train.extras.detector_loop import DetectorConfig, proposer_loss, refiner_loss, train_detector
+from train.extras.scenes import Composer, Layout, photographs
 
 FACES: list[Image] = [np.ascontiguousarray(read_image(path)[::2, ::2]) for path in sorted(EXAMPLES.glob("*.png"))]
 LANDMARKS = np.stack([FACE_TEMPLATE, FACE_TEMPLATE])

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from restoration.download import DownloadError, cache_folder, fetch
+from restoration.faces.download import DownloadError, cache_folder, fetch
 
 CONTENT = bytes(range(256)) * 5000  # 1.28 MB: more than one piece
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

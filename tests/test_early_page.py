@@ -14,7 +14,7 @@ import pytest
 
 from examples.make_opening import make_opening
 from restoration import read_image
-from restoration.metrics import psnr
+from restoration.measure.metrics import psnr
 from restoration.page.early_page import PICTURES, SCRIPTS, EarlyPage, early_html, scripts
 
 ROOT = Path(__file__).parents[1]

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from restoration.embedding import Embedding
 from restoration.images import InputError
+from restoration.measure.embedding import Embedding
 
 
 @pytest.mark.parametrize("degrees", [0, 1e-6, 9, 60, 90, 179.999999, 180])

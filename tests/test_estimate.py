@@ -8,7 +8,8 @@ import torch
 from tiny import EXAMPLES
 
 from restoration import Degradation, InputError, degrade_image, read_image
-from restoration.estimate import (
+from restoration.images import to_tensor
+from restoration.measure.estimate import (
     FEATURES,
     FOLDER,
     HIGHEST,
@@ -23,10 +24,9 @@ from restoration.estimate import (
     to_scale,
     truth,
 )
-from restoration.images import to_tensor
 from restoration.page.guess import expected, in_words, table
 from train.data import Faces
-from train.estimator import draw_settings, make_examples, measure, targets, train
+from train.extras.estimator import draw_settings, make_examples, measure, targets, train
 
 FACES = [read_image(EXAMPLES / f"{name}.png") for name in ("eileen_collins", "grace_hopper")]
 

@@ -10,9 +10,9 @@ import pytest
 from tiny import EXAMPLES
 
 from restoration import Restorer
+from restoration.degrade.protocols import BLIND
 from restoration.images import to_image
-from restoration.metrics import psnr
-from restoration.protocols import BLIND
+from restoration.measure.metrics import psnr
 from train.data import degraded_face, load_faces
 from train.evaluate import main, read_set
 

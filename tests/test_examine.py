@@ -15,12 +15,12 @@ from test_browser import CHROMIUM, address, browser, page, upload  # noqa: F401 
 
 from examples.make_photos import group
 from restoration import InputError, Restorer
-from restoration.experiment import PHOTO, RESTORED, Outcome, run_experiment
+from restoration.degrade.protocols import PRESETS
 from restoration.images import read_image
+from restoration.lab.experiment import PHOTO, RESTORED, Outcome, run_experiment
+from restoration.measure.regions import region_errors
 from restoration.page.examine import read_result, result_folder
 from restoration.page.parts import present
-from restoration.protocols import PRESETS
-from restoration.regions import region_errors
 
 BUTTON = "Where did it change the face?"
 in_browser = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"no browser at {CHROMIUM} (apt-get install chromium)")

@@ -12,8 +12,10 @@ from tiny import EXAMPLES, FACTS, SMALL, Pool
 from torch import nn
 
 from restoration import Degradation, InputError, Restorer
-from restoration.degradations import degrade_image
-from restoration.experiment import (
+from restoration.degrade.degradations import degrade_image
+from restoration.hub import save_weights
+from restoration.images import read_image, write_png
+from restoration.lab.experiment import (
     CLEAN,
     DEGRADED,
     INPUT_ROW,
@@ -29,11 +31,9 @@ from restoration.experiment import (
     run_degrade,
     run_experiment,
 )
-from restoration.hub import save_weights
-from restoration.identity import IdentityNetwork
-from restoration.images import read_image, write_png
-from restoration.metrics import score
-from restoration.model import UNet
+from restoration.measure.identity import IdentityNetwork
+from restoration.measure.metrics import score
+from restoration.network.unet import UNet
 
 EILEEN = str(EXAMPLES / "eileen_collins.png")
 SETTINGS = Degradation(blur_sigma=2, downsample=4, noise=10)

@@ -11,12 +11,12 @@ from test_calibration import CALIBRATION
 from tiny import EXAMPLES, Pool
 
 from restoration import Restorer
-from restoration.calibration import KEY
-from restoration.degradations import Degradation, degrade_image
-from restoration.faithfulness import consistency_residual, examine
-from restoration.identity import IdentityNetwork
+from restoration.degrade.degradations import Degradation, degrade_image
 from restoration.images import Image, InputError, read_image
-from restoration.regions import region_errors, region_masks, skin_colour_difference
+from restoration.measure.calibration import KEY
+from restoration.measure.faithfulness import consistency_residual, examine
+from restoration.measure.identity import IdentityNetwork
+from restoration.measure.regions import region_errors, region_masks, skin_colour_difference
 
 TRUTH = read_image(EXAMPLES / "eileen_collins.png")
 SETTINGS = Degradation(blur_sigma=2, downsample=3, noise=12, jpeg=70)

@@ -16,12 +16,17 @@ from playwright.sync_api import Browser
 from tiny import EXAMPLES
 
 from restoration import Degradation, Restorer
-from restoration.comparison import ABOUT
-from restoration.degradations import LIMITS
-from restoration.experiment import read_face
-from restoration.faces import Face
-from restoration.images import _too_large, _why_unreadable
-from restoration.metrics import Scores
+from restoration.degrade.degradations import LIMITS
+from restoration.degrade.protocols import PRESETS
+from restoration.faces.face import Face
+from restoration.faces.photo import CentredSquare
+from restoration.images.pictures import _too_large, _why_unreadable
+from restoration.lab.comparison import ABOUT
+from restoration.lab.experiment import read_face
+from restoration.lab.recipe import Recipe, picture_id
+from restoration.measure.metrics import Scores
+from restoration.measure.regions import REGIONS
+from restoration.measure.verdict import Bands, judge
 from restoration.page import photo_tab
 from restoration.page.assets import I18N_JS
 from restoration.page.early_page import early_html
@@ -31,17 +36,13 @@ from restoration.page.i18n import TABLES
 from restoration.page.photo_values import numbered
 from restoration.page.settings import bounds
 from restoration.page.words import PHOTO_HTML, PRIVACY
-from restoration.photo import CentredSquare
-from restoration.protocols import PRESETS
-from restoration.recipe import Recipe, picture_id
-from restoration.regions import REGIONS
-from restoration.verdict import Bands, judge
 
 pytestmark = test_browser.pytestmark
 browser = test_browser.browser
 ROOT = Path(__file__).parents[1] / "restoration"
 # Modules whose errors a visitor can cause; those of the endpoints are for programs, which read English.
-ASKED = ["images", "experiment", "photo", "comparison", "sweep", "recipe", "degradations"]
+ASKED = ["images.pictures", "faces.photo", "degrade.degradations"]
+ASKED += [f"lab.{name}" for name in ("experiment", "comparison", "sweep", "recipe")]
 ASKED += [f"page.{path.stem}" for path in ROOT.glob("page/*.py") if "endpoints" not in path.stem]
 # What only a program can do wrong: arrays, tensors, open files, the names of settings in JSON, a strange background.
 PROGRAMS = re.compile(

@@ -9,11 +9,11 @@ import torch
 from tiny import Pool
 
 from restoration import Degradation, degrade_image
-from restoration.alignment import FACE_TEMPLATE, IDENTITY_TEMPLATE
-from restoration.identity import ENVIRONMENT_VARIABLE, IdentityNetwork, identity_crop, load_identity
+from restoration.faces.alignment import FACE_TEMPLATE, IDENTITY_TEMPLATE
 from restoration.images import InputError, read_image
-from restoration.recogniser import CROP_SIZE
-from restoration.verdict import Bands
+from restoration.measure.identity import ENVIRONMENT_VARIABLE, IdentityNetwork, identity_crop, load_identity
+from restoration.measure.recogniser import CROP_SIZE
+from restoration.measure.verdict import Bands
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 

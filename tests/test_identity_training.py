@@ -10,10 +10,21 @@ import torch
 from tiny import Pool
 
 from restoration.images import Image, InputError, write_png
-from restoration.recogniser import CROP_SIZE, MARGIN, embed, load_recogniser
-from train import identity
-from train.identity import Apprentice, IdentityConfig, Lesson, augment, batch, blend, main, move, read_crops, train
-from train.teacher import Answers
+from restoration.measure.recogniser import CROP_SIZE, MARGIN, embed, load_recogniser
+from train.extras import identity
+from train.extras.identity import (
+    Apprentice,
+    IdentityConfig,
+    Lesson,
+    augment,
+    batch,
+    blend,
+    main,
+    move,
+    read_crops,
+    train,
+)
+from train.extras.teacher import Answers
 
 SMALL = IdentityConfig(steps=4, batch=4, save_every=2, warmup=1)
 

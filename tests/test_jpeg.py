@@ -6,10 +6,10 @@ import pytest
 import torch
 from pictures import ASTRONAUT, ODD
 
-from restoration.degradations import Degradation, degrade_image
+from restoration.degrade.degradations import Degradation, degrade_image
+from restoration.degrade.jpeg import jpeg_roundtrip, quantisation_tables
 from restoration.images import to_tensor
-from restoration.jpeg import jpeg_roundtrip, quantisation_tables
-from restoration.metrics import psnr
+from restoration.measure.metrics import psnr
 
 
 @pytest.mark.parametrize("image", [ASTRONAUT, ODD, ODD[:37, :50]], ids=["512x512", "253x301", "37x50"])

@@ -7,6 +7,9 @@ import pytest
 from tiny import EXAMPLES
 
 from restoration import Degradation, InputError, read_image
+from restoration.degrade.protocols import PRESETS
+from restoration.lab.recipe import Recipe, picture_id
+from restoration.lab.sweep import Axis, Sweep
 from restoration.page.links import (
     CURRENT,
     CURRENT_LABEL,
@@ -19,9 +22,6 @@ from restoration.page.links import (
     share,
     write_recipe,
 )
-from restoration.protocols import PRESETS
-from restoration.recipe import Recipe, picture_id
-from restoration.sweep import Axis, Sweep
 
 FACES = {name: str(EXAMPLES / f"{name}.png") for name in ("eileen_collins", "grace_hopper")}
 FACE = read_image(FACES["grace_hopper"])

@@ -11,9 +11,9 @@ import torch
 from tiny import TINY
 from torch import nn
 
+from restoration.degrade.protocols import BLIND, ORIGINAL, Protocol
 from restoration.images import InputError
-from restoration.model import UNetConfig
-from restoration.protocols import BLIND, ORIGINAL, Protocol
+from restoration.network.unet import UNetConfig
 from train import loop
 from train.data import Faces, degraded_face
 from train.loop import Trainer, learning_rate

@@ -4,8 +4,8 @@ import pytest
 import torch
 from tiny import Pool
 
-from restoration.identity import IdentityNetwork
 from restoration.images import InputError
+from restoration.measure.identity import IdentityNetwork
 from train.losses import RECONSTRUCTIONS, CompositeLoss, Reconstruction, charbonnier
 
 

@@ -11,7 +11,7 @@ import torch
 from hub_server import Hub, status
 from tiny import EXAMPLES, REPO, Files
 
-from restoration.__main__ import main
+from restoration.cli.main import main
 
 
 def test_info_command(capsys: pytest.CaptureFixture[str]) -> None:

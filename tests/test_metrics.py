@@ -11,7 +11,7 @@ import skimage.metrics
 from skimage.metrics import structural_similarity
 
 from restoration.images import Image, InputError
-from restoration.metrics import Scores, Truth, psnr, score, ssim
+from restoration.measure.metrics import Scores, Truth, psnr, score, ssim
 
 
 @pytest.fixture(scope="module")

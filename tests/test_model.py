@@ -7,7 +7,7 @@ import torch
 from tiny import SMALL
 
 from restoration.images import InputError
-from restoration.model import BLOCKS, Block, UNet, UNetConfig
+from restoration.network.unet import BLOCKS, Block, UNet, UNetConfig
 
 
 @pytest.mark.parametrize("block", BLOCKS)

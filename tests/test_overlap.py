@@ -3,7 +3,7 @@
 import torch
 from torchvision.ops import nms as reference
 
-from restoration.overlap import nms
+from restoration.faces.overlap import nms
 
 
 def test_the_kept_boxes_are_torchvisions() -> None:

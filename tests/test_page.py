@@ -14,10 +14,11 @@ import pytest
 from tiny import EXAMPLES
 
 from restoration import Degradation, InputError, Restorer
-from restoration.degradations import LIMITS, degrade_image
-from restoration.experiment import Outcome
+from restoration.degrade.degradations import LIMITS, degrade_image
+from restoration.degrade.protocols import PRESETS
 from restoration.images import read_image
-from restoration.metrics import Scores
+from restoration.lab.experiment import Outcome
+from restoration.measure.metrics import Scores
 from restoration.page import assets
 from restoration.page.examples import EXAMPLES as OFFERED
 from restoration.page.examples import FACES, enlargement_note, strip
@@ -25,7 +26,6 @@ from restoration.page.facts import facts, measured
 from restoration.page.i18n import TABLES
 from restoration.page.settings import CUSTOM, ORDER, bounds, fill, from_controls, idle, on_step
 from restoration.page.words import footer, items, refused
-from restoration.protocols import PRESETS
 
 TEXTS = (".css", ".js", ".html")
 MARKUP = '<b onclick="x">&'
@@ -332,7 +332,7 @@ GRADIO = {  # what Gradio's own parts say on the page
 
 def test_every_translated_sentence_is_said_by_the_page() -> None:
     """A key that the page no longer says would never be used: its words stand in the sources or in the settings."""
-    sources = [*FOLDER.parent.glob("*.py"), *(path for path in FOLDER.iterdir() if path.suffix in {*TEXTS, ".py"})]
+    sources = [*FOLDER.parent.rglob("*.py"), *(path for path in FOLDER.iterdir() if path.suffix in {*TEXTS, ".py"})]
     words = " ".join(path.read_text(encoding="utf-8") for path in sources)
     said = re.sub(r"[\"']\s+f?[\"']|\s+", " ", words).replace("  ", " ").lower()
     labels = {bounds(name)[2] for name in LIMITS} | {limit.label for limit in LIMITS.values()}

@@ -8,10 +8,10 @@ from test_calibration import CALIBRATION
 from test_page import Tags
 from test_verdict import BANDS
 
-from restoration.faithfulness import Examination, Identity, Region
+from restoration.measure.faithfulness import Examination, Identity, Region
+from restoration.measure.verdict import judge
 from restoration.page.maps import amplified, heat
 from restoration.page.panel import face_maps, panel
-from restoration.verdict import judge
 
 ZERO = np.zeros((512, 512, 3), np.int16)
 FULL = Examination(

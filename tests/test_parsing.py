@@ -8,14 +8,14 @@ import pytest
 import torch
 
 from examples.make_examples import PORTRAITS
-from restoration import parsing
-from restoration.__main__ import main
-from restoration.alignment import align_face
-from restoration.download import DownloadError
+from restoration.cli.main import main
+from restoration.faces import parsing
+from restoration.faces.alignment import align_face
+from restoration.faces.download import DownloadError
+from restoration.faces.parsing import FACE_CLASSES, FaceParser, ParseNet, load_parser
+from restoration.faces.pasting import fit_texture, texture_mask
 from restoration.images import InputError, read_image, write_png
-from restoration.parsing import FACE_CLASSES, FaceParser, ParseNet, load_parser
-from restoration.pasting import fit_texture, texture_mask
-from restoration.pipeline import Restorer
+from restoration.restorer import Restorer
 
 # Of facexlib 0.3.0's ParseNet(in_size=512, out_size=512, parsing_ch=19), float64, filled by ``fill``, on the picture
 # below: mean and standard deviation of the first and last six classes' logits.

@@ -6,10 +6,9 @@ import pytest
 from numpy.typing import NDArray
 
 from examples.make_examples import PORTRAITS, Portrait
-from restoration.alignment import FACE_SIZE, align_face, face_to_photo, resample
-from restoration.degradations import Degradation, degrade_image
-from restoration.images import Image, InputError
-from restoration.pasting import (
+from restoration.degrade.degradations import Degradation, degrade_image
+from restoration.faces.alignment import FACE_SIZE, align_face, face_to_photo, resample
+from restoration.faces.pasting import (
     blend,
     enlarge,
     face_mask,
@@ -19,8 +18,9 @@ from restoration.pasting import (
     match_colour,
     texture_mask,
 )
-from restoration.pipeline import Restorer
-from train.scenes import clouds
+from restoration.images import Image, InputError
+from restoration.restorer import Restorer
+from train.extras.scenes import clouds
 
 COLLINS, HOPPER = PORTRAITS
 SETTINGS = (

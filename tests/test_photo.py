@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from examples.make_examples import PORTRAITS
-from restoration.alignment import align_face
-from restoration.faces import Face
+from restoration.faces.alignment import align_face
+from restoration.faces.face import Face
+from restoration.faces.photo import CentredSquare, NoFaceError, in_tiles, restore_photo
 from restoration.images import Image, InputError
-from restoration.photo import CentredSquare, NoFaceError, in_tiles, restore_photo
-from restoration.pipeline import Restorer
+from restoration.restorer import Restorer
 
 HOPPER = PORTRAITS[1]
 
@@ -122,8 +122,8 @@ def test_options_out_of_range_are_refused() -> None:
 
 
 def test_the_real_network_restores_a_degraded_photo() -> None:
-    from restoration.degradations import Degradation, degrade_image
-    from restoration.metrics import psnr
+    from restoration.degrade.degradations import Degradation, degrade_image
+    from restoration.measure.metrics import psnr
 
     truth, faces = group()
     photo = degrade_image(truth, Degradation(noise=20), seed=0)

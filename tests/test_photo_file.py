@@ -8,7 +8,7 @@ import pytest
 from PIL import ImageCms
 
 from restoration.images import InputError, read_image
-from restoration.photo_file import PhotoFile, read_photo, write_photo
+from restoration.images.photo_file import PhotoFile, read_photo, write_photo
 
 RNG = np.random.default_rng(0)
 COLOURS = RNG.integers(0, 256, (40, 60, 3), np.uint8)

@@ -12,10 +12,10 @@ import torch
 from tiny import EXAMPLES
 
 from restoration import Degradation, InputError, Restorer, degrade_image, read_image
+from restoration.degrade.protocols import PRESETS
 from restoration.images import to_image, to_tensor
-from restoration.metrics import psnr, ssim
-from restoration.pipeline import select_device, select_precision
-from restoration.protocols import PRESETS
+from restoration.measure.metrics import psnr, ssim
+from restoration.restorer import select_device, select_precision
 
 FACES = {path.stem: read_image(path) for path in sorted(EXAMPLES.glob("*.png"))}
 

@@ -5,9 +5,9 @@ import random
 import numpy as np
 import pytest
 
-from restoration.degradations import Degradation
+from restoration.degrade.degradations import Degradation
+from restoration.degrade.protocols import BLIND, IDENTITY, ORIGINAL, PRESETS, PROTOCOLS, TRAINING, Mixture, Protocol
 from restoration.images import InputError
-from restoration.protocols import BLIND, IDENTITY, ORIGINAL, PRESETS, PROTOCOLS, TRAINING, Mixture, Protocol
 
 
 def draws(source: Protocol | Mixture, count: int = 400, seed: int = 0) -> list[Degradation]:

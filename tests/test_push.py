@@ -16,13 +16,13 @@ from hub_server import READER, WRITER, Hub, stalled, status
 from huggingface_hub import ModelCard
 from tiny import FACTS, SMALL
 
-from restoration.__main__ import main
+from restoration.cli.main import main
 from restoration.hub import EMBEDDED, WEIGHTS, HubUnreachable, WeightsError, load_weights, push_to_hub, save_weights
 from restoration.hub.folders import without_folders
 from restoration.hub.pull import CHECKSUMS
 from restoration.hub.push import prepare
 from restoration.images import read_image, write_png
-from restoration.model import UNet
+from restoration.network.unet import UNet
 
 REPO = "someone/faces"
 ROOT = Path(__file__).parents[1]

@@ -10,9 +10,9 @@ import pytest
 from tiny import EXAMPLES
 
 from restoration import Degradation, InputError, read_image
-from restoration.protocols import PRESETS
-from restoration.recipe import Recipe, picture_id
-from restoration.sweep import Axis, Sweep
+from restoration.degrade.protocols import PRESETS
+from restoration.lab.recipe import Recipe, picture_id
+from restoration.lab.sweep import Axis, Sweep
 
 FACE = read_image(EXAMPLES / "eileen_collins.png")
 COMMON = {"face": "eileen_collins", "picture": picture_id(FACE), "seed": 7, "model": "0123456789ab"}

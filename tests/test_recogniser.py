@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from restoration.identity import EMBEDDED
 from restoration.images import InputError
-from restoration.recogniser import CROP_SIZE, Recogniser, embed, load_recogniser, save_recogniser
+from restoration.measure.identity import EMBEDDED
+from restoration.measure.recogniser import CROP_SIZE, Recogniser, embed, load_recogniser, save_recogniser
 
 
 def test_it_is_small_and_every_parameter_learns() -> None:

@@ -5,9 +5,9 @@ import pytest
 from skimage.color import lab2rgb
 from tiny import EXAMPLES
 
-from restoration.alignment import FACE_TEMPLATE
+from restoration.faces.alignment import FACE_TEMPLATE
 from restoration.images import InputError, read_image
-from restoration.regions import REGIONS, region_errors, region_masks, skin_colour_difference, skin_lightness
+from restoration.measure.regions import REGIONS, region_errors, region_masks, skin_colour_difference, skin_lightness
 
 FACE = read_image(EXAMPLES / "eileen_collins.png")
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from pictures import ODD, max_error
 
-from restoration.degradations import Degradation, degrade_image
-from restoration.resampling import KERNELS, Kernel, resize, resize_matrices
+from restoration.degrade.degradations import Degradation, degrade_image
+from restoration.degrade.resampling import KERNELS, Kernel, resize, resize_matrices
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from restoration.retinaface import BACKBONES, RetinaFace, anchor_boxes
+from restoration.faces.retinaface import BACKBONES, RetinaFace, anchor_boxes
 
 # Of facexlib 0.3.0's RetinaFace(backbone), float64, every parameter and buffer of N values filled with
 # sin(arange(N)) / 10 (running variances: 1 + sin / 10), on the picture below: mean of boxes, landmarks and scores over

@@ -12,7 +12,7 @@ from hub_server import WRITER, Hub, status
 from tiny import EXAMPLES, SMALL
 
 from restoration.hub import load_weights
-from restoration.model import UNet
+from restoration.network.unet import UNet
 from train import loop
 from train.loop import CHECKPOINT
 from train.run import main

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from tiny import EXAMPLES
 
-from restoration.degradations import Degradation
+from restoration.degrade.degradations import Degradation
+from restoration.degrade.protocols import Protocol
 from restoration.images import read_image
-from restoration.protocols import Protocol
 from train.data import Faces, fixed_draw
 from train.evaluate import evaluate_face, main
 from train.severity import GRID, grid_protocols, write_grid

@@ -5,8 +5,8 @@ import numpy as np
 import torch
 
 from examples.make_examples import PORTRAITS
-from restoration.alignment import align_face
-from restoration.small_detector import (
+from restoration.faces.alignment import align_face
+from restoration.faces.small_detector import (
     CROP,
     CROP_EYES,
     CROP_TEMPLATE,

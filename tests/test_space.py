@@ -9,7 +9,7 @@ import pytest
 from hub_server import READER, WRITER, Hub
 from huggingface_hub import RepoCard
 
-from restoration.__main__ import main
+from restoration.cli.main import main
 from restoration.hub import HubModel, WeightsError
 from restoration.hub import space as space_module
 from restoration.hub.space import prepare_space, publish_space

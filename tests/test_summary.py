@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from restoration.metrics import Scores
+from restoration.measure.metrics import Scores
 from train.summary import markdown, summarise, summary
 
 

@@ -8,11 +8,12 @@ import pytest
 import torch
 from tiny import EXAMPLES, Pool
 
-from restoration import Degradation, InputError, Restorer, degrade_image, read_image, sweep
-from restoration.degradations import blur_only
-from restoration.identity import IdentityNetwork
-from restoration.metrics import score
-from restoration.sweep import AXES, GPU_BATCH, MAX_POINTS, Axis, Sweep, run_sweep, single_threads
+from restoration import Degradation, InputError, Restorer, degrade_image, read_image
+from restoration.degrade.degradations import blur_only
+from restoration.lab import sweep
+from restoration.lab.sweep import AXES, GPU_BATCH, MAX_POINTS, Axis, Sweep, run_sweep, single_threads
+from restoration.measure.identity import IdentityNetwork
+from restoration.measure.metrics import score
 
 NOISE = Axis("noise", (0, 10, 20, 30))
 LENGTH = Axis("motion_length", (0, 9, 21))

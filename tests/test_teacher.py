@@ -8,8 +8,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from restoration.images import InputError
-from restoration.recogniser import CROP_SIZE
-from train.teacher import SIZES, Teacher
+from restoration.measure.recogniser import CROP_SIZE
+from train.extras.teacher import SIZES, Teacher
 
 
 class Sums(nn.Module):

@@ -7,7 +7,7 @@ import pytest
 import torch
 from tiny import TINY
 
-from restoration.model import UNetConfig
+from restoration.network.unet import UNetConfig
 from train.throughput import main, matrix_rate, step_arithmetic
 
 

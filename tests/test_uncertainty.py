@@ -6,7 +6,7 @@ import torch
 from tiny import EXAMPLES
 
 from restoration.images import read_image, to_tensor
-from restoration.uncertainty import (
+from restoration.measure.uncertainty import (
     FEATURES,
     PASSES,
     expected_error,

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from restoration.images import InputError
-from restoration.verdict import Bands, judge, read_bands
+from restoration.measure.verdict import Bands, judge, read_bands
 
 BANDS = Bands(network="net", pairs=600, accuracy=0.99, threshold=70, same=(30, 48, 66), different=(75, 90, 101))
 

@@ -10,10 +10,10 @@ import pytest
 import torch
 from tiny import EXAMPLES, Pool
 
-from restoration.alignment import FACE_TEMPLATE
+from restoration.faces.alignment import FACE_TEMPLATE
 from restoration.images import InputError, read_image, write_png
-from restoration.verdict import read_bands
-from train.verification import main, verify
+from restoration.measure.verdict import read_bands
+from train.extras.verification import main, verify
 
 
 def test_separated_angles_are_told_right_and_mixed_ones_half_the_time() -> None:

@@ -7,9 +7,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from restoration import Restorer, winograd
-from restoration.model import ResidualBlock, UNet, UNetConfig
-from restoration.winograd import WinogradBlock, WinogradConv, with_fewer_products
+from restoration import Restorer
+from restoration.network import winograd
+from restoration.network.unet import ResidualBlock, UNet, UNetConfig
+from restoration.network.winograd import WinogradBlock, WinogradConv, with_fewer_products
 
 
 def draw(*shape: int) -> torch.Tensor:

@@ -8,7 +8,7 @@ from torch import nn
 
 from restoration.hub import save_weights
 from restoration.hub.pull import CHECKSUMS
-from restoration.model import UNet, UNetConfig
+from restoration.network.unet import UNet, UNetConfig
 from train.loop import TrainConfig
 
 EXAMPLES = Path(__file__).parents[1] / "examples"

@@ -26,13 +26,13 @@ if __package__ in (None, ""):  # started as a file: make the repository importab
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from restoration import Restorer
-from restoration.calibration import KEY, Calibration
-from restoration.degradations import degrade
+from restoration.degrade.degradations import degrade
+from restoration.degrade.protocols import PROTOCOLS
 from restoration.hub import DEFAULT, EMBEDDED, TRAINING
 from restoration.images import InputError, to_image
-from restoration.protocols import PROTOCOLS
-from restoration.regions import skin_colour_difference
-from restoration.uncertainty import (
+from restoration.measure.calibration import KEY, Calibration
+from restoration.measure.regions import skin_colour_difference
+from restoration.measure.uncertainty import (
     FEATURES,
     Map,
     expected_error,

@@ -18,10 +18,10 @@ from torch import Tensor
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from restoration.alignment import FACE_SIZE
-from restoration.degradations import Degradation, degrade
+from restoration.degrade.degradations import Degradation, degrade
+from restoration.degrade.protocols import Mixture, Protocol
+from restoration.faces.alignment import FACE_SIZE
 from restoration.images import Image, InputError
-from restoration.protocols import Mixture, Protocol
 from train.face_sources import Folders, Source, Task
 
 

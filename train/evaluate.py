@@ -31,14 +31,14 @@ if __package__ in (None, ""):  # started as a file: make the repository importab
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from restoration import Restorer
-from restoration.alignment import FACE_SIZE
-from restoration.baselines import lanczos, non_local_means
-from restoration.detection import load_detector
-from restoration.detectors import EMBEDDED
-from restoration.identity import IdentityNetwork, load_identity
+from restoration.degrade.protocols import PROTOCOLS, Mixture, Protocol
+from restoration.faces.alignment import FACE_SIZE
+from restoration.faces.detection import load_detector
+from restoration.faces.detectors import EMBEDDED
 from restoration.images import Image, InputError, to_image
-from restoration.metrics import Scores, score
-from restoration.protocols import PROTOCOLS, Mixture, Protocol
+from restoration.measure.baselines import lanczos, non_local_means
+from restoration.measure.identity import IdentityNetwork, load_identity
+from restoration.measure.metrics import Scores, score
 from train.data import Faces, degraded_face, fixed_draw, read_faces
 from train.face_sources import MIN_FACE, Folders
 from train.groups import groupings

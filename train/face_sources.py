@@ -11,10 +11,10 @@ from typing import Any, Protocol
 import cv2
 import numpy as np
 
-from restoration.alignment import FACE_SIZE, align_face, enlargement
-from restoration.detection import find_faces, load_detector
-from restoration.detectors import EMBEDDED
-from restoration.faces import Detector
+from restoration.faces.alignment import FACE_SIZE, align_face, enlargement
+from restoration.faces.detection import find_faces, load_detector
+from restoration.faces.detectors import EMBEDDED
+from restoration.faces.face import Detector
 from restoration.images import Image, InputError, read_image
 
 MIN_FACE = 256  # pixels; a smaller face holds too little detail to teach any

@@ -20,12 +20,12 @@ from accelerate import Accelerator
 from torch import Tensor
 from tqdm import tqdm
 
-from restoration.alignment import FACE_SIZE
+from restoration.degrade.protocols import BLIND, ORIGINAL, TRAINING
+from restoration.faces.alignment import FACE_SIZE
 from restoration.hub import load_weights, save_weights
-from restoration.identity import EMBEDDED, load_identity
 from restoration.images import InputError
-from restoration.model import UNet, UNetConfig
-from restoration.protocols import BLIND, ORIGINAL, TRAINING
+from restoration.measure.identity import EMBEDDED, load_identity
+from restoration.network.unet import UNet, UNetConfig
 from train.compiled import compiled
 from train.data import Faces, FaceStream, TrainingBatches, degraded_face
 from train.losses import CompositeLoss, Reconstruction, check_weights

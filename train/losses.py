@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from restoration.alignment import FACE_SIZE
-from restoration.identity import IdentityNetwork
+from restoration.faces.alignment import FACE_SIZE
 from restoration.images import InputError
+from restoration.measure.identity import IdentityNetwork
 
 Reconstruction = Literal["l1", "l2", "charbonnier", "psnr"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from restoration.model import BLOCKS, UNetConfig
+from restoration.network.unet import BLOCKS, UNetConfig
 
 
 def add_network_options(parser: argparse.ArgumentParser) -> None:

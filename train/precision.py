@@ -6,7 +6,7 @@ from typing import Literal
 
 import torch
 
-from restoration.pipeline import select_precision
+from restoration.restorer import select_precision
 
 
 def fastest(device: torch.device) -> Literal["bf16", "fp32"]:

@@ -21,12 +21,12 @@ from accelerate import Accelerator
 if __package__ in (None, ""):  # started as a file: make the repository importable
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from restoration.cli.hub import STAGING, add_push_options
 from restoration.hub import TRAINING, HubModel, load_weights, push_to_hub
-from restoration.hub.commands import STAGING, add_push_options
 from restoration.hub.push import check_push, prepare
 from restoration.images import InputError
-from restoration.model import UNet
-from restoration.pipeline import select_device
+from restoration.network.unet import UNet
+from restoration.restorer import select_device
 from train import evaluate
 from train.curves import plot_curves
 from train.data import Faces, gather, load_faces

@@ -12,8 +12,8 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
-from restoration.degradations import LIMITS
-from restoration.protocols import Protocol
+from restoration.degrade.degradations import LIMITS
+from restoration.degrade.protocols import Protocol
 from train.summary import INPUT
 
 GRID: dict[str, tuple[float, ...]] = {

@@ -7,8 +7,8 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from restoration.alignment import FACE_SIZE
-from restoration.metrics import Scores
+from restoration.faces.alignment import FACE_SIZE
+from restoration.measure.metrics import Scores
 
 INPUT = "degraded input"
 PSNR_CAP = 60.0  # dB; an exact picture has an infinite PSNR, and then no mean

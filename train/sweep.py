@@ -24,7 +24,7 @@ if __package__ in (None, ""):  # started as a file: make the repository importab
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from restoration.alignment import FACE_SIZE
+from restoration.faces.alignment import FACE_SIZE
 from restoration.hub import load_weights
 from restoration.images import InputError
 from train.loop import RESULT, TRAIN_LOG, VALIDATION_LOG

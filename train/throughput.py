@@ -23,10 +23,10 @@ from torch.utils.flop_counter import FlopCounterMode
 if __package__ in (None, ""):  # started as a file: make the repository importable
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from restoration.alignment import FACE_SIZE
+from restoration.faces.alignment import FACE_SIZE
 from restoration.images import InputError
-from restoration.model import UNet
-from restoration.pipeline import select_device
+from restoration.network.unet import UNet
+from restoration.restorer import select_device
 from train.data import Faces
 from train.loop import TrainConfig, Trainer
 from train.network_options import add_network_options, take_network

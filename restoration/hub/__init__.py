@@ -1,6 +1,11 @@
 """Where do weights come from and go to?"""
 
-from restoration.hub.checkpoint import (
+from restoration.hub.client import HubModel, HubUnreachable
+from restoration.hub.pull import pull
+from restoration.hub.push import push_to_hub
+from restoration.hub.sources import DEFAULT, EMBEDDED, load_configured, load_weights
+from restoration.hub.updates import UpdateWatch, find_update
+from restoration.network.checkpoint import (
     CONFIG,
     GOLDEN,
     TRAINING,
@@ -11,11 +16,6 @@ from restoration.hub.checkpoint import (
     read_weights,
     save_weights,
 )
-from restoration.hub.client import HubModel, HubUnreachable
-from restoration.hub.pull import pull
-from restoration.hub.push import push_to_hub
-from restoration.hub.sources import DEFAULT, EMBEDDED, load_configured, load_weights
-from restoration.hub.updates import UpdateWatch, find_update
 
 __all__ = [
     "CONFIG",

@@ -12,9 +12,9 @@ from typing import Any
 
 from huggingface_hub import EvalResult, ModelCardData
 
-from restoration.degradations import LIMITS
-from restoration.hub.checkpoint import Weights, WeightsError
+from restoration.degrade.degradations import LIMITS
 from restoration.hub.folders import without_folders
+from restoration.network.checkpoint import Weights, WeightsError
 
 PICTURE = "picture.png"
 INPUT = "degraded input"

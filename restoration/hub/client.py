@@ -20,7 +20,7 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
-from restoration.hub.checkpoint import WeightsError
+from restoration.network.checkpoint import WeightsError
 
 ANSWER = 4.0  # seconds that the Hub has to answer a question, the look-up of its name included
 SLOWEST = 100_000  # bytes a second; a slower transfer is given up

@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from restoration.hub.checkpoint import WeightsError
 from restoration.hub.client import HubModel
+from restoration.network.checkpoint import WeightsError
 
 _ROOTED = re.compile(r"(?:file:|~|[A-Za-z]:)?[\\/].*|\.\.?[\\/].*", re.DOTALL)
 _WITHIN = re.compile(r"(?<![\w:/\\.<])(?:~|[A-Za-z]:)?[\\/](?:[^\\/\s|\"'<>]+[\\/])+")  # folders in a sentence

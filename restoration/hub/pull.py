@@ -15,8 +15,8 @@ from typing import Any
 from huggingface_hub import HfApi, try_to_load_from_cache
 from tqdm import tqdm
 
-from restoration.hub.checkpoint import CONFIG, GOLDEN, TRAINING, WEIGHTS, WeightsError
 from restoration.hub.client import ANSWER, SLOWEST, HubModel, HubUnreachable, in_time
+from restoration.network.checkpoint import CONFIG, GOLDEN, TRAINING, WEIGHTS, WeightsError
 
 CHECKSUMS = "SHA256SUMS"  # as sha256sum writes it
 # What is fetched, and at most how many bytes of it. Whatever else a repository holds is never touched.

@@ -17,16 +17,16 @@ import torch
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, ModelInfo, get_token
 from huggingface_hub.errors import RepositoryNotFoundError
 
-from restoration.degradations import degrade_image
+from restoration.degrade.degradations import degrade_image
+from restoration.degrade.protocols import PRESETS
 from restoration.hub.card import PICTURE, is_generated, model_card
-from restoration.hub.checkpoint import CONFIG, GOLDEN, TRAINING, WEIGHTS, WeightsError, read_weights
 from restoration.hub.client import ANSWER, SLOWEST, HubModel, explained, in_time, refusals
 from restoration.hub.folders import without_folders, without_folders_in_text
 from restoration.hub.pull import CHECKSUMS
 from restoration.images import read_image, to_image, to_tensor, write_png
-from restoration.metrics import psnr
-from restoration.model import UNet
-from restoration.protocols import PRESETS
+from restoration.measure.metrics import psnr
+from restoration.network.checkpoint import CONFIG, GOLDEN, TRAINING, WEIGHTS, WeightsError, read_weights
+from restoration.network.unet import UNet
 
 SET = (WEIGHTS, CONFIG, GOLDEN, TRAINING)
 # What else of a run is published, where it is there: never pictures of faces, names of files, or checkpoints.

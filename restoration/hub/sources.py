@@ -7,9 +7,9 @@ import logging
 import os
 from pathlib import Path
 
-from restoration.hub.checkpoint import TRAINING, Weights, WeightsError, read_weights
 from restoration.hub.client import HubModel, HubUnreachable
 from restoration.hub.pull import cached, pull, verify
+from restoration.network.checkpoint import TRAINING, Weights, WeightsError, read_weights
 
 EMBEDDED = Path(__file__).parents[1] / "weights"
 DEFAULT = "default"

@@ -11,11 +11,11 @@ from pathlib import Path
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, RepoCard, SpaceInfo, get_token
 from huggingface_hub.errors import RepositoryNotFoundError
 
-from restoration.hub.checkpoint import WeightsError
 from restoration.hub.client import ANSWER, SLOWEST, HubModel, in_time, refusals
 from restoration.hub.pull import FILES
 from restoration.hub.sources import ENVIRONMENT
 from restoration.images import InputError
+from restoration.network.checkpoint import WeightsError
 
 ROOT = Path(__file__).parents[2]
 # What the app does not need: tests, training, and the tools' settings. Everything else that git tracks is sent.

@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 import time
 
-from restoration.hub.checkpoint import Weights, WeightsError
 from restoration.hub.client import HubModel
 from restoration.hub.pull import newest_commit
 from restoration.hub.sources import ENVIRONMENT
+from restoration.network.checkpoint import Weights, WeightsError
 
 
 def find_update(weights: Weights) -> str | None:

@@ -10,11 +10,14 @@ from typing import Any
 
 import gradio as gr
 
-from restoration.bundle import comparison_bundle, sweep_bundle
-from restoration.comparison import Row, compare
-from restoration.degradations import LIMITS
-from restoration.experiment import make_seed, read_face, run_experiment
+from restoration.degrade.degradations import LIMITS
+from restoration.degrade.protocols import PRESETS
 from restoration.images import Image, InputError
+from restoration.lab.bundle import comparison_bundle, sweep_bundle
+from restoration.lab.comparison import Row, compare
+from restoration.lab.experiment import make_seed, read_face, run_experiment
+from restoration.lab.recipe import Recipe
+from restoration.lab.sweep import AXES, Point, run_sweep
 from restoration.page.assets import (
     GRID_HTML,
     GRID_JS,
@@ -43,9 +46,6 @@ from restoration.page.parts import (
 )
 from restoration.page.settings import Settings
 from restoration.page.site import Site
-from restoration.protocols import PRESETS
-from restoration.recipe import Recipe
-from restoration.sweep import AXES, Point, run_sweep
 
 COMPARE, SWEEP = "compare", "sweep"
 AT_FIRST = ["old_phone", "shaky_hand", "cctv", "original_noise"]

@@ -7,10 +7,14 @@ from typing import Any
 
 import gradio as gr
 
-from restoration.degradations import LIMITS, Degradation
-from restoration.detection import AUTO, DEFAULT, load_detector
-from restoration.detectors import EMBEDDED
-from restoration.experiment import (
+from restoration.degrade.degradations import LIMITS, Degradation
+from restoration.degrade.protocols import PRESETS
+from restoration.degrade.resampling import KERNELS
+from restoration.faces.detection import AUTO, DEFAULT, load_detector
+from restoration.faces.detectors import EMBEDDED
+from restoration.faces.photo import CENTRED, CentredSquare, NoFaceError, describe
+from restoration.images import Image, InputError, read_image
+from restoration.lab.experiment import (
     CLEAN,
     DEGRADED,
     MAX_SEED,
@@ -20,16 +24,12 @@ from restoration.experiment import (
     run_degrade,
     run_experiment,
 )
-from restoration.faithfulness import examine
-from restoration.images import Image, InputError, read_image
+from restoration.measure.faithfulness import examine
 from restoration.page.maps import amplified, heat
 from restoration.page.panel import GAIN, TOP
 from restoration.page.parts import ONE_AT_A_TIME, photo_input, shown
 from restoration.page.photo_pack import model_facts
 from restoration.page.site import Site
-from restoration.photo import CENTRED, CentredSquare, NoFaceError, describe
-from restoration.protocols import PRESETS
-from restoration.resampling import KERNELS
 
 SEARCHES = (AUTO, DEFAULT, EMBEDDED, CENTRED)  # what a program may choose: no folders, no download of 110 MB
 

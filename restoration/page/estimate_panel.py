@@ -6,9 +6,9 @@ from typing import Any
 
 import gradio as gr
 
-from restoration.estimate import Estimator
-from restoration.experiment import CLEAN, PHOTO, run_experiment
 from restoration.images import InputError
+from restoration.lab.experiment import CLEAN, PHOTO, run_experiment
+from restoration.measure.estimate import Estimator
 from restoration.page.assets import PANEL_HTML
 from restoration.page.examine import of_face, open_panel, read_result, result_folder
 from restoration.page.examples import FACES

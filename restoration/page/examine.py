@@ -12,10 +12,10 @@ import gradio as gr
 from gradio.data_classes import FileData
 from gradio.utils import get_upload_folder
 
-from restoration.degradations import Degradation
-from restoration.experiment import CLEAN, DEGRADED, PHOTO, RESTORED
-from restoration.faithfulness import examine
+from restoration.degrade.degradations import Degradation
 from restoration.images import Image, InputError, read_image, write_png
+from restoration.lab.experiment import CLEAN, DEGRADED, PHOTO, RESTORED
+from restoration.measure.faithfulness import examine
 from restoration.page.assets import PANEL_HTML
 from restoration.page.panel import face_maps, panel
 from restoration.page.parts import BARE, RECIPE, file_name, network_event, shown

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 
 import PIL.Image
 
-from restoration.degradations import degrade_image
+from restoration.degrade.degradations import degrade_image
+from restoration.degrade.protocols import PRESETS
 from restoration.images import Image
-from restoration.protocols import PRESETS
 
 FACES = {"eileen_collins": "Eileen Collins", "grace_hopper": "Grace Hopper"}
 EXAMPLES = (  # (face, preset): the strip of one-click examples; the first one is on the page when it opens

@@ -5,8 +5,8 @@ from __future__ import annotations
 import html
 import math
 
-from restoration.experiment import Outcome, identity_verdict
-from restoration.metrics import Scores
+from restoration.lab.experiment import Outcome, identity_verdict
+from restoration.measure.metrics import Scores
 from restoration.page.words import called, items
 
 

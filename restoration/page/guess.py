@@ -5,8 +5,8 @@ from __future__ import annotations
 import html
 from collections.abc import Mapping
 
-from restoration.estimate import Estimate, Value
-from restoration.experiment import Outcome
+from restoration.lab.experiment import Outcome
+from restoration.measure.estimate import Estimate, Value
 from restoration.page.facts import measured
 from restoration.page.words import items
 

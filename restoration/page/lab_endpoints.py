@@ -8,20 +8,20 @@ from typing import Any
 
 import gradio as gr
 
-from restoration.bundle import comparison_bundle, sweep_bundle
-from restoration.comparison import MAX_CASES, compare
-from restoration.degradations import Degradation
-from restoration.estimate import load_estimator
-from restoration.experiment import MAX_SEED, make_seed, read_face
+from restoration.degrade.degradations import Degradation
+from restoration.degrade.protocols import PRESETS
 from restoration.images import InputError
+from restoration.lab.bundle import comparison_bundle, sweep_bundle
+from restoration.lab.comparison import MAX_CASES, compare
+from restoration.lab.experiment import MAX_SEED, make_seed, read_face
+from restoration.lab.recipe import Recipe
+from restoration.lab.sweep import AXES, MAX_POINTS, run_sweep
+from restoration.measure.estimate import load_estimator
 from restoration.page.guess import in_words
 from restoration.page.lab_values import point_values, row_values
 from restoration.page.links import drawn, plan, share, write_recipe
 from restoration.page.parts import LABORATORY, photo_input, publish, shown
 from restoration.page.site import Site
-from restoration.protocols import PRESETS
-from restoration.recipe import Recipe
-from restoration.sweep import AXES, MAX_POINTS, run_sweep
 
 # Text, not gr.JSON: that declares a type that is no JSON Schema, and clients of the protocol refuse the tool.
 DEFAULT_CASES = '{"Old phone": "old_phone", "Noise": {"noise": 20}}'

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from restoration.comparison import ABOUT, METHODS, Cell, Gain, Row, gain
-from restoration.degradations import LIMITS
-from restoration.experiment import CLEAN, DEGRADED
+from restoration.degrade.degradations import LIMITS
 from restoration.images import Image
-from restoration.metrics import Scores
-from restoration.sweep import Axis, Point, Sweep
+from restoration.lab.comparison import ABOUT, METHODS, Cell, Gain, Row, gain
+from restoration.lab.experiment import CLEAN, DEGRADED
+from restoration.lab.sweep import Axis, Point, Sweep
+from restoration.measure.metrics import Scores
 
 INFINITE = 1e9  # stands for an infinite number, which JSON does not know; the scripts write it as "identical"
 

@@ -8,7 +8,9 @@ from typing import Any
 
 import gradio as gr
 
+from restoration.degrade.protocols import PRESETS
 from restoration.images import InputError
+from restoration.lab.recipe import Recipe
 from restoration.page.assets import OPENER_JS
 from restoration.page.compare_tab import COMPARE, NONE, SWEEP, CompareTab
 from restoration.page.links import Opened, open_recipe
@@ -17,8 +19,6 @@ from restoration.page.settings import CUSTOM, CUSTOM_DESCRIPTION
 from restoration.page.site import Site
 from restoration.page.test_tab import TestTab, run_and_present
 from restoration.page.words import items
-from restoration.protocols import PRESETS
-from restoration.recipe import Recipe
 
 State = dict[Any, Any]
 

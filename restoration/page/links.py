@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from restoration.degradations import Degradation
+from restoration.degrade.degradations import Degradation
+from restoration.degrade.protocols import PRESETS
 from restoration.images import Image, InputError, read_image
+from restoration.lab.recipe import Recipe, View, picture_id
+from restoration.lab.script import to_python
+from restoration.lab.sweep import Axis, Sweep
 from restoration.page.settings import Settings, fill, from_controls, to_controls
-from restoration.protocols import PRESETS
-from restoration.recipe import Recipe, View, picture_id
-from restoration.script import to_python
-from restoration.sweep import Axis, Sweep
 
 OWN = ""  # the visitor's own picture, beside the names of the example faces
 CURRENT, NOTHING = "current", "nothing"  # beside the keys of PRESETS

@@ -5,9 +5,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from restoration.faithfulness import Difference
 from restoration.images import Image
-from restoration.uncertainty import Map
+from restoration.measure.faithfulness import Difference
+from restoration.measure.uncertainty import Map
 
 
 def amplified(difference: Difference, gain: int) -> Image:

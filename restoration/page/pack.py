@@ -6,14 +6,14 @@ from typing import Any
 
 import gradio as gr
 
-from restoration.bundle import comparison_bundle
-from restoration.comparison import compare
-from restoration.experiment import read_face
 from restoration.images import InputError
+from restoration.lab.bundle import comparison_bundle
+from restoration.lab.comparison import compare
+from restoration.lab.experiment import read_face
+from restoration.lab.recipe import Recipe
 from restoration.page.assets import PACKED_JS
 from restoration.page.parts import BARE, LABORATORY, publish, shown
 from restoration.page.site import Site
-from restoration.recipe import Recipe
 
 
 def add_pack(site: Site, result: gr.HTML, own: gr.Image) -> None:

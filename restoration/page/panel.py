@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from restoration.calibration import Calibration
-from restoration.faithfulness import Examination, Identity, Region
 from restoration.images import Image
+from restoration.measure.calibration import Calibration
+from restoration.measure.faithfulness import Examination, Identity, Region
+from restoration.measure.verdict import Bands
 from restoration.page.maps import amplified, heat
 from restoration.page.words import items
-from restoration.verdict import Bands
 
 GAIN, RESIDUAL_GAIN = 4, 8  # how much signed differences are amplified
 TOP = 20.0  # grey levels: the lightest colour of the uncertainty map

@@ -17,14 +17,14 @@ import gradio as gr
 from gradio.data_classes import FileData, ImageData
 from gradio.utils import get_upload_folder
 
-from restoration.degradations import LIMITS
-from restoration.experiment import Outcome, read_face
-from restoration.identity import IdentityNetwork
+from restoration.degrade.degradations import LIMITS
+from restoration.degrade.resampling import KERNELS
 from restoration.images import Image, InputError, write_png
+from restoration.lab.experiment import Outcome, read_face
+from restoration.measure.identity import IdentityNetwork
 from restoration.page.facts import facts
 from restoration.page.settings import ORDER, Settings, bounds, fill, idle
 from restoration.page.words import items, refused
-from restoration.resampling import KERNELS
 
 BARE: dict[str, Any] = {"apply_default_css": False}
 NOTE: dict[str, Any] = {"elem_classes": "note", **BARE}

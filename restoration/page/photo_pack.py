@@ -9,14 +9,14 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
-from restoration.bundle import archive
+from restoration.faces.pasting import Patch, blend
+from restoration.faces.photo import Restoration, describe
 from restoration.images import InputError, read_image, write_png
+from restoration.images.photo_file import read_photo, write_photo
+from restoration.lab.bundle import archive
 from restoration.page.assets import PACKED_JS
 from restoration.page.parts import BARE, QUIET, publish, shown
-from restoration.pasting import Patch, blend
-from restoration.photo import Restoration, describe
-from restoration.photo_file import read_photo, write_photo
-from restoration.pipeline import Restorer
+from restoration.restorer import Restorer
 
 
 class PhotoFiles(NamedTuple):

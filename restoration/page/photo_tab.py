@@ -11,12 +11,15 @@ from typing import Any
 import gradio as gr
 from gradio.utils import get_upload_folder
 
-from restoration.alignment import align_face
-from restoration.detection import find_faces, load_detector
-from restoration.estimate import load_estimator
-from restoration.experiment import PHOTO, RESTORED, Outcome, make_seed, run_experiment
-from restoration.faces import Face
+from restoration.degrade.protocols import PRESETS
+from restoration.faces.alignment import align_face
+from restoration.faces.detection import find_faces, load_detector
+from restoration.faces.face import Face
+from restoration.faces.photo import CentredSquare
 from restoration.images import InputError, write_png
+from restoration.images.photo_file import read_photo
+from restoration.lab.experiment import PHOTO, RESTORED, Outcome, make_seed, run_experiment
+from restoration.measure.estimate import load_estimator
 from restoration.page.assets import (
     FACES_HTML,
     PHOTO_HTML,
@@ -34,9 +37,6 @@ from restoration.page.photo_values import numbered, present_photo
 from restoration.page.site import Site
 from restoration.page.words import PHOTO_HTML as ABOUT_HTML
 from restoration.page.words import refused
-from restoration.photo import CentredSquare
-from restoration.photo_file import read_photo
-from restoration.protocols import PRESETS
 
 NO_PHOTO = "There is no photo yet. Upload one, or take one with the camera."
 ENLARGED = [("As large as it is", 1), ("Twice as large", 2), ("Four times as large", 4)]

@@ -13,11 +13,11 @@ import numpy as np
 import PIL.Image
 from gradio.data_classes import FileData
 
-from restoration.alignment import align_face
-from restoration.faces import Face
+from restoration.faces.alignment import align_face
+from restoration.faces.face import Face
+from restoration.faces.photo import CENTRED, Restoration
 from restoration.images import Image, write_png
 from restoration.page.words import called
-from restoration.photo import CENTRED, Restoration
 
 PREVIEW, VIEW = 900, 1600  # pixels: longest side of a photo in the panel, and in the result
 

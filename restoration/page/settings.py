@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from restoration.degradations import LIMITS, Degradation
-from restoration.experiment import make_seed
-from restoration.protocols import PRESETS
+from restoration.degrade.degradations import LIMITS, Degradation
+from restoration.degrade.protocols import PRESETS
+from restoration.lab.experiment import make_seed
 
 Settings = dict[str, Any]
 CUSTOM = "custom"  # beside the keys of PRESETS: the visitor's own settings

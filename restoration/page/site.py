@@ -8,14 +8,14 @@ from collections.abc import Callable, Mapping
 
 import torch
 
-from restoration.experiment import Outcome, run_experiment
 from restoration.hub import UpdateWatch, load_configured
-from restoration.identity import IdentityNetwork, load_identity
 from restoration.images import read_image
+from restoration.lab.experiment import Outcome, run_experiment
+from restoration.lab.recipe import picture_id
+from restoration.measure.identity import IdentityNetwork, load_identity
 from restoration.page.examples import EXAMPLES, strip
 from restoration.page.settings import fill, from_controls
-from restoration.pipeline import Restorer, select_device
-from restoration.recipe import picture_id
+from restoration.restorer import Restorer, select_device
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,9 +10,10 @@ from typing import Any
 
 import gradio as gr
 
-from restoration.degradations import Degradation
-from restoration.experiment import CLEAN, MAX_SEED, Outcome, make_seed, run_degrade, run_experiment
+from restoration.degrade.degradations import Degradation
+from restoration.degrade.protocols import PRESETS
 from restoration.images import InputError
+from restoration.lab.experiment import CLEAN, MAX_SEED, Outcome, make_seed, run_degrade, run_experiment
 from restoration.page.assets import GATE_JS, RESULT_HTML, RESULT_JS, SHOW_RESULT_JS, STRIP_JS
 from restoration.page.examine import add_examination
 from restoration.page.examples import EXAMPLES
@@ -33,7 +34,6 @@ from restoration.page.parts import (
 )
 from restoration.page.settings import CUSTOM, CUSTOM_DESCRIPTION, fill, from_controls
 from restoration.page.site import Site
-from restoration.protocols import PRESETS
 
 OPENING = "opening_that_every_visitor_sees_"  # the folder of the result that is there when the page opens
 

@@ -1,0 +1,1 @@
+"""What happens to a face: blur, resampling, noise, JPEG; presets and protocols."""

@@ -1,0 +1,212 @@
+"""Which degradations are there to choose from?  Distributions to train and measure with, presets to try."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from restoration.degrade.degradations import LIMITS, Degradation
+from restoration.degrade.resampling import Kernel
+from restoration.images import InputError
+
+Range = tuple[float, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Protocol:
+    """A distribution over settings: every range is drawn from uniformly, None is off.
+
+    Args:
+        motion_length: pixels; the angle is uniform over 180°.
+        blur_sigma: pixels; ``anisotropic`` is the share of draws with a second sigma and an angle of their own.
+        downsample, noise, jpeg: as in ``Degradation``.
+        kernel: how the reduction samples.
+        grayscale: share of draws that are monochrome, [0, 1].
+        skip: chance of leaving out each of the ranges, independently, [0, 1].
+
+    Raises:
+        InputError: a range that is upside down or outside ``LIMITS``, or a share outside [0, 1].
+    """
+
+    motion_length: Range | None = None
+    blur_sigma: Range | None = None
+    anisotropic: float = 0.5
+    downsample: Range | None = None
+    kernel: Kernel = "bilinear"
+    noise: Range | None = None
+    jpeg: Range | None = None
+    grayscale: float = 0.0
+    skip: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, (low, high) in self.ranges().items():
+            if not LIMITS[name].low <= low <= high <= LIMITS[name].high:
+                raise InputError(
+                    f"{name} range ({low}, {high}) must lie within {LIMITS[name].low}–{LIMITS[name].high}."
+                )
+        for name in ("anisotropic", "grayscale", "skip"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise InputError(f"{name} is a share and must lie in [0, 1], not {getattr(self, name)!r}.")
+
+    def ranges(self) -> dict[str, Range]:
+        """The ranges that are in use, by the name of the setting."""
+        names = ("motion_length", "blur_sigma", "downsample", "noise", "jpeg")
+        return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+
+    def sample(self, rng: random.Random) -> Degradation:
+        """One draw; ``rng`` is the source of all randomness."""
+        drawn = {name: rng.uniform(*span) for name, span in self.ranges().items() if rng.random() >= self.skip}
+        turn = {"motion_angle": rng.uniform(-90, 90), "blur_angle": rng.uniform(-90, 90)}
+        second = rng.uniform(*(self.blur_sigma or (0, 0)))
+        both = "blur_sigma" in drawn and rng.random() < self.anisotropic
+        return Degradation(
+            motion_length=drawn.get("motion_length", 0.0),
+            motion_angle=turn["motion_angle"] if "motion_length" in drawn else 0.0,
+            blur_sigma=drawn.get("blur_sigma", 0.0),
+            blur_sigma_y=second if both else None,
+            blur_angle=turn["blur_angle"] if both else 0.0,
+            downsample=drawn.get("downsample", 1.0),
+            kernel=self.kernel,
+            noise=drawn.get("noise", 0.0),
+            jpeg=round(drawn["jpeg"]) if "jpeg" in drawn else None,
+            grayscale=rng.random() < self.grayscale,
+        )
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """Several protocols, each with the share of draws that it gets (shares need not sum to 1)."""
+
+    parts: tuple[tuple[float, Protocol], ...]
+
+    def sample(self, rng: random.Random) -> Degradation:
+        """Choose a protocol by its share, then one draw of it."""
+        chosen = rng.choices([part for _, part in self.parts], [share for share, _ in self.parts])[0]
+        return chosen.sample(rng)
+
+    def ranges(self) -> dict[str, Range]:
+        """Smallest and largest value of every setting over all parts."""
+        result: dict[str, Range] = {}
+        for _, part in self.parts:
+            for name, (low, high) in part.ranges().items():
+                seen = result.get(name, (low, high))
+                result[name] = min(seen[0], low), max(seen[1], high)
+        return result
+
+
+IDENTITY = Protocol()
+# The blind protocol of GFPGAN (Wang et al., 2021), which VQFR and RestoreFormer share.
+BLIND = Protocol(blur_sigma=(0.1, 10), downsample=(0.8, 8), noise=(0, 20), jpeg=(60, 100))
+# DifFace (Yue and Loy, 2022); PMRF and ResShift share it.
+HEAVY = Protocol(blur_sigma=(0.1, 15), downsample=(0.8, 32), noise=(0, 20), jpeg=(30, 100))
+# The three degradations of the project that this one grew from: one at a time, and all in a row.
+ORIGINAL_MOTION = Protocol(motion_length=(9, 31))
+ORIGINAL_LOWRES = Protocol(downsample=(2, 8))
+ORIGINAL_NOISE = Protocol(noise=(2, 25))
+ORIGINAL = Mixture(((1, ORIGINAL_MOTION), (1, ORIGINAL_LOWRES), (1, ORIGINAL_NOISE)))
+ORIGINAL_ALL = Protocol(motion_length=(9, 31), downsample=(2, 8), noise=(2, 25))
+
+PROTOCOLS: dict[str, Protocol | Mixture] = {
+    "blind": BLIND,
+    "heavy": HEAVY,
+    "original": ORIGINAL,
+    "original_motion": ORIGINAL_MOTION,
+    "original_lowres": ORIGINAL_LOWRES,
+    "original_noise": ORIGINAL_NOISE,
+    "original_all": ORIGINAL_ALL,
+    "undegraded": IDENTITY,
+}
+
+# What the default weights learn from: the protocols above, and what real photos bring beyond them. The single
+# degradations have large shares because a network needs many examples of each to gain as much as it can on them.
+TRAINING = Mixture(
+    (
+        (6, BLIND),
+        (0.5, HEAVY),
+        (4, ORIGINAL_MOTION),
+        (3, ORIGINAL_LOWRES),
+        (4, ORIGINAL_NOISE),
+        (2, ORIGINAL_ALL),
+        (
+            1,
+            Protocol(
+                motion_length=(3, 41),
+                blur_sigma=(0.2, 8),
+                downsample=(1, 16),
+                kernel="area",
+                noise=(1, 50),
+                jpeg=(20, 95),
+                grayscale=0.1,
+                skip=0.5,
+            ),
+        ),
+        (0.2, IDENTITY),
+    )
+)
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A degradation that people recognise. ``draw(seed)`` gives the settings; most do not depend on the seed."""
+
+    label: str
+    description: str
+    draw: Callable[[int], Degradation]
+
+
+def _fixed(settings: Degradation) -> Callable[[int], Degradation]:
+    return lambda seed: settings
+
+
+def _drawn(protocol: Protocol) -> Callable[[int], Degradation]:
+    return lambda seed: protocol.sample(random.Random(seed))
+
+
+PRESETS: dict[str, Preset] = {
+    "old_phone": Preset(
+        "Old phone",
+        "A 2005 phone camera: few pixels, noise, strong compression.",
+        _fixed(Degradation(blur_sigma=1.2, downsample=4, noise=10, jpeg=50)),
+    ),
+    "video_call": Preset(
+        "Video call",
+        "A poor connection: blocky and soft.",
+        _fixed(Degradation(blur_sigma=2, downsample=4, noise=3, jpeg=30)),
+    ),
+    "cctv": Preset(
+        "CCTV",
+        "A surveillance camera at night: far away, noisy, monochrome.",
+        _fixed(Degradation(blur_sigma=2.5, downsample=8, noise=15, jpeg=60, grayscale=True)),
+    ),
+    "shaky_hand": Preset(
+        "Shaky hand",
+        "The camera moved while the shutter was open.",
+        _fixed(Degradation(motion_length=23, motion_angle=25, noise=3, jpeg=90)),
+    ),
+    "thumbnail": Preset(
+        "Thumbnail",
+        "A 64-pixel profile picture, enlarged.",
+        _fixed(Degradation(downsample=8, jpeg=80)),
+    ),
+    "blind_protocol": Preset(
+        "Research mix",
+        "One draw of the blind protocol that published work measures with; the seed chooses which.",
+        _drawn(BLIND),
+    ),
+    "original_motion": Preset(
+        "Motion blur alone",
+        "Motion blur of 9 to 31 pixels; the seed chooses length and angle.",
+        _drawn(ORIGINAL_MOTION),
+    ),
+    "original_lowres": Preset(
+        "Low resolution alone",
+        "Downsampling by 2 to 8; the seed chooses the factor.",
+        _drawn(ORIGINAL_LOWRES),
+    ),
+    "original_noise": Preset(
+        "Noise alone",
+        "Gaussian noise of 2 to 25 grey levels; the seed chooses how much.",
+        _drawn(ORIGINAL_NOISE),
+    ),
+}

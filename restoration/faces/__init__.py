@@ -1,0 +1,1 @@
+"""Faces in a photo: found, aligned, parsed, pasted back."""

@@ -1,0 +1,244 @@
+"""How is a whole photo restored?  Every face is cut out, restored, and put back; the rest stays as it is."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from restoration.faces.alignment import FACE_TEMPLATE, align_face, centre_square
+from restoration.faces.detection import find_faces
+from restoration.faces.face import Detector, Face
+from restoration.faces.pasting import Patch, blend, check_scale, enlarge, make_patch
+from restoration.images import Image, InputError, check_image
+from restoration.measure.metrics import psnr, ssim
+
+Background = Literal["lanczos", "network"]
+BACKGROUNDS: tuple[Background, ...] = get_args(Background)
+Mask = Literal["head", "parsing"]
+MASKS: tuple[Mask, ...] = get_args(Mask)
+MAX_RESULT = 100_000_000  # pixels of an enlarged photo
+TILE, OVERLAP = 512, 64  # pixels: what the network sees of a background at once, and how far neighbours blend
+CENTRED, GIVEN = "centred square", "faces given"  # in place of a detector's name where none was asked
+
+Restore = Callable[[Image], Image]
+Progress = Callable[[int, int], None]  # called with the number of faces that are done, and that there are
+
+
+class NoFaceError(InputError):
+    """No face was found. The message says what to do."""
+
+
+@dataclass(frozen=True)
+class RestoredFace:
+    """One face of a photo, before and after.
+
+    Args:
+        face: where it is: box, landmarks, score.
+        input_crop: (512, 512, 3) uint8 RGB, aligned, as it was.
+        restored_crop: (512, 512, 3) uint8 RGB, aligned, as the network returned it.
+        patch: what it changes in the photo at full strength; None where its crop lies outside the photo.
+    """
+
+    face: Face
+    input_crop: Image
+    restored_crop: Image
+    patch: Patch | None
+
+
+@dataclass(frozen=True)
+class Restoration:
+    """What ``Restorer.restore`` found and made.
+
+    Args:
+        photo: (scale H, scale W, 3) uint8 RGB, the faces restored at the strength that was asked for.
+        base: the same without any restored face: at scale 1 the photo as it came in.
+        faces: the restored faces, in the order of the faces that were given or found: largest first.
+        detector: name of what found them; "centred square" or "faces given" where nothing was searched for.
+        scale: 1, 2 or 4.
+        seconds: wall-clock time of each step: "detection", "network", "background", "pasting".
+    """
+
+    photo: Image
+    base: Image
+    faces: tuple[RestoredFace, ...]
+    detector: str
+    scale: int
+    seconds: dict[str, float]
+
+    def blend(self, strength: float | Sequence[float]) -> Image:
+        """The photo at other strengths, at once: no network runs.
+
+        Args:
+            strength: 0 (untouched) to 1 (restored): one for all faces, or one a face in the order of ``faces``.
+
+        Returns:
+            (scale H, scale W, 3) uint8 RGB, never sharing memory with ``photo`` or ``base``.
+
+        Raises:
+            InputError: another number of strengths, or one outside [0, 1].
+        """
+        return blend(self.base, [face.patch for face in self.faces], self._each(strength))
+
+    def _each(self, strength: float | Sequence[float]) -> list[float]:
+        return [strength] * len(self.faces) if isinstance(strength, (int, float)) else list(strength)
+
+
+def describe(result: Restoration) -> dict[str, Any]:
+    """A result as JSON holds it; a PSNR is null where a face was not changed: JSON has no infinity.
+
+    How far each face was changed is measured against its input: the truth is not known.
+
+    Returns:
+        ``faces``, in the result's order: box, landmarks, score, psnr_to_input_db, ssim_to_input; and ``seconds``.
+    """
+
+    def decibels(face: RestoredFace) -> float | None:
+        value = psnr(face.restored_crop, face.input_crop)
+        return value if math.isfinite(value) else None
+
+    faces = [
+        {
+            "box": [round(value, 2) for value in face.face.box],
+            "landmarks": face.face.landmarks.round(2).tolist(),
+            "score": round(face.face.score, 4),
+            "psnr_to_input_db": decibels(face),
+            "ssim_to_input": ssim(face.restored_crop, face.input_crop),
+        }
+        for face in result.faces
+    ]
+    return {"faces": faces, "seconds": {step: round(value, 4) for step, value in result.seconds.items()}}
+
+
+def restore_photo(
+    photo: Image,
+    restore: Restore,
+    detector: Detector | None,
+    *,
+    faces: Sequence[Face] | None = None,
+    scale: int = 1,
+    strength: float | Sequence[float] = 1.0,
+    background: Background = "lanczos",
+    parse: Callable[[Image], NDArray[np.uint8]] | None = None,
+    progress: Progress | None = None,
+) -> Restoration:
+    """Find, restore and paste back.  ``Restorer.restore`` says what goes in; this is how it is done.
+
+    Args:
+        restore: the network: (H, W, 3) uint8 RGB to the same, sides 64 to 2048.
+        detector: asked where ``faces`` is None, and named in the result.
+        parse: says which parts of a (512, 512, 3) restored face get its texture, (512, 512, 1) uint8; None is all.
+
+    Raises:
+        NoFaceError: no face in the photo.
+        InputError: not an ``Image``, or an option outside its range.
+    """
+    height, width = check_image(photo).shape[:2]
+    check_scale(scale)
+    if background not in BACKGROUNDS:
+        raise InputError(f"The background is enlarged by {' or '.join(BACKGROUNDS)}, not {background!r}.")
+    if height * width * scale**2 > MAX_RESULT:
+        raise InputError(
+            f"{width}×{height} enlarged {scale} times has {height * width * scale**2 / 1e6:.0f} megapixels; "
+            f"the limit is {MAX_RESULT / 1e6:.0f}. Choose a smaller scale, or reduce the photo."
+        )
+    clock = _Clock()
+    if faces is None:
+        faces = find_faces(photo, detector) if detector else []
+    clock.stop("detection")
+    if not faces:
+        raise NoFaceError(
+            "No face was found. Use a larger or sharper picture with the face upright, "
+            "or restore the centred square of the photo instead."
+        )
+    base = enlarge(photo, scale)
+    if background == "network" and scale > 1:
+        base = in_tiles(base, restore)
+    clock.stop("background")
+    taken = np.zeros(base.shape[:2], np.uint8)
+    done = []
+    for face in faces:
+        crop = align_face(photo, face.landmarks)
+        clock.stop("pasting")
+        restored = restore(crop)
+        clock.stop("network")
+        parts = parse(restored) if parse else None
+        patch = make_patch(base, crop, restored, face.landmarks, scale=scale, taken=taken, parts=parts)
+        clock.stop("pasting")
+        done.append(RestoredFace(face, crop, restored, patch))
+        if progress:
+            progress(len(done), len(faces))
+    name = detector.name if detector else GIVEN
+    result = Restoration(base, base, tuple(done), name, scale, clock.seconds)
+    mixed = result.blend(strength)
+    clock.stop("pasting")
+    return Restoration(mixed, base, tuple(done), name, scale, clock.seconds)
+
+
+class CentredSquare:
+    """Takes the largest centred square of a photo for one upright face, without looking."""
+
+    name = CENTRED
+
+    def find(self, photo: Image) -> list[Face]:
+        """One face, whose landmarks are the template's; its score of 0 says that nobody looked."""
+        box = centre_square(photo)
+        scale = (box.right - box.left) / 512
+        landmarks = (FACE_TEMPLATE + 0.5) * scale - 0.5 + (box.left, box.top)
+        return [Face((box.left - 0.5, box.top - 0.5, box.right - 0.5, box.bottom - 0.5), landmarks, 0.0)]
+
+
+def in_tiles(image: Image, restore: Restore) -> Image:
+    """Run a network over a picture of any size, in squares that fade into each other.
+
+    Args:
+        image: (H, W, 3) uint8 RGB, sides >= 64. Not modified.
+        restore: (h, w, 3) uint8 RGB to the same, sides 64 to ``TILE``.
+
+    Returns:
+        (H, W, 3) uint8 RGB.
+    """
+    height, width = image.shape[:2]
+    result = np.empty_like(image)
+    side_y, side_x = min(TILE, height), min(TILE, width)
+    ramp_y, ramp_x = _ramp(side_y), _ramp(side_x)
+    tops, lefts = _starts(height, side_y), _starts(width, side_x)
+    total = np.zeros((side_y, width, 3), np.float32)  # of the rows [top, top + side): tiles by their weights
+    weight = np.zeros((side_y, width, 1), np.float32)
+    for top, following in zip(tops, [*tops[1:], height], strict=True):
+        for left in lefts:
+            tile = np.ascontiguousarray(image[top : top + side_y, left : left + side_x])
+            share = (ramp_y[:, None] * ramp_x)[..., None]
+            total[:, left : left + side_x] += share * restore(tile)
+            weight[:, left : left + side_x] += share
+        rows = following - top  # no later tile reaches these
+        result[top:following] = np.rint(total[:rows] / weight[:rows]).astype(np.uint8)
+        for buffer in (total, weight):
+            buffer[: side_y - rows] = buffer[rows:].copy()
+            buffer[side_y - rows :] = 0
+    return result
+
+
+def _starts(length: int, side: int) -> list[int]:
+    return [*range(0, length - side, max(1, side - OVERLAP)), length - side]
+
+
+def _ramp(side: int) -> NDArray[np.float32]:
+    edge = np.minimum(np.arange(side) + 1, side - np.arange(side)) / (OVERLAP + 1)
+    return np.minimum(edge, 1).astype(np.float32)
+
+
+class _Clock:
+    def __init__(self) -> None:
+        self.seconds = {"detection": 0.0, "background": 0.0, "network": 0.0, "pasting": 0.0}
+        self._last = time.perf_counter()
+
+    def stop(self, step: str) -> None:
+        now = time.perf_counter()
+        self.seconds[step] += now - self._last
+        self._last = now

@@ -1,0 +1,144 @@
+"""How are faces found when nothing can be downloaded?  Two small networks whose weights are part of this package.
+
+The ``Proposer`` looks at the photo in many sizes, each half the area of the one before, for faces of one size; the
+``Refiner`` looks at each proposal turned upright, says whether it is a face, and where its landmarks are.
+"""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from restoration.faces.alignment import FACE_SIZE, FACE_TEMPLATE, Points, similarity_transform
+from restoration.images import Image
+
+STRIDE = 8  # pixels a cell of the proposer
+EYES = 12.0  # pixels between the eyes of a face that the proposer looks for; it learns from 8.5 to 17
+MOST_PROPOSALS = 400  # looked at by the refiner, best first
+PROPOSAL_SCORE = 0.15
+CROP = 64  # pixels: side of what the refiner sees
+CROP_TEMPLATE: Points = (FACE_TEMPLATE - (FACE_SIZE - 1) / 2) * (21 / 125.92) + (CROP - 1) / 2 - (0, 4)
+CROP_EYES = 21.0  # pixels between the eyes of CROP_TEMPLATE
+
+
+class Proposer(nn.Module):
+    """Scores and landmarks at every cell of 8 x 8 pixels; fully convolutional; sees about 70 pixels across."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            _convolution(3, 16, 2),
+            _convolution(16, 32, 2),
+            _convolution(32, 32, 1),
+            _convolution(32, 64, 2),
+            *(_convolution(64, 64, 1) for _ in range(3)),
+            nn.Conv2d(64, 11, 1),
+        )
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Look at a batch.
+
+        Args:
+            images: (B, 3, H, W) float RGB in [0, 1], sides multiples of 8.
+
+        Returns:
+            logits (B, H/8, W/8) that a face of this size has its middle in the cell; landmarks (B, H/8, W/8, 5, 2)
+            as (x, y) pixels.
+        """
+        out = self.layers(images - 0.5).permute(0, 2, 3, 1)  # (B, H/8, W/8, 11)
+        centre = cell_centres(out.shape[1], out.shape[2]).to(out)
+        return out[..., 0], centre[:, :, None] + EYES * out[..., 1:].reshape(*out.shape[:-1], 5, 2)
+
+
+class Refiner(nn.Module):
+    """Score and landmarks of crops in which a face should lie on ``CROP_TEMPLATE``."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            _convolution(3, 16, 2),
+            _convolution(16, 32, 2),
+            _convolution(32, 32, 1),
+            _convolution(32, 64, 2),
+            _convolution(64, 64, 1),
+            _convolution(64, 64, 2),
+            nn.Flatten(),
+            nn.Linear(64 * (CROP // 16) ** 2, 96),
+            nn.ReLU(inplace=True),
+            nn.Linear(96, 11),
+        )
+        self.register_buffer("template", torch.tensor(CROP_TEMPLATE, dtype=torch.float32), persistent=False)
+
+    def forward(self, crops: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, 3, 64, 64) float RGB in [0, 1] -> logits (B,), landmarks (B, 5, 2) as (x, y) pixels of the crops."""
+        out = self.layers(crops - 0.5)
+        return out[:, 0], self.template + CROP_EYES * out[:, 1:].reshape(-1, 5, 2)
+
+
+def cell_centres(rows: int, columns: int) -> Tensor:
+    """(rows, columns, 2): x and y of the middle of each of the proposer's cells, pixels."""
+    y, x = torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")
+    return torch.stack((x, y), dim=-1) * STRIDE + (STRIDE - 1) / 2
+
+
+def pyramid(photo: Image, smallest: float) -> list[tuple[Image, float]]:
+    """The photo in falling sizes.
+
+    Args:
+        photo: (H, W, 3) uint8 RGB.
+        smallest: pixels between the eyes of the smallest face that is looked for.
+
+    Returns:
+        Pictures whose sides are multiples of 8 (the last columns and rows repeat), and their scales: a point x of
+        the photo is at scale (x + 0.5) - 0.5 there.
+    """
+    levels = []
+    scale = min(2.0, EYES / smallest)
+    while min(photo.shape[:2]) * scale >= 2 * EYES:
+        height, width = (max(1, round(side * scale)) for side in photo.shape[:2])
+        kernel = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+        level = cv2.resize(photo, (width, height), interpolation=kernel)
+        level = cv2.copyMakeBorder(level, 0, -height % STRIDE, 0, -width % STRIDE, cv2.BORDER_REPLICATE)
+        levels.append((level.astype(np.uint8, copy=False), scale))
+        scale /= math.sqrt(2)
+    return levels
+
+
+def cut_crops(picture: Image, landmarks: Points) -> tuple[Image, NDArray[np.float64]]:
+    """What the refiner sees of proposals.
+
+    Args:
+        picture: (H, W, 3) uint8 RGB.
+        landmarks: (N, 5, 2), (x, y) pixels of the picture.
+
+    Returns:
+        (N, 64, 64, 3) uint8, and (N, 2, 3) transforms from the crops to the picture.
+    """
+    crops, back = np.empty((len(landmarks), CROP, CROP, 3), np.uint8), np.empty((len(landmarks), 2, 3))
+    halves = [picture]
+    for i, points in enumerate(landmarks):
+        inverse = similarity_transform(CROP_TEMPLATE, points)  # of crop pixels to the picture's
+        reduction = math.hypot(inverse[0, 0], inverse[1, 0])
+        level = max(0, math.floor(math.log2(max(reduction, 1e-6)) + 0.25))
+        while len(halves) <= level and min(halves[-1].shape[:2]) >= 32:
+            last = halves[-1]
+            halves.append(cv2.resize(last, (last.shape[1] // 2, last.shape[0] // 2), interpolation=cv2.INTER_AREA))
+        level = min(level, len(halves) - 1)
+        scale = np.array([halves[level].shape[1] / picture.shape[1], halves[level].shape[0] / picture.shape[0]])
+        local = inverse * scale[:, None]
+        local[:, 2] += 0.5 * scale - 0.5
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        cv2.warpAffine(halves[level], local, (CROP, CROP), crops[i], flags, cv2.BORDER_REPLICATE)
+        back[i] = inverse
+    return crops, back
+
+
+def _convolution(inputs: int, outputs: int, stride: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)
+    )

@@ -1,0 +1,194 @@
+"""What is one experiment?  A face is degraded, restored, and measured against what it was.
+
+What the page, its endpoints and any other front end call: pictures and numbers out, no interface in here.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, field
+from time import perf_counter
+from typing import Any
+
+from restoration.degrade.degradations import Degradation, degrade_image
+from restoration.faces.alignment import FACE_SIZE, crop_centre
+from restoration.images import Image, InputError, read_image
+from restoration.measure.identity import IdentityNetwork
+from restoration.measure.metrics import Scores, score
+from restoration.measure.verdict import Bands, Verdict, judge
+from restoration.restorer import Restorer
+
+MAX_SEED = 2**31 - 1
+CLEAN, DEGRADED, RESTORED, PHOTO = "Clean", "Degraded", "Restored", "Your photo"
+INPUT_ROW, RESTORED_ROW = "Degraded input", "Restored"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """One experiment: pictures in the order in which things happened to the face, and what was measured.
+
+    Args:
+        pictures: label to (512, 512, 3) uint8 RGB face; the last two are what a front end compares.
+        caption: what was done, plain text.
+        scores: table row to its scores against the clean face; empty where there is no clean face.
+        warnings: what the visitor should know, plain text.
+        settings: how the face was degraded; None where it was not.
+        seed: of the noise; None where the face was not degraded.
+        seconds: wall-clock time of the network; None where it did not run.
+    """
+
+    pictures: dict[str, Image]
+    caption: str
+    scores: dict[str, Scores] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    settings: Degradation | None = None
+    seed: int | None = None
+    seconds: float | None = None
+
+
+def read_face(photo: str | bytes | None) -> tuple[Image, list[str]]:
+    """Cut the face that is worked on out of a photo: its centre square.
+
+    Args:
+        photo: path or contents of a picture file, sides as ``read_image`` takes them.
+
+    Returns:
+        (512, 512, 3) uint8 RGB, and what the visitor should know about the crop, plain text, often nothing.
+
+    Raises:
+        InputError: None (there is no picture yet), or a file that ``read_image`` or ``crop_centre`` refuses.
+    """
+    if photo is None:
+        raise InputError("There is no picture yet. Upload one, take one with the camera, or choose an example.")
+    image = read_image(photo)
+    face, box = crop_centre(image)
+    side, notes = box.right - box.left, []
+    if image.shape[0] != image.shape[1]:
+        notes.append(
+            f"Only the centred {side} × {side} square of your {image.shape[1]} × {image.shape[0]} photo is used."
+        )
+    if side < FACE_SIZE:
+        notes.append(
+            f"The face was enlarged {FACE_SIZE / side:.1f}× to {FACE_SIZE} × {FACE_SIZE}, so it holds less detail."
+        )
+    return face, notes
+
+
+def make_seed(seed: Any) -> int:
+    """A seed as JSON may bring it, where 3 can arrive as 3.0.
+
+    Args:
+        seed: anything; a whole number in [0, MAX_SEED] is a seed.
+
+    Raises:
+        InputError: anything else: None, text, NaN, a fraction, a number outside the range.
+    """
+    if isinstance(seed, (int, float)) and 0 <= seed <= MAX_SEED and seed == int(seed):  # NaN fails the range
+        return int(seed)
+    if seed is None:
+        raise InputError(f"The seed must be a whole number from 0 to {MAX_SEED}. It is empty.")
+    raise InputError(f"The seed must be a whole number from 0 to {MAX_SEED}, not {seed}.")
+
+
+def run_degrade(
+    photo: str | bytes | None, settings: Degradation, seed: int, identity: IdentityNetwork | None
+) -> Outcome:
+    """Degrade a clean face and measure what was lost.
+
+    Args:
+        photo: path or contents of a picture file; its centre square is the clean face.
+        settings: how it is degraded.
+        seed: of the noise, [0, MAX_SEED]; the same seed gives the same picture.
+        identity: measures the identity angle; None leaves it unmeasured.
+
+    Returns:
+        Pictures ``CLEAN`` and ``DEGRADED``, one row of scores, no seconds.
+
+    Raises:
+        InputError: there is no picture, or it cannot be used.
+    """
+    face, notes = read_face(photo)
+    degraded = degrade_image(face, settings, seed)
+    return Outcome(
+        pictures={CLEAN: face, DEGRADED: degraded},
+        caption=f"{settings.describe()}, not restored yet",
+        scores={INPUT_ROW: score(degraded, face, identity)},
+        warnings=notes,
+        settings=settings,
+        seed=seed,
+    )
+
+
+def run_experiment(
+    photo: str | bytes | None, settings: Degradation, seed: int, restorer: Restorer, identity: IdentityNetwork | None
+) -> Outcome:
+    """Degrade a clean face, restore it, and measure both against the clean one.
+
+    Args:
+        photo, settings, seed, identity: as in ``run_degrade``, whose pictures and scores these are.
+        restorer: sees the degraded face alone, neither the clean one nor the settings; the settings are compared
+            with its training ranges afterwards, for the warnings.
+
+    Returns:
+        Pictures ``CLEAN``, ``DEGRADED`` and ``RESTORED``, two rows of scores, the seconds of the restoration.
+
+    Raises:
+        InputError: there is no picture, or it cannot be used.
+    """
+    before = run_degrade(photo, settings, seed, identity)
+    face, degraded = before.pictures.values()
+    start = perf_counter()
+    restored = restorer.restore_aligned(degraded)
+    seconds = perf_counter() - start
+    scores = {**before.scores, RESTORED_ROW: score(restored, face, identity)}
+    verdict = identity_verdict(scores, identity.bands if identity else None)
+    unlike = [verdict.warning] if verdict and verdict.warning else []
+    return Outcome(
+        pictures={**before.pictures, RESTORED: restored},
+        caption=settings.describe(),
+        scores=scores,
+        warnings=before.warnings + restorer.out_of_range(settings) + unlike,
+        settings=settings,
+        seed=seed,
+        seconds=seconds,
+    )
+
+
+def identity_verdict(scores: dict[str, Scores], bands: Bands | None = None) -> Verdict | None:
+    """Whether the restored face is nearer to the person than the degraded one; None where that was not measured.
+
+    Args:
+        scores: rows of an ``Outcome``. bands: of the network that measured the angles.
+    """
+    angles = [scores[row].identity_angle for row in (INPUT_ROW, RESTORED_ROW) if row in scores]
+    known = [angle for angle in angles if angle is not None]
+    return judge(known[0], known[1], bands) if len(known) == 2 else None
+
+
+def report(outcome: Outcome, restorer: Restorer) -> dict[str, Any]:
+    """The outcome without its pictures, ready for JSON.
+
+    Convention:
+        - PSNR is in dB and null when infinite, which JSON has no number for: ``identical`` is true then
+        - the identity angle is in degrees, null when it was not measured
+
+    Returns:
+        ``metrics`` (one entry a row of scores), ``warnings``, ``settings`` or null, ``seconds`` or null, ``model``.
+    """
+    rows = [
+        {
+            "method": label.lower(),
+            "psnr_db": scores.psnr if math.isfinite(scores.psnr) else None,
+            "ssim": scores.ssim,
+            "identity_angle_deg": scores.identity_angle,
+            "identical": math.isinf(scores.psnr),
+        }
+        for label, scores in outcome.scores.items()
+    ]
+    return {
+        "metrics": rows,
+        "warnings": outcome.warnings,
+        "settings": asdict(outcome.settings) if outcome.settings else None,
+        "seconds": outcome.seconds,
+        "model": {key: restorer.info[key] for key in ("name", "license", "parameters", "device", "precision")},
+    }

@@ -1,0 +1,152 @@
+"""How is a state of the page written down?  Everything that decides its pictures and numbers, but never a picture.
+
+A recipe is JSON, or the same in a short token for a link. With the same face, weights and machine it gives the same
+pictures bit for bit.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import dataclasses
+import hashlib
+import json
+import zlib
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+from restoration.degrade.degradations import Degradation
+from restoration.images import Image, InputError, check_image
+from restoration.lab.comparison import MAX_CASES
+from restoration.lab.experiment import make_seed
+from restoration.lab.sweep import Axis, Sweep
+
+View = Literal["test", "compare", "sweep"]
+VERSION = 1
+MAX_TOKEN, MAX_TEXT, MAX_LABEL = 6000, 20_000, 60  # characters
+DAMAGED = "This recipe is damaged. Copy the whole link again."
+OFF = dataclasses.asdict(Degradation())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """One state of the page.
+
+    Args:
+        view: "test" (one degradation), "compare" (several) or "sweep".
+        face: key of an example face; "" for a visitor's own picture.
+        picture: ``picture_id`` of the clean face, so that another one is noticed.
+        seed: of the noise.
+        model: ``Restorer.fingerprint`` of the weights.
+        cases: label to settings; empty for a sweep.
+        plan: the grid of a sweep, else None.
+
+    Raises:
+        InputError: fields that do not fit together or are out of bounds.
+    """
+
+    view: View
+    face: str
+    picture: str
+    seed: int
+    model: str
+    cases: dict[str, Degradation] = field(default_factory=dict)
+    plan: Sweep | None = None
+
+    def __post_init__(self) -> None:
+        texts = (self.face, self.picture, self.model, *self.cases)
+        if any(not isinstance(text, str) or len(text) > MAX_LABEL for text in texts) or self.view not in get_args(View):
+            raise InputError(DAMAGED)
+        wanted = {"test": len(self.cases) == 1, "compare": 1 <= len(self.cases) <= MAX_CASES}
+        if not wanted.get(self.view, not self.cases) or (self.plan is not None) != (self.view == "sweep"):
+            raise InputError(DAMAGED)
+        object.__setattr__(self, "seed", make_seed(self.seed))
+
+    def to_json(self) -> str:
+        """All of it as indented JSON, settings that are off left out; ``from_json`` gives an equal recipe back."""
+        fields: dict[str, Any] = {"version": VERSION}
+        fields |= {name: getattr(self, name) for name in ("view", "face", "picture", "seed", "model")}
+        if self.plan is None:
+            fields["cases"] = {label: _changed(settings) for label, settings in self.cases.items()}
+        else:
+            axes = [axis for axis in (self.plan.x, self.plan.y) if axis]
+            fields["base"] = _changed(self.plan.base)
+            fields["axes"] = {axis.name: list(axis.values) for axis in axes}
+        return json.dumps(fields, indent=2)
+
+    @classmethod
+    def from_json(cls, text: str) -> Recipe:
+        """Inverse of ``to_json``; strict.
+
+        Raises:
+            InputError: not such a recipe, or one of a newer version; the message says what to do.
+        """
+        try:
+            fields = json.loads(text)
+            if not isinstance(fields, dict):
+                raise InputError(DAMAGED)
+            if fields.pop("version") != VERSION:
+                raise InputError("This recipe was written by another version of the page. Make it again here.")
+            if "axes" in fields:
+                axes = [Axis(name, tuple(values)) for name, values in fields.pop("axes").items()]
+                plan = Sweep(_settings(fields.pop("base")), *axes)
+                return cls(**fields, plan=plan)
+            cases = {label: _settings(settings) for label, settings in fields.pop("cases").items()}
+            return cls(**fields, cases=cases)
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+            raise error if isinstance(error, InputError) else InputError(DAMAGED) from error
+
+    def to_token(self) -> str:
+        """The recipe for a link: ``to_json`` without spaces, compressed, in URL-safe base64 without padding."""
+        compact = json.dumps(json.loads(self.to_json()), separators=(",", ":"))
+        return base64.urlsafe_b64encode(zlib.compress(compact.encode(), 9)).decode().rstrip("=")
+
+    @classmethod
+    def from_token(cls, token: str) -> Recipe:
+        """Inverse of ``to_token``; reads at most ``MAX_TOKEN`` characters and unpacks at most ``MAX_TEXT``.
+
+        Raises:
+            InputError: not such a token.
+        """
+        if not isinstance(token, str) or len(token) > MAX_TOKEN:
+            raise InputError(DAMAGED)
+        try:
+            packed = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
+            unpacker = zlib.decompressobj()
+            text = unpacker.decompress(packed, MAX_TEXT)
+            if not unpacker.eof:
+                raise InputError(DAMAGED)
+            return cls.from_json(text.decode())
+        except (binascii.Error, zlib.error, ValueError) as error:
+            raise error if isinstance(error, InputError) else InputError(DAMAGED) from error
+
+    def check(self, face: Image, model: str) -> list[str]:
+        """What keeps this face and these weights from giving the recipe's pictures; plain sentences, empty for nothing.
+
+        Args:
+            face: the clean face that is to be used.
+            model: as for ``check_model``.
+        """
+        same = picture_id(face) == self.picture
+        notes = [] if same else ["This recipe was made with another picture: its numbers will differ."]
+        return notes + self.check_model(model)
+
+    def check_model(self, model: str) -> list[str]:
+        """As ``check``, of the weights alone: ``model`` is the ``Restorer.fingerprint`` of those in use."""
+        if model == self.model:
+            return []
+        return [f"This recipe was made with weights {self.model}, here are {model}: its numbers will differ."]
+
+
+def picture_id(face: Image) -> str:
+    """Twelve hexadecimal digits that tell two pictures apart and say nothing about what they show."""
+    image = check_image(face)
+    return hashlib.sha256(repr(image.shape).encode() + image.tobytes()).hexdigest()[:12]
+
+
+def _changed(settings: Degradation) -> dict[str, Any]:
+    return {name: value for name, value in dataclasses.asdict(settings).items() if value != OFF[name]}
+
+
+def _settings(fields: Any) -> Degradation:
+    return Degradation.from_json(json.dumps(fields))

@@ -1,0 +1,229 @@
+"""What has a photo been through?  Blur, noise, JPEG quality and effective resolution, estimated without the original.
+
+A small network over spectra and differences, trained on our own degradations (``train/extras/estimator.py``),
+gives each quantity with an interval. Its error bars on faces that it never saw lie beside its weights.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from restoration.degrade.degradations import Degradation
+from restoration.faces.alignment import FACE_SIZE
+from restoration.images import Image, InputError, check_image, to_tensor
+
+FOLDER = Path(__file__).parent / "estimator_weights"
+QUANTITIES = ("blur", "downsample", "noise", "jpeg")
+HIGHEST = {"blur": 12.0, "downsample": 16.0, "noise": 60.0, "jpeg": 100.0}
+LOWEST = {"blur": 0.0, "downsample": 1.0, "noise": 0.0, "jpeg": 5.0}
+
+
+@dataclass(frozen=True)
+class Value:
+    """An estimate and the interval that held the truth for a share ``Estimate.coverage`` of unseen faces."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """What a face seems to have been through.
+
+    Args:
+        blur: standard deviation of the point spread, pixels of the 512 face, both axes averaged.
+        downsample: reduction factor; 1 is none.
+        noise: standard deviation in 8-bit grey levels, at the reduced size.
+        jpeg: quality; 100 is no compression that can be seen.
+        coverage: share of unseen faces whose truth lay inside the intervals, (0, 1).
+    """
+
+    blur: Value
+    downsample: Value
+    noise: Value
+    jpeg: Value
+    coverage: float
+
+    @property
+    def resolution(self) -> Value:
+        """Pixels across the face's 512 in which its detail fits: 512 / downsample."""
+        factor = self.downsample
+        return Value(FACE_SIZE / factor.value, FACE_SIZE / factor.high, FACE_SIZE / factor.low)
+
+    def settings(self) -> Degradation:
+        """The estimate as a degradation, to replay on another face. What is estimated as hardly there is left out."""
+        blur = round(self.blur.value, 1) if self.blur.value >= 0.4 else 0.0
+        factor = round(self.downsample.value, 1) if self.downsample.value >= 1.15 else 1.0
+        noise = round(self.noise.value * 2) / 2 if self.noise.value >= 1 else 0.0
+        jpeg = round(self.jpeg.value) if self.jpeg.value < 97 else None
+        return Degradation(blur_sigma=blur, downsample=factor, noise=noise, jpeg=jpeg)
+
+
+def truth(settings: Degradation) -> dict[str, float]:
+    """The four quantities of known settings: what the network learns.
+
+    The blur's is sqrt((sx^2 + sy^2) / 2 + L^2 / 24): variances of Gaussian and motion add, averaged over both axes.
+    """
+    across = settings.blur_sigma if settings.blur_sigma_y is None else settings.blur_sigma_y
+    length = settings.motion_length if settings.motion_length > 1 else 0.0
+    return {
+        "blur": math.sqrt((settings.blur_sigma**2 + across**2) / 2 + length**2 / 24),
+        "downsample": max(1.0, settings.downsample),
+        "noise": settings.noise,
+        "jpeg": 100.0 if settings.jpeg is None else float(settings.jpeg),
+    }
+
+
+def to_scale(name: str, value: float) -> float:
+    """A quantity on the scale that the network predicts: logarithmic but for JPEG, all about 0 to 4."""
+    if name == "jpeg":
+        return (100 - value) / 20
+    return math.log2(value + {"blur": 0.5, "downsample": 0.0, "noise": 1.0}[name])
+
+
+def from_scale(name: str, value: float) -> float:
+    """Inverse of ``to_scale``, clipped to ``LOWEST`` and ``HIGHEST``."""
+    if name == "jpeg":
+        natural = 100 - 20 * value
+    else:
+        natural = 2 ** min(value, 10) - {"blur": 0.5, "downsample": 0.0, "noise": 1.0}[name]
+    return min(HIGHEST[name], max(LOWEST[name], natural))
+
+
+def features(images: Tensor) -> Tensor:
+    """What blur, noise, resampling and JPEG leave behind: spectra, small differences, and steps at regular distances.
+
+    Args:
+        images: (B, 3, H, W) float32 in [0, 1], sides >= 128. Spectra are per pixel: they hardly depend on the size.
+
+    Returns:
+        (B, FEATURES) float32, all on logarithmic scales.
+    """
+    levels = images * 255
+    luma, colour = levels.mean(dim=1), levels[:, 0] - levels[:, 2]  # (B, H, W)
+    parts = [_radial(luma, 40, 1), _radial(luma, 12, 4), _radial(colour, 20, 1)]
+    kernel = images.new_tensor([[1, -2, 1], [-2, 4, -2], [1, -2, 1]])[None, None]  # blind to slopes and straight edges
+    scaled = luma[:, None]
+    for _ in range(4):
+        response = F.conv2d(scaled, kernel).abs().flatten(1)
+        quantiles = torch.quantile(response[:, ::3], response.new_tensor([0.1, 0.25, 0.5, 0.75, 0.9]), dim=1)
+        parts.append(torch.log2(quantiles.T + 0.05))
+        scaled = F.avg_pool2d(scaled, 2)
+    for axis in (1, 2):
+        steps = luma.diff(dim=axis).abs().mean(dim=3 - axis)  # (B, n): how much changes from column to column
+        steps = steps - F.avg_pool1d(steps[:, None], 5, 1, 2, count_include_pad=False)[:, 0]
+        power = torch.fft.rfft(steps * torch.hann_window(steps.shape[1])).abs().square() / steps.shape[1]
+        parts.append(_bands(power[:, None], torch.linspace(0, 0.5, power.shape[1])[None], 48, peak=True))
+    return torch.cat(parts, dim=1)
+
+
+def _radial(picture: Tensor, bands: int, sectors: int) -> Tensor:
+    """(B, H, W) to (B, bands * sectors): log power by distance from zero frequency, in sectors of direction."""
+    height, width = picture.shape[-2:]
+    window = torch.hann_window(height)[:, None] * torch.hann_window(width)
+    centred = (picture - picture.mean(dim=(1, 2), keepdim=True)) * window
+    power = torch.fft.rfft2(centred).abs().square() / (height * width)
+    y, x = torch.fft.fftfreq(height)[:, None], torch.fft.rfftfreq(width)[None]
+    radius = (x.square() + y.square()).sqrt().expand(power.shape[1:])
+    turn = (torch.atan2(y, x) / math.pi * sectors + 0.5).floor().long() % sectors
+    turn = turn.expand(power.shape[1:])
+    return torch.cat([_bands(power, torch.where(turn == s, radius, 1.0), bands) for s in range(sectors)], dim=1)
+
+
+def _bands(power: Tensor, frequency: Tensor, bands: int, *, peak: bool = False) -> Tensor:
+    """(B, H, W) to (B, bands): log2 of the mean, or the largest, power in equal bands of frequency up to 0.5."""
+    place = (frequency.flatten() * 2 * bands).long()
+    inside, values = place < bands, power.flatten(1)
+    index = place[inside].expand(len(values), -1)
+    kind = "amax" if peak else "mean"
+    empty = values.new_zeros(len(values), bands)
+    return torch.log2(empty.scatter_reduce(1, index, values[:, inside], kind, include_self=False) + 1e-3)
+
+
+FEATURES = 40 + 12 * 4 + 20 + 4 * 5 + 2 * 48
+
+
+class EstimatorNetwork(nn.Module):
+    """Two hidden layers over ``features``, which are brought to mean 0 and deviation 1 first."""
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(FEATURES))
+        self.register_buffer("deviation", torch.ones(FEATURES))
+        self.head = nn.Sequential(
+            nn.Linear(FEATURES, 128), nn.ReLU(), nn.Dropout(0.2), nn.Linear(128, 64), nn.ReLU(), nn.Dropout(0.1),
+            nn.Linear(64, 2 * len(QUANTITIES)),
+        )  # fmt: skip
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, 3, H, W) in [0, 1] to two (B, 4): the quantities on their scales, and their spreads, positive."""
+        return self.judge(features(images))
+
+    def judge(self, found: Tensor) -> tuple[Tensor, Tensor]:
+        """As ``forward``, from (B, FEATURES)."""
+        centre, spread = self.head((found - self.mean) / self.deviation).chunk(2, dim=1)
+        return centre, F.softplus(spread) + 0.02
+
+
+class Estimator:
+    """A loaded estimator. Safe to share between threads."""
+
+    def __init__(self, network: EstimatorNetwork, facts: dict[str, Any]) -> None:
+        self._network, self.facts = network.eval(), facts
+
+    @torch.inference_mode()
+    def estimate(self, face: Image) -> Estimate:
+        """Estimate from the picture alone.
+
+        Args:
+            face: (512, 512, 3) uint8 RGB; the network knows faces, but looks at texture, not at features.
+
+        Raises:
+            InputError: a picture of another size.
+        """
+        if check_image(face).shape[:2] != (FACE_SIZE, FACE_SIZE):
+            raise InputError(
+                f"An estimate needs a {FACE_SIZE} × {FACE_SIZE} face, not {face.shape[1]} × {face.shape[0]}."
+            )
+        centre, spread = (row[0].tolist() for row in self._network(to_tensor(face)))
+        values = {}
+        for name, middle, width in zip(QUANTITIES, centre, spread, strict=True):
+            reach = width * self.facts["reach"][name]
+            ends = sorted((from_scale(name, middle - reach), from_scale(name, middle + reach)))
+            values[name] = Value(from_scale(name, middle), *ends)
+        return Estimate(**values, coverage=self.facts["coverage"])
+
+
+def load_estimator(folder: Path = FOLDER) -> Estimator:
+    """Load weights strictly; no network connection is used.
+
+    Raises:
+        InputError: a file is missing or damaged, or does not fit.
+    """
+    network = EstimatorNetwork()
+    try:
+        facts = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
+        tensors = load_file(folder / "model.safetensors")
+        expected = {name: value.dtype for name, value in network.state_dict().items()}
+        network.load_state_dict({name: value.to(expected.get(name)) for name, value in tensors.items()})
+        if set(facts["reach"]) != set(QUANTITIES) or not 0 < facts["coverage"] < 1:
+            raise InputError(f"{folder / 'facts.json'} does not fit the estimator.")
+    except (OSError, SafetensorError, RuntimeError, KeyError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"The estimator in {folder} is missing or damaged: {error}. Restore it from git.") from error
+    return Estimator(network, facts)

@@ -1,0 +1,222 @@
+"""Where did restoration change the face, and what can be trusted?  Maps, errors by region, warnings.
+
+Convention:
+    - every face is aligned, (512, 512, 3) uint8 RGB; differences are signed, in 8-bit grey levels
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from restoration.degrade.degradations import Degradation, degrade_image
+from restoration.images import Image, to_tensor
+from restoration.measure.calibration import Calibration
+from restoration.measure.identity import IdentityNetwork
+from restoration.measure.regions import REGIONS, region_errors, region_masks, skin_colour_difference
+from restoration.measure.uncertainty import Map, expected_error, perturbed_restorations, uncertainty_features
+from restoration.measure.verdict import Verdict, judge
+
+if TYPE_CHECKING:
+    from restoration.restorer import Restorer
+
+Difference = NDArray[np.int16]  # (512, 512, 3)
+WHOLE = "whole picture"
+NOTICEABLE = 0.5  # grey levels; a region is not called worse for less
+
+
+@dataclass(frozen=True, kw_only=True)
+class Region:
+    """One row of the table, mean absolute errors in grey levels; None is not known.
+
+    expected: of the restored face, foretold without the truth. degraded, restored: measured against the truth.
+    """
+
+    name: str
+    expected: float | None
+    degraded: float | None
+    restored: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identity:
+    """Angles to the true face in degrees, and what they mean. ``network`` names whose they are."""
+
+    network: str
+    degraded: float
+    restored: float
+    verdict: Verdict
+
+
+@dataclass(frozen=True, kw_only=True)
+class Examination:
+    """What is known about one restoration.
+
+    Args:
+        change: restored minus degraded.
+        uncertainty: (512, 512) >= 0: the expected error in grey levels where ``calibrated``; else the plain spread of
+            restorations, which says where and not how much.
+        calibrated: whether the errors of these weights were measured.
+        residual: the restored face, degraded again by the same recipe and seed, minus the degraded one; None where the
+            recipe is not known. It is zero where the restored face explains the photo.
+        error: restored minus true; None without the truth. So are ``identity`` and ``skin``.
+        regions: eyes, nose, mouth, skin and the whole picture.
+        identity: also None without an identity network.
+        skin: CIEDE2000 over the skin between restored and true face.
+        warnings: what a visitor should know, plain text.
+    """
+
+    change: Difference
+    uncertainty: Map
+    calibrated: bool
+    residual: Difference | None
+    error: Difference | None
+    regions: tuple[Region, ...]
+    identity: Identity | None
+    skin: float | None
+    warnings: list[str] = field(default_factory=list)
+
+    def report(self) -> dict[str, Any]:
+        """Everything but the maps, ready for JSON: errors are means in grey levels, angles are in degrees."""
+        person = self.identity and {
+            "network": self.identity.network,
+            "degraded_deg": self.identity.degraded,
+            "restored_deg": self.identity.restored,
+            "verdict": self.identity.verdict.text,
+        }
+        return {
+            "regions": {
+                region.name: {"expected": region.expected, "degraded": region.degraded, "restored": region.restored}
+                for region in self.regions
+            },
+            "change": float(np.abs(self.change).mean()),
+            "residual": None if self.residual is None else float(np.abs(self.residual).mean()),
+            "identity": person,
+            "skin_delta_e2000": self.skin,
+            "calibrated": self.calibrated,
+            "warnings": self.warnings,
+        }
+
+
+def examine(
+    degraded: Image,
+    restored: Image,
+    restorer: Restorer,
+    *,
+    truth: Image | None = None,
+    recipe: tuple[Degradation, int] | None = None,
+    identity: IdentityNetwork | None = None,
+) -> Examination:
+    """Look closely at one restoration. Runs the network eight times.
+
+    Args:
+        degraded, restored: what the restorer was given and what it gave. Not modified.
+        restorer: the one that made it.
+        truth: the clean face, if it is known.
+        recipe: the degradation and the seed that made ``degraded``, if they are known.
+        identity: measures identity angles where the truth is known.
+
+    Raises:
+        InputError: faces of another size, or a calibration that belongs to other weights.
+    """
+    before = None if truth is None else region_errors(degraded, truth)
+    after = None if truth is None else region_errors(restored, truth)
+    region_errors(degraded, restored)  # sizes, where there is no truth
+    calibration = restorer.calibration
+    uncertainty = uncertainty_map(degraded, restorer)
+    expected = _by_region(uncertainty) if calibration else {}
+    regions = tuple(
+        Region(
+            name=name,
+            expected=expected.get(name),
+            degraded=None if before is None else before[name],
+            restored=None if after is None else after[name],
+        )
+        for name in (*REGIONS, WHOLE)
+    )
+    residual = None if recipe is None else consistency_residual(restored, degraded, *recipe)
+    skin = None if truth is None else skin_colour_difference(restored, truth)
+    person = None if truth is None or identity is None else _identity(degraded, restored, truth, identity)
+    return Examination(
+        change=difference(restored, degraded),
+        uncertainty=uncertainty,
+        calibrated=calibration is not None,
+        residual=residual,
+        error=None if truth is None else difference(restored, truth),
+        regions=regions,
+        identity=person,
+        skin=skin,
+        warnings=_warnings(person, skin, residual, regions, calibration),
+    )
+
+
+def difference(image: Image, reference: Image) -> Difference:
+    """``image`` minus ``reference``, both of one size, signed grey levels."""
+    return image.astype(np.int16) - reference.astype(np.int16)
+
+
+def consistency_residual(restored: Image, degraded: Image, settings: Degradation, seed: int) -> Difference:
+    """The restored face degraded again as the true one was, noise included, minus the degraded face.
+
+    A restored face equal to the truth leaves nothing. Small is necessary for a faithful face, not sufficient: what the
+    degradation destroyed, it does not see.
+    """
+    return difference(degrade_image(restored, settings, seed), degraded)
+
+
+def uncertainty_map(degraded: Image, restorer: Restorer) -> Map:
+    """(H, W): the expected error in grey levels, or, where the weights have no calibration, the spread."""
+    face = to_tensor(degraded)
+    features = uncertainty_features(face, perturbed_restorations(face, restorer.restore_tensor))
+    calibration = restorer.calibration
+    if calibration is None:
+        return features["spread"]
+    return expected_error(features, calibration.coefficients, calibration.offset)
+
+
+def _by_region(values: Map) -> dict[str, float]:
+    means = {name: float(values[mask].mean()) for name, mask in region_masks().items()}
+    return {**means, WHOLE: float(values.mean())}
+
+
+def _identity(degraded: Image, restored: Image, truth: Image, network: IdentityNetwork) -> Identity:
+    person = network.embed(truth)
+    before, after = (person.angle(network.embed(face)) for face in (degraded, restored))
+    verdict = judge(before, after, network.bands)
+    return Identity(network=network.name, degraded=before, restored=after, verdict=verdict)
+
+
+def _warnings(
+    person: Identity | None,
+    skin: float | None,
+    residual: Difference | None,
+    regions: tuple[Region, ...],
+    calibration: Calibration | None,
+) -> list[str]:
+    found = [person.verdict.warning] if person is not None and person.verdict.warning else []
+    for region in regions:
+        if (
+            region.degraded is not None
+            and region.restored is not None
+            and region.restored > region.degraded + NOTICEABLE
+        ):
+            found.append(
+                f"Restoration made the {region.name} worse: {region.restored:.1f} grey levels off, "
+                f"not {region.degraded:.1f}."
+            )
+    if calibration is None:
+        return [*found, "The errors of these weights were not measured: uncertainty shows where, not how much."]
+    if skin is not None and skin > calibration.skin_difference:
+        found.append(
+            f"The colour of the skin changed: ΔE2000 {skin:.1f}, more than on 95 % of the validation faces "
+            f"({calibration.skin_difference:.1f})."
+        )
+    if residual is not None and (mean := float(np.abs(residual).mean())) > calibration.residual:
+        found.append(
+            f"Degraded again, the restored face is {mean:.1f} grey levels from the photo, more than on 95 % of the "
+            f"validation faces ({calibration.residual:.1f}): it does not explain what was seen."
+        )
+    return found

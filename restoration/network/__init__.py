@@ -1,0 +1,1 @@
+"""The networks, their configuration, strict loading and saving."""

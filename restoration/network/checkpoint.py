@@ -1,0 +1,232 @@
+"""What is a set of weights?  Saved and loaded strictly.
+
+A set of weights is a folder:
+
+    model.safetensors    float16 tensors, nothing else
+    config.json          the network's configuration
+    golden.safetensors   an input and the output that the network gave for it when it was saved
+    training.json        how it was made: ranges of the degradations, recipe, hardware, licence
+
+The loader is strict: every file must be there, every key and shape must fit, and the network must still give
+its golden output. Pickles are never opened.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from restoration.images import InputError
+from restoration.network.unet import UNet, UNetConfig
+
+WEIGHTS, CONFIG, GOLDEN, TRAINING = "model.safetensors", "config.json", "golden.safetensors", "training.json"
+# float16 weights, float32 arithmetic: processors differ in the last bits only; 1/255 is one grey level.
+GOLDEN_TOLERANCE = 0.5 / 255
+
+
+class WeightsError(InputError):
+    """A set of weights that cannot be trusted to be what it says. The message says what is wrong."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A network that passed every check of the loader, and what is known about it.
+
+    Args:
+        model: in evaluation mode, float32, on the CPU.
+        training: the facts in ``training.json``.
+        source: where it came from, for people.
+        hub_model: ``owner/name`` or ``owner/name@revision`` as it was asked for; None where the Hub is not the source.
+        commit: of the Hub, 40 hexadecimal digits; None elsewhere.
+        notice: what a person has to know about this choice of weights; None where it is what was asked for.
+    """
+
+    model: UNet
+    training: dict[str, Any]
+    source: str
+    hub_model: str | None = None
+    commit: str | None = None
+    notice: str | None = None
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """Twelve hexadecimal digits of the tensors and their configuration: which network this is."""
+        digest = hashlib.sha256(repr(self.model.config).encode())
+        for name, value in sorted(self.model.state_dict().items()):
+            digest.update(name.encode())
+            digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()[:12]
+
+
+def golden_input(size: int = 64) -> Tensor:
+    """(1, 3, size, size) float32 in [0, 1]: a fixed picture of waves, edges and noise that tests a network."""
+    y, x = torch.meshgrid(*(torch.linspace(0, 1, size),) * 2, indexing="ij")
+    waves = torch.stack((torch.sin(9 * x + 4 * y), torch.cos(7 * x * y * 4), torch.sin(25 * y)))
+    noise = torch.rand(3, size, size, generator=torch.Generator().manual_seed(0))
+    return (0.5 + 0.3 * waves + 0.2 * (x > y) * (noise - 0.5)).clamp(0, 1)[None]
+
+
+def save_weights(folder: Path, model: UNet, training: dict[str, Any]) -> None:
+    """Write a set of weights; a kill at any moment leaves the previous set whole, or one that the loader refuses.
+
+    Args:
+        folder: made when it does not exist; files of the same names are replaced, others stay. The process's umask
+            decides who may read them.
+        model: stored as float16; its golden output is that of the rounded weights.
+        training: JSON-ready facts; ``ranges`` (name -> [low, high]), ``name`` and ``license`` are needed.
+
+    Raises:
+        WeightsError: facts that the loader would refuse.
+    """
+    check_training(training, "The training facts")
+    folder.mkdir(parents=True, exist_ok=True)
+    halves = {key: value.detach().cpu().to(torch.float16).contiguous() for key, value in model.state_dict().items()}
+    rounded = UNet(model.config).eval()
+    rounded.load_state_dict({key: value.float() for key, value in halves.items()})
+    with torch.inference_mode():
+        output = rounded(golden_input())
+    files = {
+        WEIGHTS: save(halves),  # to bytes: safetensors' own files are closed to everybody else
+        GOLDEN: save({"input": golden_input(), "output": output.contiguous()}),
+        CONFIG: (json.dumps(model.config.to_dict(), indent=2) + "\n").encode(),
+        TRAINING: (json.dumps(training, indent=2) + "\n").encode(),
+    }
+    for name, content in files.items():
+        (folder / f"{name}.partial").write_bytes(content)
+    (folder / TRAINING).unlink(missing_ok=True)  # from here on the loader refuses, until the last file is in place
+    for name in files:
+        os.replace(folder / f"{name}.partial", folder / name)
+
+
+def read_weights(folder: Path, source: str) -> Weights:
+    """Read a set of weights and check it. No network connection is used.
+
+    Args:
+        folder: of the set; other files in it are ignored.
+        source: how people call it; passed on.
+
+    Raises:
+        WeightsError: incomplete, damaged, of another shape, or its golden output differs.
+    """
+    fields = _read_json(folder / CONFIG)
+    try:
+        config = UNetConfig.from_dict(fields)
+    except InputError as error:
+        raise WeightsError(f"{folder / CONFIG}: {error}") from error
+    training = _read_json(folder / TRAINING)
+    check_training(training, str(folder / TRAINING))
+    tensors, golden = _read_tensors(folder / WEIGHTS), _read_tensors(folder / GOLDEN)
+    with torch.device("meta"):  # shapes without memory: a configuration may ask for any size
+        model = UNet(config).eval()
+    _check_shapes(folder / WEIGHTS, tensors, {key: value.shape for key, value in model.state_dict().items()})
+    model.load_state_dict({key: value.float() for key, value in tensors.items()}, assign=True)
+    shape = golden_input().shape
+    _check_shapes(folder / GOLDEN, golden, {"input": shape, "output": shape})
+    if odd := {str(value.dtype) for value in golden.values()} - {"torch.float32"}:
+        raise WeightsError(f"{folder / GOLDEN} holds {', '.join(sorted(odd))}, not torch.float32.")
+    with torch.inference_mode():
+        deviation = float((model(golden["input"]) - golden["output"]).abs().max())
+    if not deviation <= GOLDEN_TOLERANCE:  # also catches NaN
+        raise WeightsError(f"The weights in {folder} are damaged: their golden output is off by {deviation:.3g}.")
+    return Weights(model.requires_grad_(False), training, source)
+
+
+def check_training(facts: dict[str, Any], where: str) -> None:
+    """Refuse training facts that the page or a model card could not tell.
+
+    Args:
+        facts: name, licence and ranges are needed; of what else is known, the types are checked.
+        where: what the message calls them.
+
+    Raises:
+        WeightsError: something is missing, or has another type.
+    """
+    if missing := {"name", "license", "ranges"} - set(facts):
+        raise WeightsError(f"{where} lacks {', '.join(sorted(missing))}.")
+    datasets = facts.get("datasets", [])
+    rows = datasets if isinstance(datasets, list) else [datasets]
+    for right, what in (
+        (all(_is_text(facts[key]) and facts[key].strip() for key in ("name", "license")), "name and license, texts"),
+        (
+            isinstance(facts["ranges"], dict) and all(map(_is_span, facts["ranges"].values())),
+            "ranges, setting -> [low, high]",
+        ),
+        (all(_is_text(facts.get(key, "")) for key in ("hardware", "torch", "python")), "hardware and versions, texts"),
+        (_is_count(facts.get("step", 0)), "step, a count"),
+        (
+            facts.get("training_faces") is None or _is_count(facts["training_faces"]),
+            "training_faces, a count, or null where a stream does not tell",
+        ),
+        (_is_number(facts.get("seconds", 0)), "seconds, a number"),
+        (isinstance(facts.get("config", {}), dict), "config, an object"),
+        (
+            isinstance(facts.get("data", []), list) and all(map(_is_text, facts.get("data", []))),
+            "data, a list of texts",
+        ),
+        (
+            all(
+                isinstance(row, dict) and {"name", "license"} <= set(row) and all(map(_is_text, row.values()))
+                for row in rows
+            ),
+            'datasets, a list of {"name", "license", "id"}, texts',
+        ),
+    ):
+        if not right:
+            raise WeightsError(f"{where} must hold {what}.")
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and not any("\ud800" <= letter <= "\udfff" for letter in value)  # half letters
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and -1e12 <= value <= 1e12
+
+
+def _is_count(value: Any) -> bool:
+    return _is_number(value) and isinstance(value, int) and value >= 0
+
+
+def _is_span(value: Any) -> bool:
+    return isinstance(value, (list, tuple)) and len(value) == 2 and all(map(_is_number, value)) and value[0] <= value[1]
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        fields = json.loads(path.read_text())
+    except OSError as error:
+        raise WeightsError(f"Weights are incomplete: {path} cannot be read ({error.strerror}).") from error
+    except (ValueError, RecursionError) as error:
+        raise WeightsError(f"{path} is not valid JSON: {error}.") from error
+    if not isinstance(fields, dict):
+        raise WeightsError(f"{path} must hold one JSON object.")
+    return fields
+
+
+def _read_tensors(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except OSError as error:
+        raise WeightsError(f"Weights are incomplete: {path} cannot be read.") from error
+    except SafetensorError as error:
+        raise WeightsError(f"{path} is damaged or is not a safetensors file: {error}.") from error
+
+
+def _check_shapes(path: Path, tensors: dict[str, Tensor], expected: dict[str, torch.Size]) -> None:
+    if odd := sorted(set(tensors) ^ set(expected)):
+        raise WeightsError(f"{path} does not fit its configuration: unknown or missing {', '.join(odd[:5])}.")
+    for key, shape in expected.items():
+        if tensors[key].shape != shape:
+            raise WeightsError(f"{path}: {key} has shape {tuple(tensors[key].shape)}, not {tuple(shape)}.")
+        if not tensors[key].is_floating_point():
+            raise WeightsError(f"{path}: {key} holds {tensors[key].dtype}, not floating-point numbers.")

@@ -1,0 +1,294 @@
+"""The whole way: a photo goes in, a restored face and what is known about it come out."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from restoration.degrade.degradations import LIMITS, Degradation
+from restoration.faces.detection import load_detector
+from restoration.faces.face import Detector, Face
+from restoration.faces.parsing import load_parser
+from restoration.faces.photo import MASKS, Background, CentredSquare, Mask, Progress, Restoration, restore_photo
+from restoration.hub import Weights, load_weights
+from restoration.images import Image, InputError, check_image, to_image, to_tensor
+from restoration.measure.calibration import KEY, Calibration, calibration_of
+from restoration.network.winograd import with_fewer_products
+
+Precision = Literal["auto", "fp32", "bf16"]
+
+
+class Restorer:
+    """A loaded network. Safe to share between threads: nothing changes after construction and ``use_lent_gpu``."""
+
+    def __init__(self, weights: Weights, device: torch.device, precision: Precision = "auto") -> None:
+        self._weights, self._device = weights, device
+        self._precision = select_precision(precision, device)
+        self._lent_run: Callable[[NDArray[np.float32]], NDArray[np.float32]] | None = None
+        # Normalising over channels is cheapest where they lie side by side.
+        self._model = weights.model.to(device).to(memory_format=torch.channels_last)
+        if device.type == "cpu" and self._precision == "fp32":  # matrix units are faster at more products
+            self._model = with_fewer_products(self._model)
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        source: str | Path | None = None,
+        *,
+        revision: str | None = None,
+        device: str = "cpu",
+        precision: Precision = "auto",
+    ) -> Restorer:
+        """Load weights.
+
+        Args:
+            source: a folder of weights, a model on the Hub (``owner/name`` or ``owner/name@revision``), or the name
+                of an embedded set; None is the embedded default. Only a model of the Hub that is not in its client's
+                cache yet needs a network connection.
+            revision: branch, tag or commit of a model on the Hub.
+            device: "cpu", "cuda", "cuda:1", "mps" …, or "auto" for the first GPU, else the CPU.
+            precision: of the convolutions, as ``select_precision`` takes it.
+
+        Raises:
+            WeightsError: the weights are missing, damaged or do not fit.
+            HubUnreachable: the same, but another time may help.
+            InputError: a device that this machine does not have, or another precision.
+        """
+        return cls(load_weights(source, revision=revision), select_device(device), precision)
+
+    @torch.inference_mode()
+    def restore_aligned(self, image: Image) -> Image:
+        """Restore a face that already fills the picture.
+
+        Args:
+            image: (H, W, 3) uint8 RGB, sides 64 to 2048; the network knows faces best at 512x512 aligned to
+                ``alignment.FACE_TEMPLATE``. Not modified.
+
+        Returns:
+            (H, W, 3) uint8 RGB.
+
+        Raises:
+            InputError: not such an image.
+        """
+        return self.restore_batch([image])[0]
+
+    @torch.inference_mode()
+    def restore_batch(self, images: Sequence[Image]) -> list[Image]:
+        """Restore several faces of one size in one pass: cheaper than one by one.
+
+        Args:
+            images: at least one, all of one size, each as ``restore_aligned`` takes it. Not modified.
+
+        Returns:
+            As many (H, W, 3) uint8 RGB in the same order; each as ``restore_aligned`` gives it, but for the last bit of
+            a float, which may round a value to its neighbour.
+
+        Raises:
+            InputError: no image, images of several sizes, or not such images.
+        """
+        if len({check_image(image).shape for image in images}) != 1:
+            raise InputError("A batch needs at least one face, and all of one size.")
+        restored = self.restore_tensor(torch.cat([to_tensor(image) for image in images]))
+        return [to_image(face[None]) for face in restored]
+
+    @torch.inference_mode()
+    def restore_tensor(self, faces: Tensor) -> Tensor:
+        """The network itself: (B, 3, H, W) float32 in [0, 1] to the same shape on the CPU, not rounded or clamped."""
+        if self._lent_run is not None:
+            return torch.from_numpy(self._lent_run(faces.cpu().numpy()))
+        return self._run(self._model, faces.to(self._device, memory_format=torch.channels_last))
+
+    def _run(self, model: torch.nn.Module, faces: Tensor) -> Tensor:
+        with torch.autocast(faces.device.type, torch.bfloat16, enabled=self._precision == "bf16"):
+            restored: Tensor = model(faces).float().cpu()
+        return restored
+
+    def use_lent_gpu(self) -> None:
+        """Run the network under ``spaces.GPU`` from now on, on a Space with ZeroGPU hardware; elsewhere do nothing.
+
+        There a GPU is lent for one call at a time, to another process. To be called once, after the page is built:
+        before it is served none is lent.
+        """
+        if not _lends_gpu():  # the package is installed on Spaces with other hardware, too
+            return
+        import spaces  # ZeroGPU hardware brings it
+
+        self._model, self._lent_run = self._weights.model, spaces.GPU(self._run_lent)
+
+    @torch.inference_mode()
+    def _run_lent(self, faces: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Arrays rather than tensors, because they go to another process and come back."""
+        device = torch.device("cuda") if torch.cuda.is_available() else self._device
+        model = self._model.to(device)  # in the process that has the GPU, and once in its life
+        batch = torch.from_numpy(faces).to(device, memory_format=torch.channels_last)
+        restored: NDArray[np.float32] = self._run(model, batch).numpy()
+        return restored
+
+    @functools.cached_property
+    def calibration(self) -> Calibration | None:
+        """What is known about the errors of these weights; None where they were not measured.
+
+        Raises:
+            InputError: the figures that came with the weights are damaged or belong to others.
+        """
+        return calibration_of(self._weights.training, self.fingerprint)
+
+    @property
+    def on_cpu(self) -> bool:
+        """Whether the network runs on this machine's own cores, not on a GPU, its own or a lent one."""
+        return self._device.type == "cpu" and self._lent_run is None
+
+    @property
+    def fingerprint(self) -> str:
+        """Twelve hexadecimal digits of the loaded weights and their configuration: which network made a picture."""
+        return self._weights.fingerprint
+
+    def restore(
+        self,
+        photo: Image,
+        *,
+        detector: Detector | str | None = None,
+        faces: Sequence[Face] | None = None,
+        centre: bool = False,
+        scale: int = 1,
+        strength: float | Sequence[float] = 1.0,
+        background: Background = "lanczos",
+        mask: Mask = "head",
+        progress: Progress | None = None,
+    ) -> Restoration:
+        """Restore every face of a photograph, and put each back where it was.
+
+        Args:
+            photo: (H, W, 3) uint8 RGB. Not modified.
+            detector: what looks for faces: an object, or a name as ``load_detector`` takes it.
+            faces: restore these instead of looking: some of those that ``find_faces`` returned.
+            centre: take the photo's centred square for one face instead of looking.
+            scale: how much larger the result is: 1, 2 or 4. At 1, all but the faces stays bit for bit.
+            strength: 0 (untouched) to 1 (restored), for all faces or one a face; ``blend`` of the result changes it.
+            background: what enlarges the rest at scale 2 and 4: "lanczos", or "network": this network, in tiles.
+            mask: what of a face is restored: "head" and what is close to it, or, by "parsing", its skin, features and
+                hair alone. That takes facexlib's ParseNet (85 MB, fetched once) and seconds a face.
+            progress: called after each face with the number of those that are done and of all.
+
+        Raises:
+            NoFaceError: no face was found.
+            InputError: not such an image, an option outside its range, or more than 100 megapixels would come out.
+            DownloadError: what parses faces cannot be had.
+        """
+        if mask not in MASKS:
+            raise InputError(f"A face is masked by {' or '.join(MASKS)}, not {mask!r}.")
+        chosen: Detector | None
+        if centre:
+            chosen = CentredSquare()
+        elif detector is None or isinstance(detector, str):
+            chosen = load_detector(detector) if faces is None else None
+        else:
+            chosen = detector
+        return restore_photo(
+            photo,
+            self.restore_aligned,
+            chosen,
+            faces=faces,
+            scale=scale,
+            strength=strength,
+            background=background,
+            parse=load_parser().parts if mask == "parsing" else None,
+            progress=progress,
+        )
+
+    @property
+    def info(self) -> dict[str, Any]:
+        """What is loaded: name, licence, source, the Hub's commit, what to know about that choice, parameters,
+        device, precision, network, trained ranges, training facts."""
+        training = self._weights.training
+        return {
+            "name": training["name"],
+            "license": training["license"],
+            "source": self._weights.source,
+            "revision": self._weights.commit,
+            "notice": self._weights.notice,
+            "parameters": self._weights.model.parameter_count(),
+            "device": str(self._device),
+            "precision": self._precision,
+            "torch": torch.__version__,
+            "network": self._weights.model.config.to_dict(),
+            "ranges": training["ranges"],
+            "training": {
+                key: value for key, value in training.items() if key not in ("name", "license", "ranges", KEY)
+            },
+        }
+
+    def out_of_range(self, settings: Degradation) -> list[str]:
+        """Settings that the network never saw in training, one plain sentence each; empty when all were seen."""
+        values: dict[str, tuple[str, float]] = {
+            "motion_length": ("motion_length", settings.motion_length),
+            "blur_sigma": ("blur_sigma", settings.blur_sigma),
+            "blur_sigma_y": ("blur_sigma", settings.blur_sigma_y or 0),
+            "downsample": ("downsample", settings.downsample),
+            "noise": ("noise", settings.noise),
+        }
+        result = []
+        for name, (trained, value) in values.items():
+            low, high = self._weights.training["ranges"].get(trained, (LIMITS[trained].off, LIMITS[trained].off))
+            if value > high or (name == "downsample" and value < min(low, 1)):
+                unit = LIMITS[name].unit
+                result.append(
+                    f"{LIMITS[name].label} {value:g} {unit} is outside the trained range (up to {high:g} {unit})."
+                )
+        if settings.jpeg is not None:
+            low, _ = self._weights.training["ranges"].get("jpeg", (101, 101))
+            if settings.jpeg < low:
+                result.append(f"JPEG quality {settings.jpeg} is outside the trained range (from {low:g}).")
+        return result
+
+
+def select_device(name: str) -> torch.device:
+    """The device that a person named.
+
+    Args:
+        name: "cpu", "cuda", "cuda:1", "mps" …, or "auto" for the first GPU, else the CPU; on ZeroGPU hardware the CPU,
+            because there a GPU is lent to other processes (``Restorer.use_lent_gpu``).
+
+    Raises:
+        InputError: this machine does not have it.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() and not _lends_gpu() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device).cpu()  # "meta" makes tensors too, but they hold nothing
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f'Device {name!r} is not available here; use "cpu" or "auto".') from error
+    return device
+
+
+def _lends_gpu() -> bool:
+    """Is this a Space with ZeroGPU hardware?"""
+    return os.environ.get("SPACES_ZERO_GPU") == "true"
+
+
+def select_precision(name: str, device: torch.device) -> Literal["fp32", "bf16"]:
+    """The arithmetic of the convolutions; everything between them is float32, and so is what comes out.
+
+    Args:
+        name: "fp32"; "bf16": products of bfloat16, summed in float32; or "auto": the latter where a CPU has matrix
+            units for it (Intel AMX) and so is twice as fast or more, float32 elsewhere. Without these units bfloat16
+            is the slower one. The two differ by a grey level in every eighth value.
+
+    Raises:
+        InputError: another name.
+    """
+    if name not in get_args(Precision):
+        raise InputError(f"The precision must be one of {', '.join(get_args(Precision))}, not {name!r}.")
+    if name == "auto":
+        features: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # an older torch does not tell
+        return "bf16" if device.type == "cpu" and features.get("amx_bf16") else "fp32"
+    return "bf16" if name == "bf16" else "fp32"
