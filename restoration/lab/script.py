@@ -46,11 +46,11 @@ def to_python(recipe: Recipe, reached: int | None = None) -> str:
     """
     face = f"examples/{recipe.face}.png" if recipe.face else OWN_FACE
     if recipe.plan is None:
-        modules = {"comparison": "compare", "experiment": "read_face", "tables": "comparison_csv"}
+        modules = {"lab.comparison": "compare", "lab.experiment": "read_face", "lab.tables": "comparison_csv"}
         lines = (f"    {_text(label)}: {_code(settings)},\n" for label, settings in recipe.cases.items())
         body = COMPARISON.format(cases="".join(lines), seed=recipe.seed)
     else:
-        modules = {"sweep": "Axis, Sweep, run_sweep", "experiment": "read_face", "tables": "sweep_csv"}
+        modules = {"lab.sweep": "Axis, Sweep, run_sweep", "lab.experiment": "read_face", "lab.tables": "sweep_csv"}
         x, y = recipe.plan.x, recipe.plan.y
         names = f"{_text(x.name)}, {_text(y.name) if y else None}"
         points = "points"
@@ -64,7 +64,7 @@ def to_python(recipe: Recipe, reached: int | None = None) -> str:
             points=points,
             names=names,
         )
-    modules["identity"] = "load_identity"
+    modules["measure.identity"] = "load_identity"
     imports = "\n".join(f"from restoration.{module} import {names}" for module, names in sorted(modules.items()))
     builtin = "import itertools\n" if "itertools." in body else ""
     return HEADER.format(builtin=builtin, imports=imports, model=_text(recipe.model), face=_text(face)) + body
