@@ -554,11 +554,17 @@ def test_write_png_is_atomic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     def full_disk(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("restoration.images.pictures.os.replace", full_disk)
+    monkeypatch.setattr("restoration.images.files.os.replace", full_disk)
     with pytest.raises(InputError, match="No space left"):
         write_png(255 - sample(), path)
     assert path.read_bytes() == before
     assert os.listdir(tmp_path) == ["out.png"]
+
+
+def test_a_name_may_be_as_long_as_the_file_system_allows(tmp_path: Path) -> None:
+    for name in ("x" * 251 + ".png", "照" * 83 + ".png"):  # 255 bytes, 253
+        write_png(sample(), tmp_path / name)
+        assert np.array_equal(read_image(tmp_path / name), sample())
 
 
 def test_write_png_says_what_is_wrong(tmp_path: Path) -> None:

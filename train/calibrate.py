@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,6 +29,7 @@ from restoration.degrade.degradations import degrade
 from restoration.degrade.protocols import PROTOCOLS
 from restoration.hub import DEFAULT, EMBEDDED, TRAINING
 from restoration.images import InputError, to_image
+from restoration.images.files import write_atomically
 from restoration.measure.calibration import KEY, Calibration
 from restoration.measure.regions import skin_colour_difference
 from restoration.measure.uncertainty import (
@@ -162,9 +162,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"calibrate.py: {error}", file=sys.stderr)
         return 2
     facts = json.loads((folder / TRAINING).read_text())
-    partial = folder / f"{TRAINING}.partial"
-    partial.write_text(json.dumps({**facts, KEY: calibration.to_dict()}, indent=2) + "\n")
-    os.replace(partial, folder / TRAINING)
+    write_atomically(folder / TRAINING, json.dumps({**facts, KEY: calibration.to_dict()}, indent=2) + "\n")
     print(json.dumps(calibration.to_dict(), indent=1))
     return 0
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import io
 import os
-import secrets
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +24,7 @@ import PIL.ImageOps
 from numpy.typing import NDArray
 
 from restoration.images import Image, InputError, read_image
+from restoration.images.files import write_atomically
 
 _ORIENTATION = 0x0112
 _INNER = (0x8769, 0x8825)  # blocks within EXIF: exposure and its time; place
@@ -162,14 +162,9 @@ def write_photo(image: Image, path: str | os.PathLike[str], source: PhotoFile) -
         options = {**options, "exif": _without_inner_blocks(source.exif) if form == "TIFF" else source.exif}
     buffer = io.BytesIO()
     picture.save(buffer, form, **options)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
     try:
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_bytes(buffer.getvalue())
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, buffer.getvalue())
     except OSError as error:
         raise InputError(f"Cannot write {path}: {error.strerror}. Choose a writable place.") from error
 

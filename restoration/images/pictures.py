@@ -7,7 +7,6 @@ Nothing here changes global PIL state, so all functions may be called from sever
 
 import io
 import os
-import secrets
 import struct
 import zlib
 from pathlib import Path
@@ -19,6 +18,8 @@ import torch
 from numpy.typing import NDArray
 from PIL import ImageCms
 from torch import Tensor
+
+from restoration.images.files import write_atomically
 
 Image: TypeAlias = NDArray[np.uint8]  # (H, W, 3) RGB
 Source: TypeAlias = str | os.PathLike[str] | bytes | BinaryIO | PIL.Image.Image | np.ndarray
@@ -110,14 +111,8 @@ def write_png(image: Image, destination: str | os.PathLike[str] | BinaryIO) -> N
         destination.write(buffer.getvalue())
         return
     path = Path(destination)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
     try:
-        try:
-            with open(temporary, "xb") as file:  # the process's umask decides who may read it
-                file.write(buffer.getvalue())
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)  # gone already if all went well
+        write_atomically(path, buffer.getvalue())
     except OSError as error:
         raise InputError(f"Cannot write {path}: {error.strerror}. Choose a writable place.") from error
 
