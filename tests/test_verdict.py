@@ -52,5 +52,5 @@ def test_bands_travel_as_json_with_one_network(tmp_path: Path) -> None:
         read_bands(path, "other")
     for damage in ("{}", "[1]", "no json", json.dumps(json.loads(BANDS.to_json()) | {"same": [3, 2, 1]})):
         path.write_text(damage)
-        with pytest.raises(InputError, match=r"train/verification\.py"):
+        with pytest.raises(InputError, match=r"train/extras/verification\.py"):
             read_bands(path, "net")
