@@ -9,8 +9,8 @@ import pytest
 import torch
 from pictures import ODD, max_error
 
-from restoration.degrade.blur import gaussian_kernels, motion_kernels, point_spread
-from restoration.degrade.degradations import Degradation, degrade_image
+from restoration.degrade.blur import gaussian_kernels, motion_kernels
+from restoration.degrade.degradations import Degradation, degrade_image, point_spread
 
 
 @pytest.mark.parametrize(("length", "angle"), [(9, 0), (9, 90), (23.5, 30), (64, -45)])
@@ -61,10 +61,7 @@ def test_anisotropic_gaussian_has_the_moments_it_is_given() -> None:
     ids=["both", "motion", "gaussian"],
 )
 def test_the_point_spread_is_what_the_blurs_do_together(settings: Degradation) -> None:
-    across = settings.blur_sigma if settings.blur_sigma_y is None else settings.blur_sigma_y
-    spread = point_spread(
-        settings.motion_length, settings.motion_angle, settings.blur_sigma, across, settings.blur_angle
-    ).numpy()
+    spread = point_spread(settings).numpy()
     assert spread.shape == (107, 107)
     assert spread.sum() == pytest.approx(1, abs=1e-5)
     expected = cv2.filter2D(ODD.astype(np.float32), -1, spread, borderType=cv2.BORDER_REFLECT_101)
@@ -72,6 +69,6 @@ def test_the_point_spread_is_what_the_blurs_do_together(settings: Degradation) -
 
 
 def test_the_point_spread_of_no_blur_is_a_point() -> None:
-    spread = point_spread(0, 0, 0, 0, 0)
+    spread = point_spread(Degradation())
     assert spread[53, 53] == 1
     assert spread.sum() == 1

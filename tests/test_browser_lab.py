@@ -17,8 +17,8 @@ from test_app import EILEEN, GRACE
 
 from restoration import Degradation, Restorer, degrade_image, read_image
 from restoration.degrade.protocols import PRESETS
+from restoration.lab.grid import Axis, SeverityGrid
 from restoration.lab.recipe import Recipe, picture_id
-from restoration.lab.sweep import Axis, Sweep
 from restoration.measure.metrics import psnr
 from restoration.page.i18n import TABLES
 from restoration.page.links import drawn
@@ -230,7 +230,7 @@ def test_a_link_repeats_an_experiment_and_its_zip(page: Page, address: str, fing
 
 
 def test_a_link_of_other_weights_says_so(page: Page, address: str) -> None:
-    wanted = recipe("sweep", "000000000000", plan=Sweep(Degradation(), Axis("noise", (10, 20))))
+    wanted = recipe("sweep", "000000000000", plan=SeverityGrid(Degradation(), Axis("noise", (10, 20))))
     page.goto("about:blank")
     page.goto(f"{address}/#recipe={wanted.to_token()}")
     expect(page.get_by_text("made with weights 000000000000")).to_be_visible()

@@ -14,12 +14,11 @@ import pytest
 from tiny import EXAMPLES
 
 from restoration import Degradation, Restorer, degrade_image, read_image
-from restoration.lab.bundle import comparison_bundle, sweep_bundle
+from restoration.lab.bundle import comparison_bundle, grid_bundle
 from restoration.lab.comparison import METHODS, Row, compare
 from restoration.lab.experiment import read_face
-from restoration.lab.recipe import Recipe, picture_id
-from restoration.lab.script import OWN_FACE, to_python
-from restoration.lab.sweep import Axis, Point, Sweep, run_sweep
+from restoration.lab.grid import Axis, Point, SeverityGrid, run_grid
+from restoration.lab.recipe import OWN_FACE, Recipe, picture_id, to_python
 from restoration.measure.identity import load_identity
 from restoration.measure.metrics import psnr
 
@@ -29,7 +28,7 @@ CASES = {
     "Old phone": Degradation(blur_sigma=1.2, downsample=4, noise=10, jpeg=50),
     'A "quoted"\n{label}, é': Degradation(),
 }
-PLAN = Sweep(Degradation(jpeg=70), Axis("noise", (0, 20)), Axis("motion_length", (0, 9.5)))
+PLAN = SeverityGrid(Degradation(jpeg=70), Axis("noise", (0, 20)), Axis("motion_length", (0, 9.5)))
 
 
 @pytest.fixture(scope="module")
@@ -51,8 +50,8 @@ def swept(restorer: Restorer) -> tuple[Recipe, list[Point], zipfile.ZipFile]:
     recipe = Recipe(
         view="sweep", face="eileen_collins", picture=picture_id(FACE), seed=3, model=restorer.fingerprint, plan=PLAN
     )
-    points = list(run_sweep(FACE, PLAN, 3, restorer, load_identity()))
-    return recipe, points, zipfile.ZipFile(io.BytesIO(sweep_bundle(recipe, FACE, points)))
+    points = list(run_grid(FACE, PLAN, 3, restorer, load_identity()))
+    return recipe, points, zipfile.ZipFile(io.BytesIO(grid_bundle(recipe, FACE, points)))
 
 
 def picture(archive: zipfile.ZipFile, name: str) -> np.ndarray:
@@ -158,14 +157,14 @@ def test_what_a_stopped_sweep_measured_is_taken_home(
     swept: tuple[Recipe, list[Point], zipfile.ZipFile], tmp_path: Path
 ) -> None:
     recipe, points, whole = swept
-    archive = zipfile.ZipFile(io.BytesIO(sweep_bundle(recipe, FACE, points[:3])))
+    archive = zipfile.ZipFile(io.BytesIO(grid_bundle(recipe, FACE, points[:3])))
     table = archive.read("metrics.csv").decode()
     assert table == "".join(whole.read("metrics.csv").decode().splitlines(keepends=True)[:4])
     close(printed(archive.read("recipe.py"), tmp_path), table)
     assert Recipe.from_json(archive.read("recipe.json").decode()) == recipe
     assert archive.read("missing.txt").decode() == (
         "This sweep was stopped after 3 of 4 points. Not measured:\n"
-        "- Motion blur length (px) 9.5, with Gaussian noise sigma (grey levels) 20\n"
+        "- motion blur 9.5 px at 0°, noise 20 grey levels, JPEG quality 70\n"
     )
     assert "missing.txt" not in whole.namelist()
     assert {name for name in archive.namelist() if name.endswith("restored.png")} == {
@@ -196,7 +195,7 @@ def test_the_code_for_an_own_picture_names_its_place(restorer: Restorer, tmp_pat
 def test_a_curve_has_code_too() -> None:
     curve = Recipe(
         view="sweep", face="grace_hopper", picture="0" * 12, seed=0, model="0" * 12,
-        plan=Sweep(Degradation(), Axis("jpeg", (10, 50, 90))),
+        plan=SeverityGrid(Degradation(), Axis("jpeg", (10, 50, 90))),
     )  # fmt: skip
     compile(to_python(curve), "recipe.py", "exec")
     assert "y=None" in to_python(curve)

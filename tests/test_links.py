@@ -8,8 +8,8 @@ from tiny import EXAMPLES
 
 from restoration import Degradation, InputError, read_image
 from restoration.degrade.protocols import PRESETS
+from restoration.lab.grid import Axis, SeverityGrid
 from restoration.lab.recipe import Recipe, picture_id
-from restoration.lab.sweep import Axis, Sweep
 from restoration.page.links import (
     CURRENT,
     CURRENT_LABEL,
@@ -103,7 +103,7 @@ def test_a_sweep_without_numbers_is_refused(missing: int) -> None:
 
 
 def test_what_is_shared_is_the_recipe() -> None:
-    recipe = write_recipe("sweep", FACE, KNOWN, 1, MODEL, plan=Sweep(OWN, Axis("noise", (1, 2))))
+    recipe = write_recipe("sweep", FACE, KNOWN, 1, MODEL, plan=SeverityGrid(OWN, Axis("noise", (1, 2))))
     offered = share(recipe)
     assert Recipe.from_token(offered["token"]) == recipe
     compile(offered["code"], "recipe.py", "exec")

@@ -11,8 +11,8 @@ from tiny import EXAMPLES
 
 from restoration import Degradation, InputError, read_image
 from restoration.degrade.protocols import PRESETS
+from restoration.lab.grid import Axis, SeverityGrid
 from restoration.lab.recipe import Recipe, picture_id
-from restoration.lab.sweep import Axis, Sweep
 
 FACE = read_image(EXAMPLES / "eileen_collins.png")
 COMMON = {"face": "eileen_collins", "picture": picture_id(FACE), "seed": 7, "model": "0123456789ab"}
@@ -21,10 +21,12 @@ RECIPES = {
     "compare": Recipe(view="compare", cases={p.label: p.draw(7) for p in PRESETS.values()}, **COMMON),
     "map": Recipe(
         view="sweep",
-        plan=Sweep(Degradation(jpeg=70), Axis.spaced("noise", 0, 40, 8), Axis.spaced("motion_length", 0, 30, 6)),
+        plan=SeverityGrid(Degradation(jpeg=70), Axis.spaced("noise", 0, 40, 8), Axis.spaced("motion_length", 0, 30, 6)),
         **COMMON,
     ),
-    "curve": Recipe(view="sweep", plan=Sweep(Degradation(), Axis("jpeg", (10, 50, 90))), **{**COMMON, "face": ""}),
+    "curve": Recipe(
+        view="sweep", plan=SeverityGrid(Degradation(), Axis("jpeg", (10, 50, 90))), **{**COMMON, "face": ""}
+    ),
 }
 
 

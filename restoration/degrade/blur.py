@@ -1,4 +1,4 @@
-"""How is a picture blurred?  Kernels of motion and defocus, and one convolution for a batch of different ones."""
+"""Blur: kernels of motion and defocus, and one convolution for a batch of different ones."""
 
 from __future__ import annotations
 
@@ -51,22 +51,6 @@ def gaussian_kernels(sigma_x: Tensor, sigma_y: Tensor, angle: Tensor) -> Tensor:
     across = (x * theta.sin() + y * theta.cos()) / sigma_y.clamp(min=1e-2)[:, None, None]
     bell = torch.exp(-0.5 * (along.square() + across.square()))
     return bell / bell.sum(dim=(1, 2), keepdim=True)
-
-
-def point_spread(
-    motion_length: float, motion_angle: float, sigma: float, sigma_across: float, blur_angle: float
-) -> Tensor:
-    """What one point becomes when both blurs act on it: their kernels convolved.
-
-    Convention:
-        - lengths and sigmas in pixels, angles in degrees, as in ``motion_kernels`` and ``gaussian_kernels``
-
-    Returns:
-        (107, 107) float32, sum 1, centred; a single 1 in the middle when nothing blurs.
-    """
-    shake = motion_kernels(torch.tensor([motion_length]), torch.tensor([motion_angle]))
-    bell = gaussian_kernels(torch.tensor([sigma]), torch.tensor([sigma_across]), torch.tensor([blur_angle]))
-    return F.conv2d(shake[None], bell[None], padding=2 * GAUSSIAN_RADIUS)[0, 0]  # a bell is its own mirror image
 
 
 def blur(images: Tensor, kernels: Sequence[Tensor]) -> Tensor:

@@ -1,4 +1,4 @@
-"""How is a face degraded?  One batched implementation for the demo on CPU and for training on GPU.
+"""The degradation of faces: one batched implementation for the page on a CPU and for training on a GPU.
 
 The order is that of a camera and a messenger: motion blur, Gaussian blur, downsampling, noise, monochrome,
 JPEG, and enlargement back to the size that came in:
@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from restoration.degrade.blur import blur, gaussian_kernels, motion_kernels
+from restoration.degrade.blur import GAUSSIAN_RADIUS, blur, gaussian_kernels, motion_kernels
 from restoration.degrade.jpeg import jpeg_roundtrip
 from restoration.degrade.resampling import KERNELS, Kernel, resize
 from restoration.images import Image, InputError, to_image, to_tensor
@@ -115,23 +115,18 @@ class Degradation:
     def is_identity(self) -> bool:
         """True when an image passes through unchanged."""
         return not (
-            self._is_blurred or self.downsample != 1 or self.noise > 0 or self.jpeg is not None or self.grayscale
+            self.is_blurred or self.downsample != 1 or self.noise > 0 or self.jpeg is not None or self.grayscale
         )
 
     @property
-    def blurs(self) -> Degradation:
-        """The blurs alone, and nothing after them."""
-        return Degradation(
-            motion_length=self.motion_length,
-            motion_angle=self.motion_angle,
-            blur_sigma=self.blur_sigma,
-            blur_sigma_y=self.blur_sigma_y,
-            blur_angle=self.blur_angle,
-        )
+    def blur_sigmas(self) -> tuple[float, float]:
+        """The Gaussian blur's standard deviations along its first and across it, px."""
+        return self.blur_sigma, self.blur_sigma if self.blur_sigma_y is None else self.blur_sigma_y
 
     @property
-    def _is_blurred(self) -> bool:
-        return self.motion_length > 1 or self.blur_sigma > 0 or (self.blur_sigma_y or 0) > 0
+    def is_blurred(self) -> bool:
+        """True when motion or Gaussian blur does something."""
+        return self.motion_length > 1 or max(self.blur_sigmas) > 0
 
     def to_json(self) -> str:
         """All fields as one JSON object; ``from_json`` gives an equal settings object back."""
@@ -160,7 +155,7 @@ class Degradation:
         words = []
         if self.motion_length > 1:
             words.append(f"motion blur {self.motion_length:g} px at {self.motion_angle:g}°")
-        if self.blur_sigma > 0 or (self.blur_sigma_y or 0) > 0:
+        if max(self.blur_sigmas) > 0:
             across = "" if self.blur_sigma_y is None else f" × {self.blur_sigma_y:g}"
             words.append(f"Gaussian blur {self.blur_sigma:g}{across} px")
         if self.downsample != 1:
@@ -183,7 +178,6 @@ def degrade(
     images: Tensor,
     settings: Sequence[Degradation],
     generators: Sequence[torch.Generator],
-    blurred: Tensor | None = None,
 ) -> Tensor:
     """Degrade a batch, each image by its own settings.
 
@@ -196,7 +190,6 @@ def degrade(
         images: (B, 3, H, W) float32, RGB, range [0, 1]. Not modified.
         settings: B of them.
         generators: B of them. Advanced by 3*h*w normal draws at the reduced size where ``noise > 0``.
-        blurred: what ``blur_only`` made of the same images and settings, where that is known.
 
     Returns:
         (B, 3, H, W) float32 on the same device, rounded to multiples of 1/255 (a degraded photo is an 8-bit
@@ -216,7 +209,7 @@ def degrade(
         )
     device = images.device
     with torch.autocast(device.type, enabled=False):
-        y = blur_only(images, settings) if blurred is None else blurred
+        y = _blur(images, settings)
         height, width = images.shape[-2:]
         full = torch.tensor([[height, width]] * len(images), device=device)
         sizes = [tuple(max(1, math.floor(n / s.downsample)) for n in (height, width)) for s in settings]
@@ -229,53 +222,49 @@ def degrade(
         y = _add_noise(y, settings, generators, sizes)
         if any(s.grayscale for s in settings):
             grey = (y * y.new_tensor([0.299, 0.587, 0.114])[:, None, None]).sum(dim=1, keepdim=True).expand_as(y)
-            y = torch.where(_mask([s.grayscale for s in settings], y), grey, y)
+            y = torch.where(_flags([s.grayscale for s in settings], y), grey, y)
         if any(s.jpeg is not None for s in settings):
             quality = torch.tensor([100 if s.jpeg is None else s.jpeg for s in settings], device=device)
-            y = torch.where(_mask([s.jpeg is not None for s in settings], y), jpeg_roundtrip(y, reduced, quality), y)
+            y = torch.where(_flags([s.jpeg is not None for s in settings], y), jpeg_roundtrip(y, reduced, quality), y)
         if resamples:
             up: list[Kernel] = ["bicubic" if s.kernel == "bicubic" else "bilinear" for s in settings]
             y = resize(y, reduced, full, (height, width), up)
-        return torch.where(_mask([s.is_identity for s in settings], images), images, _round_to_8_bits(y))
+        return torch.where(_flags([s.is_identity for s in settings], images), images, _round_to_8_bits(y))
 
 
-def _mask(flags: Sequence[bool], like: Tensor) -> Tensor:
+def _flags(flags: Sequence[bool], like: Tensor) -> Tensor:
     return torch.tensor(flags, device=like.device)[:, None, None, None]
 
 
-@torch.no_grad()
-def blur_only(images: Tensor, settings: Sequence[Degradation]) -> Tensor:
-    """The first step of ``degrade``: the blurs of each image's settings, not rounded.
-
-    Args:
-        images: (B, 3, H, W) float32, RGB, range [0, 1]. Not modified.
-        settings: B of them.
-
-    Returns:
-        (B, 3, H, W) float32, in that range but for rounding; ``images`` itself where nothing blurs.
-    """
-    chosen = [i for i, s in enumerate(settings) if s._is_blurred]
+def _blur(images: Tensor, settings: Sequence[Degradation]) -> Tensor:
+    """Each image blurred by its own settings, not rounded; ``images`` itself where nothing blurs."""
+    chosen = [i for i, s in enumerate(settings) if s.is_blurred]
     if not chosen:
         return images
-
-    def column(values: list[float]) -> Tensor:
-        return torch.tensor(values, device=images.device, dtype=torch.float32)
-
     picked = [settings[i] for i in chosen]
     kernels = []
     if any(s.motion_length > 1 for s in picked):
-        kernels.append(
-            motion_kernels(column([s.motion_length for s in picked]), column([s.motion_angle for s in picked]))
-        )
-    if any(s.blur_sigma > 0 or (s.blur_sigma_y or 0) > 0 for s in picked):
-        across = [s.blur_sigma if s.blur_sigma_y is None else s.blur_sigma_y for s in picked]
-        angles = column([s.blur_angle for s in picked])
-        kernels.append(gaussian_kernels(column([s.blur_sigma for s in picked]), column(across), angles))
+        motion = [(s.motion_length, s.motion_angle) for s in picked]
+        kernels.append(motion_kernels(*images.new_tensor(motion).T))
+    if any(max(s.blur_sigmas) > 0 for s in picked):
+        gaussian = [(*s.blur_sigmas, s.blur_angle) for s in picked]
+        kernels.append(gaussian_kernels(*images.new_tensor(gaussian).T))
     if len(chosen) == len(images):
         return blur(images, kernels)
     result = images.clone()
     result[chosen] = blur(images[chosen], kernels)
     return result
+
+
+def point_spread(settings: Degradation) -> Tensor:
+    """What one point becomes under both blurs of these settings: their kernels convolved.
+
+    Returns:
+        (107, 107) float32, sum 1, centred; a single 1 in the middle when nothing blurs.
+    """
+    shake = motion_kernels(torch.tensor([settings.motion_length]), torch.tensor([settings.motion_angle]))
+    bell = gaussian_kernels(*torch.tensor([[*settings.blur_sigmas, settings.blur_angle]]).T)
+    return F.conv2d(shake[None], bell[None], padding=2 * GAUSSIAN_RADIUS)[0, 0]  # a bell is its own mirror image
 
 
 def _add_noise(

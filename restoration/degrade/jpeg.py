@@ -1,4 +1,4 @@
-"""What does JPEG do to a picture?  The lossy part of baseline JPEG, batched, on any device.
+"""The lossy part of baseline JPEG, batched, on any device.
 
 Huffman coding is lossless and left out; what is here follows libjpeg's defaults: BT.601, 4:2:0 box
 subsampling, the standard tables scaled by quality, and triangle ("fancy") chroma upsampling.
@@ -23,16 +23,7 @@ _LUMINANCE = (
     (49, 64, 78, 87, 103, 121, 120, 101),
     (72, 92, 95, 98, 112, 100, 103, 99),
 )
-_CHROMINANCE = (
-    (17, 18, 24, 47, 99, 99, 99, 99),
-    (18, 21, 26, 66, 99, 99, 99, 99),
-    (24, 26, 56, 99, 99, 99, 99, 99),
-    (47, 66, 99, 99, 99, 99, 99, 99),
-    (99, 99, 99, 99, 99, 99, 99, 99),
-    (99, 99, 99, 99, 99, 99, 99, 99),
-    (99, 99, 99, 99, 99, 99, 99, 99),
-    (99, 99, 99, 99, 99, 99, 99, 99),
-)
+_CHROMINANCE = ((17, 18, 24, 47), (18, 21, 26, 66), (24, 26, 56, 99), (47, 66, 99, 99))  # all else is 99
 
 
 def quantisation_tables(quality: Tensor) -> Tensor:
@@ -44,7 +35,8 @@ def quantisation_tables(quality: Tensor) -> Tensor:
     Returns:
         (B, 2, 8, 8) float32: luminance, chrominance; whole numbers in [1, 255].
     """
-    base = torch.tensor((_LUMINANCE, _CHROMINANCE), device=quality.device)
+    chrominance = F.pad(torch.tensor(_CHROMINANCE), (0, 4, 0, 4), value=99)
+    base = torch.stack((torch.tensor(_LUMINANCE), chrominance)).to(quality.device)
     scale = torch.where(quality < 50, 5000 // quality, 200 - 2 * quality)[:, None, None, None]
     return ((base * scale + 50) // 100).clamp(1, 255).float()
 

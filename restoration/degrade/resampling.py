@@ -1,4 +1,4 @@
-"""How does a picture change its size?  Linear maps that resample a batch, each image to a size of its own."""
+"""Resampling: linear maps for a batch, each image to a size of its own."""
 
 from __future__ import annotations
 

@@ -1,12 +1,11 @@
-"""What does each degradation do to a face, and what gives it back?  One face, several degradations, several methods."""
+"""One face, several degradations, several methods: what each takes, and what gives it back."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from restoration.degrade.blur import point_spread
-from restoration.degrade.degradations import Degradation, degrade_image
+from restoration.degrade.degradations import Degradation, degrade_image, point_spread
 from restoration.images import Image, InputError
 from restoration.measure.baselines import lanczos, non_local_means, wiener
 from restoration.measure.identity import IdentityNetwork
@@ -112,45 +111,24 @@ def compare(
     """
     if not 1 <= len(cases) <= MAX_CASES:
         raise InputError(f"Choose 1 to {MAX_CASES} degradations to compare, not {len(cases)}.")
-
-    def cell(picture: Image) -> Cell:
-        return Cell(picture, score(picture, face, identity))
-
     for label, settings in cases.items():
         picture = degrade_image(face, settings, seed)
-        cells: dict[str, Cell | None] = {NETWORK: cell(restorer.restore_aligned(picture))}
-        for method, run in BASELINES.items():
-            made = run(picture, settings)
-            cells[method] = None if made is None else cell(made)
+        made = {NETWORK: restorer.restore_aligned(picture)} | run_baselines(picture, settings)
         yield Row(
             label=label,
             settings=settings,
-            degraded=cell(picture),
-            cells=cells,
+            degraded=Cell(picture, score(picture, face, identity)),
+            cells={name: None if image is None else Cell(image, score(image, face, identity))
+                   for name, image in made.items()},
             warnings=restorer.out_of_range(settings),
-        )
+        )  # fmt: skip
 
 
-def _denoised(image: Image, settings: Degradation) -> Image | None:
-    return non_local_means(image)
-
-
-def _enlarged(image: Image, settings: Degradation) -> Image | None:
-    return lanczos(image, settings.downsample) if settings.downsample > 1 else None
-
-
-def _deblurred(image: Image, settings: Degradation) -> Image | None:
-    across = settings.blur_sigma if settings.blur_sigma_y is None else settings.blur_sigma_y
-    if settings.motion_length <= 1 and max(settings.blur_sigma, across) == 0:
-        return None
-    spread = point_spread(
-        settings.motion_length, settings.motion_angle, settings.blur_sigma, across, settings.blur_angle
-    )
-    return wiener(image, spread.double().numpy(), settings.noise)
-
-
-BASELINES: dict[str, Callable[[Image, Degradation], Image | None]] = {
-    NON_LOCAL_MEANS: _denoised,
-    LANCZOS: _enlarged,
-    WIENER: _deblurred,
-}
+def run_baselines(image: Image, settings: Degradation) -> dict[str, Image | None]:
+    """What each method but the network makes of a degraded face; None where there is nothing for it to undo."""
+    blurred = settings.motion_length > 1 or max(settings.blur_sigmas) > 0
+    return {
+        NON_LOCAL_MEANS: non_local_means(image),
+        LANCZOS: lanczos(image, settings.downsample) if settings.downsample > 1 else None,
+        WIENER: wiener(image, point_spread(settings).double().numpy(), settings.noise) if blurred else None,
+    }

@@ -1,12 +1,9 @@
-"""What is one experiment?  A face is degraded, restored, and measured against what it was.
-
-What the page, its endpoints and any other front end call: pictures and numbers out, no interface in here.
-"""
+"""One experiment: a face is degraded, restored, and measured against what it was."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from time import perf_counter
 from typing import Any
 
@@ -122,18 +119,15 @@ def run_degrade(
 def run_experiment(
     photo: str | bytes | None, settings: Degradation, seed: int, restorer: Restorer, identity: IdentityNetwork | None
 ) -> Outcome:
-    """Degrade a clean face, restore it, and measure both against the clean one.
+    """``run_degrade``, then restore, and measure both against the clean face.
 
-    Args:
-        photo, settings, seed, identity: as in ``run_degrade``, whose pictures and scores these are.
-        restorer: sees the degraded face alone, neither the clean one nor the settings; the settings are compared
-            with its training ranges afterwards, for the warnings.
+    The restorer sees the degraded face alone; the settings are compared with its training ranges for the warnings.
 
     Returns:
         Pictures ``CLEAN``, ``DEGRADED`` and ``RESTORED``, two rows of scores, the seconds of the restoration.
 
     Raises:
-        InputError: there is no picture, or it cannot be used.
+        InputError: as ``run_degrade``.
     """
     before = run_degrade(photo, settings, seed, identity)
     face, degraded = before.pictures.values()
@@ -143,13 +137,12 @@ def run_experiment(
     scores = {**before.scores, RESTORED_ROW: score(restored, face, identity)}
     verdict = identity_verdict(scores, identity.bands if identity else None)
     unlike = [verdict.warning] if verdict and verdict.warning else []
-    return Outcome(
+    return replace(
+        before,
         pictures={**before.pictures, RESTORED: restored},
         caption=settings.describe(),
         scores=scores,
         warnings=before.warnings + restorer.out_of_range(settings) + unlike,
-        settings=settings,
-        seed=seed,
         seconds=seconds,
     )
 

@@ -1,20 +1,20 @@
-"""How do measurements look?  Plots of a comparison and of a sweep, for the download."""
+"""Plots of a comparison and of a severity grid, for the download."""
 
 from __future__ import annotations
 
 import io
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import matplotlib
 import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
 from restoration.degrade.degradations import LIMITS
 from restoration.lab.comparison import METHODS, Row, gain
-from restoration.lab.sweep import Point, Sweep
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from restoration.lab.grid import Point, SeverityGrid
 
 COLOURS = {"Restored": "#0f766e", "Non-local means": "#b45309", "Lanczos": "#6d28d9", "Wiener": "#475569"}
 GAIN_LABEL = "gain in PSNR over the degraded input, dB"
@@ -36,16 +36,22 @@ def comparison_plot(rows: Sequence[Row]) -> Figure:
     return figure
 
 
-def sweep_plot(points: Sequence[Point], plan: Sweep) -> Figure:
-    """PSNR before and after along one setting, or a map of the gain over two, the trained range outlined.
+def grid_plot(points: Sequence[Point], plan: SeverityGrid) -> Figure:
+    """PSNR before and after along one setting, or a map of the gain over two; the trained range is marked.
 
     Args:
-        points: a stopped sweep has fewer than its plan; the plot keeps their places free and says so.
+        points: a stopped grid has fewer than its plan; the plot keeps their places free and says so.
     """
-    return _curves(points, plan) if plan.y is None else _map(points, plan)
+    figure, axes = (_curves if plan.y is None else _map)(points, plan)
+    notes = [axes.get_title()] if plan.y else []
+    if len(points) < len(plan):
+        notes.append(f"stopped after {len(points)} of {len(plan)} points; the others were not measured")
+    axes.set_title("\n".join(notes), fontsize=8)
+    axes.set_xlabel(_label(plan.x.name))
+    return figure
 
 
-def _curves(points: Sequence[Point], plan: Sweep) -> Figure:
+def _curves(points: Sequence[Point], plan: SeverityGrid) -> tuple[Figure, Any]:
     figure, axes = _figure(6.4, 4.2)
     at = [plan.x.values[point.column] for point in points]
     axes.plot(at, [point.before.psnr for point in points], "o--", color="#78716c", label="Degraded input")
@@ -53,63 +59,35 @@ def _curves(points: Sequence[Point], plan: Sweep) -> Figure:
     trained = [value for value, point in zip(at, points, strict=True) if point.trained]
     if trained:
         axes.axvspan(min(trained), max(trained), color="#0f766e", alpha=0.08, label="Trained range")
-    if len(points) < len(plan):
-        reach = 0.05 * (plan.x.values[-1] - plan.x.values[0])
-        axes.set_xlim(plan.x.values[0] - reach, plan.x.values[-1] + reach)
-        axes.set_title(_stopped(points, plan), fontsize=8)
-    axes.set_xlabel(_label(plan.x.name))
+    reach = 0.05 * (plan.x.values[-1] - plan.x.values[0])
+    axes.set_xlim(plan.x.values[0] - reach, plan.x.values[-1] + reach)
     axes.set_ylabel("PSNR, dB")
     axes.legend(frameon=False)
-    return figure
+    return figure, axes
 
 
-def _map(points: Sequence[Point], plan: Sweep) -> Figure:
+def _map(points: Sequence[Point], plan: SeverityGrid) -> tuple[Figure, Any]:
     assert plan.y is not None
     columns, rows = len(plan.x.values), len(plan.y.values)
-    gains, trained = np.full((rows, columns), np.nan), np.zeros((rows, columns), bool)
-    measured = np.zeros((rows, columns), bool)
+    gains = np.full((rows, columns), np.nan)
     for point in points:
         change = gain(point.before, point.after).psnr
         gains[point.row, point.column] = change if math.isfinite(change) else np.nan
-        trained[point.row, point.column] = point.trained
-        measured[point.row, point.column] = True
     figure, axes = _figure(1.6 + 0.75 * columns, 1.4 + 0.55 * rows)
     span = max(0.1, float(np.nanmax(np.abs(gains)))) if np.isfinite(gains).any() else 1.0
+    axes.patch.set(hatch="///", edgecolor="#a8a29e")  # seen where there is no number
     axes.imshow(gains, cmap="BrBG", vmin=-span, vmax=span, origin="lower", aspect="auto")
-    for column, row in plan.places()[len(points) :]:
-        axes.fill_between([column - 0.5, column + 0.5], row - 0.5, row + 0.5, facecolor="none", edgecolor="#a8a29e",
-                          hatch="///", linewidth=0)  # fmt: skip
-    for (row, column), value in np.ndenumerate(gains):
+    for point in points:
+        value = gains[point.row, point.column]
         if np.isfinite(value):
             colour = "white" if abs(value) > 0.7 * span else "black"
-            axes.text(column, row, f"{value:+.1f}", ha="center", va="center", fontsize=8, color=colour)
-        for (down, right), line in _edges(row, column).items():
-            within = 0 <= row + down < rows and 0 <= column + right < columns
-            inside = within and (trained | ~measured)[row + down, column + right]  # what is not known has no outline
-            if trained[row, column] and not inside:
-                axes.plot(*line, color="black", linewidth=2)
+            text = f"{value:+.1f}" if point.trained else f"({value:+.1f})"
+            axes.text(point.column, point.row, text, ha="center", va="center", fontsize=8, color=colour)
     axes.set_xticks(range(columns), [f"{value:g}" for value in plan.x.values])
     axes.set_yticks(range(rows), [f"{value:g}" for value in plan.y.values])
-    axes.set_xlabel(_label(plan.x.name))
     axes.set_ylabel(_label(plan.y.name))
-    stopped = f"\n{_stopped(points, plan)}: hatched" if len(points) < len(plan) else ""
-    axes.set_title(f"{GAIN_LABEL}; outlined: trained range{stopped}", fontsize=8)
-    return figure
-
-
-def _stopped(points: Sequence[Point], plan: Sweep) -> str:
-    return f"stopped after {len(points)} of {len(plan)} points; the others were not measured"
-
-
-def _edges(row: int, column: int) -> dict[tuple[int, int], tuple[list[float], list[float]]]:
-    """(down, right) of each neighbour to the line (x, y) between it and this cell."""
-    left, right, low, high = column - 0.5, column + 0.5, row - 0.5, row + 0.5
-    return {
-        (0, -1): ([left, left], [low, high]),
-        (0, 1): ([right, right], [low, high]),
-        (-1, 0): ([left, right], [low, low]),
-        (1, 0): ([left, right], [high, high]),
-    }
+    axes.set_title(f"{GAIN_LABEL}; in brackets: outside the trained range")
+    return figure, axes
 
 
 def _label(name: str) -> str:
@@ -117,9 +95,6 @@ def _label(name: str) -> str:
 
 
 def _figure(width: float, height: float) -> tuple[Figure, Any]:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg  # here: the page opens without matplotlib
-    from matplotlib.figure import Figure
-
     figure = Figure((width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure, figure.subplots()
@@ -131,8 +106,6 @@ def save(figure: Figure, form: str) -> bytes:
     Args:
         form: "png" (150 dots an inch) or "svg" (text stays text).
     """
-    import matplotlib  # here: as above
-
     buffer = io.BytesIO()
     with matplotlib.rc_context({"svg.hashsalt": "restoration", "svg.fonttype": "none"}):
         metadata = {"Date": None} if form == "svg" else {"Software": None}

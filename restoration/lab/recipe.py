@@ -1,7 +1,7 @@
-"""How is a state of the page written down?  Everything that decides its pictures and numbers, but never a picture.
+"""A recipe: everything that decides the page's pictures and numbers, but never a picture.
 
-A recipe is JSON, or the same in a short token for a link. With the same face, weights and machine it gives the same
-pictures bit for bit.
+It is JSON, the same in a short token for a link, or Python code. With the same face, weights and machine it gives the
+same pictures bit for bit.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from restoration.degrade.degradations import Degradation
 from restoration.images import Image, InputError, check_image
 from restoration.lab.comparison import MAX_CASES
 from restoration.lab.experiment import make_seed
-from restoration.lab.sweep import Axis, Sweep
+from restoration.lab.grid import Axis, SeverityGrid
 
 View = Literal["test", "compare", "sweep"]
 VERSION = 1
@@ -33,7 +33,7 @@ class Recipe:
     """One state of the page.
 
     Args:
-        view: "test" (one degradation), "compare" (several) or "sweep".
+        view: "test" (one degradation), "compare" (several) or "sweep" (a severity grid).
         face: key of an example face; "" for a visitor's own picture.
         picture: ``picture_id`` of the clean face, so that another one is noticed.
         seed: of the noise.
@@ -51,7 +51,7 @@ class Recipe:
     seed: int
     model: str
     cases: dict[str, Degradation] = field(default_factory=dict)
-    plan: Sweep | None = None
+    plan: SeverityGrid | None = None
 
     def __post_init__(self) -> None:
         texts = (self.face, self.picture, self.model, *self.cases)
@@ -89,7 +89,7 @@ class Recipe:
                 raise InputError("This recipe was written by another version of the page. Make it again here.")
             if "axes" in fields:
                 axes = [Axis(name, tuple(values)) for name, values in fields.pop("axes").items()]
-                plan = Sweep(_settings(fields.pop("base")), *axes)
+                plan = SeverityGrid(_settings(fields.pop("base")), *axes)
                 return cls(**fields, plan=plan)
             cases = {label: _settings(settings) for label, settings in fields.pop("cases").items()}
             return cls(**fields, cases=cases)
@@ -150,3 +150,68 @@ def _changed(settings: Degradation) -> dict[str, Any]:
 
 def _settings(fields: Any) -> Degradation:
     return Degradation.from_json(json.dumps(fields))
+
+
+HEADER = '''"""A recipe of "Face restoration, measured". Run it from the repository's root; it prints metrics.csv."""
+
+import itertools
+import sys
+
+from restoration import Degradation, Restorer
+from restoration.lab.bundle import comparison_csv, grid_csv
+from restoration.lab.comparison import compare
+from restoration.lab.experiment import read_face
+from restoration.lab.grid import Axis, SeverityGrid, run_grid
+from restoration.measure.identity import load_identity
+
+restorer = Restorer.from_pretrained()
+if restorer.fingerprint != {model}:
+    print(f"Other weights ({{restorer.fingerprint}}) than the recipe's: the numbers will differ.", file=sys.stderr)
+face, _ = read_face({face})  # (512, 512, 3) uint8 RGB
+'''
+COMPARISON = """cases = {{
+{cases}}}
+print(comparison_csv(compare(face, cases, {seed}, restorer, load_identity())), end="")
+"""
+GRID = """plan = SeverityGrid(
+    {base},
+    x=Axis({x}),
+    y={y},
+)
+points = run_grid(face, plan, {seed}, restorer, load_identity())
+print(grid_csv(itertools.islice(points, {reached}), {names}), end="")
+"""
+OWN_FACE = "your_face.png"  # stands for a visitor's own picture, whose name a recipe does not hold
+
+
+def to_python(recipe: Recipe, reached: int | None = None) -> str:
+    """A whole script that prints the metrics.csv of this recipe.
+
+    The face is an example's file, or ``OWN_FACE`` for the visitor to replace. Identity is measured where the page's
+    own network is found, as on the page.
+
+    Args:
+        reached: how many points of its grid were measured before it was stopped; None for all.
+    """
+    face = f"examples/{recipe.face}.png" if recipe.face else OWN_FACE
+    header = HEADER.format(model=_text(recipe.model), face=_text(face))
+    if recipe.plan is None:
+        lines = (f"    {_text(label)}: {_code(settings)},\n" for label, settings in recipe.cases.items())
+        return header + COMPARISON.format(cases="".join(lines), seed=recipe.seed)
+    x, y = recipe.plan.x, recipe.plan.y
+    return header + GRID.format(
+        base=_code(recipe.plan.base),
+        x=f"{_text(x.name)}, {x.values}",
+        y=f"Axis({_text(y.name)}, {y.values})" if y else None,
+        seed=recipe.seed,
+        reached=len(recipe.plan) if reached is None else reached,  # they come in the order of the plan
+        names=", ".join(_text(axis.name) for axis in (x, y) if axis),
+    )
+
+
+def _code(settings: Degradation) -> str:
+    return f"Degradation({', '.join(f'{name}={value!r}' for name, value in _changed(settings).items())})"
+
+
+def _text(value: str) -> str:
+    return json.dumps(value)  # quoted and escaped: a label may hold anything

@@ -13,11 +13,11 @@ import gradio as gr
 from restoration.degrade.degradations import LIMITS
 from restoration.degrade.protocols import PRESETS
 from restoration.images import Image, InputError
-from restoration.lab.bundle import comparison_bundle, sweep_bundle
+from restoration.lab.bundle import comparison_bundle, grid_bundle
 from restoration.lab.comparison import Row, compare
 from restoration.lab.experiment import make_seed, read_face, run_experiment
+from restoration.lab.grid import AXES, Point, run_grid
 from restoration.lab.recipe import Recipe
-from restoration.lab.sweep import AXES, Point, run_sweep
 from restoration.page.assets import (
     GRID_HTML,
     GRID_JS,
@@ -123,14 +123,14 @@ class Laboratory:
         values = {**sweep_values(recipe.plan, self._name), "share": share(recipe)}
         yield values
         points: list[Point] = []
-        for point in run_sweep(face, recipe.plan, recipe.seed, site.restorer, site.identity):
+        for point in run_grid(face, recipe.plan, recipe.seed, site.restorer, site.identity):
             points.append(point)
             values = {**values, "points": [*values["points"], point_values(point)]}
             if len(points) % DRAWN == 0 or len(points) == len(recipe.plan):
                 yield values
                 if stop.is_set():
                     break
-        zipped = publish({"sweep.zip": sweep_bundle(recipe, face, points)})
+        zipped = publish({"sweep.zip": grid_bundle(recipe, face, points)})
         offered = {"share": share(recipe, len(points)), "zip": zipped["sweep.zip"]}
         yield {**values, "done": True, **offered}
 

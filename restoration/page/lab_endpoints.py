@@ -11,11 +11,11 @@ import gradio as gr
 from restoration.degrade.degradations import Degradation
 from restoration.degrade.protocols import PRESETS
 from restoration.images import InputError
-from restoration.lab.bundle import comparison_bundle, sweep_bundle
+from restoration.lab.bundle import comparison_bundle, grid_bundle
 from restoration.lab.comparison import MAX_CASES, compare
 from restoration.lab.experiment import MAX_SEED, make_seed, read_face
+from restoration.lab.grid import AXES, MAX_POINTS, run_grid
 from restoration.lab.recipe import Recipe
-from restoration.lab.sweep import AXES, MAX_POINTS, run_sweep
 from restoration.measure.estimate import load_estimator
 from restoration.page.guess import in_words
 from restoration.page.lab_values import point_values, row_values
@@ -121,8 +121,8 @@ def add_lab_endpoints(site: Site) -> None:
         start = named_settings(base if base in PRESETS else read_json(base), number)
         grid = plan(start, (column_setting, column_low, column_high, column_steps), y)  # type: ignore[arg-type]
         recipe = write_recipe("sweep", face, site.known, number, restorer.fingerprint, plan=grid)
-        points = list(run_sweep(face, grid, number, restorer, identity))
-        zipped = publish({"sweep.zip": sweep_bundle(recipe, face, points)})["sweep.zip"]
+        points = list(run_grid(face, grid, number, restorer, identity))
+        zipped = publish({"sweep.zip": grid_bundle(recipe, face, points)})["sweep.zip"]
         return {"points": [point_values(point) for point in points], **share(recipe)}, zipped["path"]
 
     def read_recipe(token: str) -> dict[str, Any]:

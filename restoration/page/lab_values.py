@@ -9,7 +9,7 @@ from restoration.degrade.degradations import LIMITS
 from restoration.images import Image
 from restoration.lab.comparison import ABOUT, METHODS, Cell, Gain, Row, gain
 from restoration.lab.experiment import CLEAN, DEGRADED
-from restoration.lab.sweep import Axis, Point, Sweep
+from restoration.lab.grid import Axis, Point, SeverityGrid
 from restoration.measure.metrics import Scores
 
 INFINITE = 1e9  # stands for an infinite number, which JSON does not know; the scripts write it as "identical"
@@ -46,7 +46,7 @@ def grid_values(identity_name: str | None, total: int) -> dict[str, Any]:
     return {"columns": columns, "total": total, "identity": identity_name, "rows": [], "done": False}
 
 
-def sweep_values(plan: Sweep, identity_name: str | None) -> dict[str, Any]:
+def sweep_values(plan: SeverityGrid, identity_name: str | None) -> dict[str, Any]:
     """The frame of a sweep: its axes, how many points will come, and the network behind the identity angles."""
     return {
         "x": _axis(plan.x),

@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from restoration.degrade.degradations import Degradation
 from restoration.degrade.protocols import PRESETS
 from restoration.images import Image, InputError, read_image
-from restoration.lab.recipe import Recipe, View, picture_id
-from restoration.lab.script import to_python
-from restoration.lab.sweep import Axis, Sweep
+from restoration.lab.grid import Axis, SeverityGrid
+from restoration.lab.recipe import Recipe, View, picture_id, to_python
 from restoration.page.settings import Settings, fill, from_controls, to_controls
 
 OWN = ""  # the visitor's own picture, beside the names of the example faces
@@ -48,7 +47,7 @@ def write_recipe(
     model: str,
     *,
     cases: dict[str, Degradation] | None = None,
-    plan: Sweep | None = None,
+    plan: SeverityGrid | None = None,
 ) -> Recipe:
     """The recipe of what is about to be run.
 
@@ -94,7 +93,7 @@ def base(chosen: str, knobs: Settings, seed: int) -> Degradation:
     return from_controls(knobs) if chosen == CURRENT else drawn(chosen, seed)
 
 
-def plan(start: Degradation, x: tuple[str, float, float, int], y: tuple[str, float, float, int] | None) -> Sweep:
+def plan(start: Degradation, x: tuple[str, float, float, int], y: tuple[str, float, float, int] | None) -> SeverityGrid:
     """A sweep from what the visitor chose; each axis is (setting, lowest, highest, steps).
 
     Raises:
@@ -105,7 +104,7 @@ def plan(start: Degradation, x: tuple[str, float, float, int], y: tuple[str, flo
         if not all(isinstance(value, (int, float)) for value in (low, high, steps)):
             raise InputError("A sweep needs numbers: the lowest and the highest value, and how many steps.")
         axes.append(Axis.spaced(name, low, high, int(steps)))
-    return Sweep(start, *axes)
+    return SeverityGrid(start, *axes)
 
 
 def open_recipe(token: str, faces: dict[str, str], model: str) -> Opened:

@@ -1,0 +1,164 @@
+"""Restoration over a grid of severities: one or two settings, a point at a time."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import itertools
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from restoration.degrade.degradations import LIMITS, Degradation, degrade_image
+from restoration.images import Image, InputError
+from restoration.measure.identity import IdentityNetwork
+from restoration.measure.metrics import Scores, score
+from restoration.restorer import Restorer
+
+MAX_POINTS = 64
+SIDE_BY_SIDE = 2  # points at a time: SSIM leaves the cores idle that the network takes
+AXES = ("motion_length", "blur_sigma", "downsample", "noise", "jpeg")
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One setting and the values that it takes.
+
+    Args:
+        name: one of ``AXES``.
+        values: rising, at least 2, within the setting's ``LIMITS``.
+
+    Raises:
+        InputError: another name, or values that are too few, not rising or outside the limits.
+    """
+
+    name: str
+    values: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if self.name not in AXES:
+            raise InputError(f"Sweep one of {', '.join(AXES)}, not {self.name!r}.")
+        limit = LIMITS[self.name]
+        if len(self.values) < 2 or any(a >= b for a, b in itertools.pairwise(self.values)):
+            raise InputError(f"{limit.label}: choose a lowest value below the highest, and at least 2 steps.")
+        if not limit.low <= self.values[0] <= self.values[-1] <= limit.high:
+            raise InputError(f"{limit.label} goes from {limit.low:g} to {limit.high:g} {limit.unit}.")
+
+    @classmethod
+    def spaced(cls, name: str, low: float, high: float, count: int) -> Axis:
+        """``count`` values from ``low`` to ``high`` in equal steps, each rounded to the setting's own step.
+
+        Raises:
+            InputError: as for ``Axis``; equal neighbours after rounding ask for fewer steps.
+        """
+        if name not in AXES or count < 2:
+            return cls(name, ())  # which says what is wrong
+        step = LIMITS[name].step
+        raw = (low + (high - low) * i / (count - 1) for i in range(count))
+        return cls(name, tuple(round(round(value / step) * step, 6) for value in raw))
+
+
+@dataclass(frozen=True)
+class SeverityGrid:
+    """Severities over a base degradation.
+
+    Args:
+        base: every other setting; those of the axes are replaced.
+        x: what changes from column to column.
+        y: what changes from row to row; None is a single row.
+
+    Raises:
+        InputError: both axes the same setting, or more than ``MAX_POINTS`` points.
+    """
+
+    base: Degradation
+    x: Axis
+    y: Axis | None = None
+
+    def __post_init__(self) -> None:
+        if self.y is not None and self.y.name == self.x.name:
+            raise InputError("Sweep two different settings, or one alone.")
+        if len(self) > MAX_POINTS:
+            raise InputError(f"This sweep has {len(self)} points; choose fewer steps, {MAX_POINTS} points at most.")
+
+    def __len__(self) -> int:
+        return len(self.x.values) * (len(self.y.values) if self.y else 1)
+
+    def settings(self, column: int, row: int = 0) -> Degradation:
+        """The degradation at one point."""
+        changed = {self.x.name: self.x.values[column]}
+        if self.y:
+            changed[self.y.name] = self.y.values[row]
+        if "blur_sigma" in changed:  # such a blur is round: its second axis would stay behind
+            changed["blur_sigma_y"] = None  # type: ignore[assignment]
+        return dataclasses.replace(self.base, **changed)  # type: ignore[arg-type]
+
+    def places(self) -> list[tuple[int, int]]:
+        """(column, row) of every point, row by row."""
+        rows = range(len(self.y.values) if self.y else 1)
+        return [(column, row) for row in rows for column in range(len(self.x.values))]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """One point of a grid: where it lies, what was done there, and the scores before and after restoration.
+
+    degraded, restored: (512, 512, 3) uint8 RGB. trained: whether every setting lies in the range that the network was
+    trained on.
+    """
+
+    column: int
+    row: int
+    settings: Degradation
+    degraded: Image
+    restored: Image
+    before: Scores
+    after: Scores
+    trained: bool
+
+
+def run_grid(
+    face: Image, plan: SeverityGrid, seed: int, restorer: Restorer, identity: IdentityNetwork | None = None
+) -> Iterator[Point]:
+    """Degrade, restore and measure every point of a grid. Stop by closing the generator: what was begun is lost.
+
+    Args:
+        face: (512, 512, 3) uint8 RGB, clean. Not modified.
+        plan: the grid.
+        seed: of the noise, the same at every point: neighbours differ by the settings alone.
+        restorer: sees degraded faces alone.
+        identity: measures the identity angle; None leaves it unmeasured.
+
+    Yields:
+        A ``Point`` for each place, row by row.
+
+    Raises:
+        InputError: the face cannot be used.
+    """
+    point = functools.partial(measure_point, face, plan, seed, restorer, identity)
+    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+        yield from pool.map(point, plan.places())  # closed, it begins no further point
+
+
+def measure_point(
+    face: Image,
+    plan: SeverityGrid,
+    seed: int,
+    restorer: Restorer,
+    identity: IdentityNetwork | None,
+    place: tuple[int, int],
+) -> Point:
+    """The point of ``run_grid`` at (column, row)."""
+    settings = plan.settings(*place)
+    degraded = degrade_image(face, settings, seed)
+    restored = restorer.restore_aligned(degraded)
+    return Point(
+        column=place[0],
+        row=place[1],
+        settings=settings,
+        degraded=degraded,
+        restored=restored,
+        before=score(degraded, face, identity),
+        after=score(restored, face, identity),
+        trained=not restorer.out_of_range(settings),
+    )
