@@ -1,8 +1,7 @@
 """Pictures of the page for the README: ``python -m examples.make_screenshots``, with Chromium and playwright there.
 
 Starts the app on a free port and writes ``page_desktop.png`` and ``page_phone.png`` of its first result, and
-``compare_desktop.png`` and ``sweep_desktop.png`` of the laboratory. The names of the scripts that the page asked for go
-into ``early_scripts.txt``: the next time the app starts, a browser that waits has fetched them when the page comes.
+``compare_desktop.png`` and ``sweep_desktop.png`` of the laboratory.
 """
 
 from __future__ import annotations
@@ -18,8 +17,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from playwright.sync_api import Browser, Page, Playwright, sync_playwright
-
-from restoration.page.early_page import SCRIPTS
 
 ROOT = Path(__file__).parents[1]
 PICTURES = ROOT / ".assets"
@@ -41,7 +38,6 @@ def started_app() -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """The page's address and its process, which has only just begun; it ends with the block."""
     port = free_port()
     environment = {**os.environ, "GRADIO_SERVER_PORT": str(port), "GRADIO_SERVER_NAME": "127.0.0.1"}
-    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # a machine that has started it before has it compiled
     server = subprocess.Popen([sys.executable, str(ROOT / "app.py")], env=environment, cwd=ROOT)
     try:
         yield f"http://127.0.0.1:{port}", server
@@ -65,7 +61,7 @@ def wait_for(address: str, server: subprocess.Popen[bytes]) -> None:
         try:
             urllib.request.urlopen(address, timeout=2).close()
             return
-        except OSError:  # not yet, or the early page giving way
+        except OSError:
             time.sleep(0.1)
     raise TimeoutError(f"the app did not answer within {START_LIMIT} s")
 
@@ -82,12 +78,6 @@ def show_laboratory(tab: Page) -> None:
     tab.get_by_text("48 restorations measured").first.wait_for()
     tab.mouse.move(0, 0)
     save(tab, "sweep_desktop")
-
-
-def scripts_of(tab: Page) -> set[str]:
-    """Names of Gradio's scripts and styles that a page has asked for."""
-    asked: list[str] = tab.evaluate("performance.getEntriesByType('resource').map(x => new URL(x.name).pathname)")
-    return {path.removeprefix("/assets/") for path in asked if path.startswith("/assets/")}
 
 
 def save(tab: Page, name: str) -> None:
@@ -109,7 +99,6 @@ def main() -> None:
             save(tab, name)
             if name == "page_desktop":
                 show_laboratory(tab)
-                SCRIPTS.write_text("\n".join(sorted(scripts_of(tab))) + "\n", encoding="utf-8")
         browser.close()
 
 

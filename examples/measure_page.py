@@ -1,21 +1,18 @@
 """How fast is the page?  ``python -m examples.measure_page``, with Chromium and playwright there.
 
 Starts the app on a free port and prints, in seconds after the start of its process, the first paint, the first moment
-at which the page obeys, and when a face is restored whose button was pressed then: as it is in a fresh clone, and once
-more as after a change, for which no page is kept yet. At last it prints how long a comparison and a sweep of 48 points
-take from the press, and the same sweep without a browser on the same cores: asked for by a program, with its zip.
+at which the page obeys, and when a face is restored whose button was pressed then. At last it prints how long a
+comparison and a sweep of 48 points take from the press, and the same sweep asked for by a program, with its zip.
 """
 
 from __future__ import annotations
 
-import os
 import time
-from tempfile import TemporaryDirectory
 
 from gradio_client import Client, handle_file
-from playwright.sync_api import Error, Page, sync_playwright
+from playwright.sync_api import Page, sync_playwright
 
-from examples.make_screenshots import LABORATORY_LIMIT, ROOT, open_browser, started_app
+from examples.make_screenshots import LABORATORY_LIMIT, ROOT, open_browser, started_app, wait_for
 
 PAINT = "performance.timeOrigin + performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
 SAYS = "text => [...document.querySelectorAll('.verdict')].some(verdict => verdict.textContent.includes(text))"
@@ -44,52 +41,30 @@ def time_sweep(address: str) -> float:
     return time.perf_counter() - begun
 
 
-def visit(tab: Page, address: str) -> None:
-    """Open a page whose server may not listen yet."""
-    while True:
-        try:
-            tab.goto(address, wait_until="commit")
-            return
-        except Error:
-            time.sleep(0.05)
-
-
 def main() -> None:
     """Print one line a measurement."""
-    with sync_playwright() as playwright, TemporaryDirectory() as kept:
-        os.environ["RESTORATION_CACHE"] = kept
-        for start, detector in (("first start", "auto"), ("first start after a change", "embedded")):
-            os.environ.pop("RESTORATION_DETECTOR", None)
-            if detector != "auto":
-                os.environ["RESTORATION_DETECTOR"] = detector
-            browser = open_browser(playwright)  # one that has nothing of the page yet
-            tab = browser.new_page(viewport={"width": 1440, "height": 1000})
-            tab.set_default_timeout(LABORATORY_LIMIT)
-            begun = time.time()
-            with started_app() as (address, _):
-                visit(tab, address)
-                tab.wait_for_function(f"{PAINT} > 0")
-                painted = tab.evaluate(PAINT) / 1000  # without a kept page, of a screen that then gives way to it
-                tab.get_by_role("tab", name="Compare").click()
-                tab.get_by_role("button", name="Compare", exact=True).wait_for()
-                obeyed = time.time()
-                tab.get_by_role("tab", name="Test on a clean face").click()
-                opening = str(tab.locator("#result img").first.get_attribute("src")).rpartition("/")[0]
-                tab.get_by_role("button", name="Degrade & restore").click()  # so early that it waits for the networks
-                tab.locator(f'#result img:not([src^="{opening}"])').first.wait_for()
-                answered = time.time()
-                named = {"first paint": painted, "obeys": obeyed, "has restored": answered}
-                moments = ", ".join(f"{name} {moment - begun:.2f} s" for name, moment in named.items())
-                print(f"{start}: {moments} after the start of the process")
-                if detector != "auto":
-                    tab.get_by_role("tab", name="Compare").click()
-                    seconds = time_button(tab, "Compare", "4 degradations compared")
-                    print(f"comparison of 4 degradations: {seconds:.1f} s")
-                    tab.get_by_label("A range of severities").check()
-                    print(f"sweep of 48 points: {time_button(tab, 'Sweep', '48 restorations measured'):.1f} s")
-                    browser.close()
-                    print(f"the same, asked for by a program: {time_sweep(address):.1f} s")
-            browser.close()
+    begun = time.time()
+    with started_app() as (address, server), sync_playwright() as playwright:
+        browser = open_browser(playwright)
+        tab = browser.new_page(viewport={"width": 1440, "height": 1000})
+        tab.set_default_timeout(LABORATORY_LIMIT)
+        wait_for(address, server)
+        tab.goto(address)
+        tab.wait_for_function(f"{PAINT} > 0")
+        painted = tab.evaluate(PAINT) / 1000
+        tab.locator("#result table").wait_for()
+        opening = str(tab.locator("#result img").first.get_attribute("src")).rpartition("/")[0]
+        obeyed = time.time()
+        tab.get_by_role("button", name="Degrade & restore").click()
+        tab.locator(f'#result img:not([src^="{opening}"])').first.wait_for()
+        named = {"first paint": painted, "obeys": obeyed, "has restored": time.time()}
+        print(", ".join(f"{name} {moment - begun:.2f} s" for name, moment in named.items()), "after the start")
+        tab.get_by_role("tab", name="Compare").click()
+        print(f"comparison of 4 degradations: {time_button(tab, 'Compare', '4 degradations compared'):.1f} s")
+        tab.get_by_label("A range of severities").check()
+        print(f"sweep of 48 points: {time_button(tab, 'Sweep', '48 restorations measured'):.1f} s")
+        browser.close()
+        print(f"the same, asked for by a program: {time_sweep(address):.1f} s")
 
 
 if __name__ == "__main__":

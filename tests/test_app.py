@@ -15,7 +15,6 @@ from contextlib import contextmanager
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import numpy as np
@@ -24,7 +23,6 @@ import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
-import app
 from examples.make_examples import PORTRAITS
 from examples.make_photos import group
 from restoration import Degradation, Restorer
@@ -35,6 +33,7 @@ from restoration.images import Image, read_image
 from restoration.measure.identity import load_identity
 from restoration.measure.metrics import score
 from restoration.measure.verdict import judge
+from restoration.page.examples import NOTE_HTML
 
 ROOT = Path(__file__).parents[1]
 EILEEN, GRACE = (ROOT / "examples" / f"{name}.png" for name in ("eileen_collins", "grace_hopper"))
@@ -42,19 +41,15 @@ OLD_PHONE = PRESETS["old_phone"].draw(0)
 
 
 @contextmanager
-def running_app(folder: Path, *command: str | Path, early: bool = False, plain: bool = False) -> Iterator[str]:
-    """``python app.py`` (or another ``command``) on a free port, its cache in ``folder``; yields the address.
-
-    With ``early`` as soon as anything answers there; ``plain`` with no settings but that there is no network.
-    """
+def running_app(folder: Path, *command: str | Path) -> Iterator[str]:
+    """``python app.py`` (or another ``command``) on a free port, its cache in ``folder``; yields the address."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     environment = {**os.environ, "GRADIO_SERVER_PORT": str(port), "GRADIO_TEMP_DIR": str(folder / "cache")}
     for setting in ("RESTORATION_IDENTITY", "RESTORATION_NO_SKIPS"):  # the latter is the tests' own
         environment.pop(setting, None)
-    environment |= {"HF_HUB_OFFLINE": "1"} if plain else {"RESTORATION_DETECTOR": "embedded"}  # no network
-    environment["RESTORATION_CACHE"] = str(folder / "kept")
+    environment["RESTORATION_DETECTOR"] = "embedded"  # no network
     log = folder / "app.log"
     with log.open("w") as output:
         process = subprocess.Popen(
@@ -71,9 +66,7 @@ def running_app(folder: Path, *command: str | Path, early: bool = False, plain: 
                 try:
                     urlopen(address, timeout=5).close()
                     break
-                except OSError as error:
-                    if early and isinstance(error, HTTPError):
-                        break
+                except OSError:
                     assert time.monotonic() < deadline, log.read_text()
                     time.sleep(0.3)
             yield address
@@ -380,7 +373,7 @@ def test_two_visitors_at_once_get_their_own_results(address: str, restorer: Rest
 def test_nothing_is_written_outside_the_cache(address: str, client: Client, tmp_path_factory: Any) -> None:
     client.predict(image=handle_file(EILEEN), seed=0, api_name="/degrade")
     folder = next(path for path in tmp_path_factory.getbasetemp().iterdir() if (path / "app.log").exists())
-    assert {path.name for path in folder.iterdir()} - {"kept"} == {"app.log", "cache"}  # the page as it opens
+    assert {path.name for path in folder.iterdir()} == {"app.log", "cache"}
     assert not list(ROOT.glob("*.pyi"))  # Gradio writes one beside every subclass of a component
 
 
@@ -403,4 +396,4 @@ def test_the_page_keeps_no_history_and_calls_nobody(address: str) -> None:
 
 def test_the_page_says_how_far_the_example_faces_were_enlarged() -> None:
     for portrait in PORTRAITS:
-        assert f"{enlargement(portrait.landmarks):.1f}×" in app.EXAMPLES_HTML
+        assert f"{enlargement(portrait.landmarks):.1f}×" in NOTE_HTML

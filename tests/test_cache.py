@@ -1,12 +1,13 @@
 """The visitor's files: in a folder of this process alone, gone when the page says so."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-from restoration.page.cache import keep_clean, sweep
+from restoration.page.cache import delete_old, keep_clean
 
 
 def write(path: Path, age: float) -> Path:
@@ -20,12 +21,12 @@ def write(path: Path, age: float) -> Path:
 def test_only_old_files_go_and_what_is_kept_stays(tmp_path: Path) -> None:
     old, young, kept = (write(tmp_path / name / "a.png", age) for name, age in (("o", 90), ("y", 10), ("k", 90)))
     os.utime(old.parent, (0, 0))
-    assert sweep(tmp_path, {kept}, time.time() - 60) == [old]
+    delete_old(tmp_path, {kept}, time.time() - 60)
     assert not old.exists()
     assert young.exists()
     assert kept.exists()
     os.utime(old.parent, (0, 0))
-    sweep(tmp_path, {kept}, time.time() - 60)
+    delete_old(tmp_path, {kept}, time.time() - 60)
     assert not old.parent.exists()
 
 
@@ -82,3 +83,14 @@ def test_what_a_killed_process_left_is_deleted_and_a_living_ones_stays(tmp_path:
     last, _ = start(0)
     last.wait()
     assert list(tmp_path.iterdir()) == [stranger]
+
+
+def test_who_is_asked_to_end_leaves_nothing(tmp_path: Path) -> None:
+    code = "from restoration.page.cache import claim_folder; import time; print(claim_folder()); time.sleep(600)"
+    environment = {**os.environ, "GRADIO_TEMP_DIR": str(tmp_path), "PYTHONUNBUFFERED": "1"}
+    process = subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert Path(process.stdout.readline().strip()).parent == tmp_path
+    process.terminate()
+    assert process.wait(timeout=30) == -signal.SIGTERM
+    assert list(tmp_path.iterdir()) == []

@@ -7,10 +7,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import numpy as np
-import pytest
 import test_browser
 from playwright.sync_api import Browser
 from tiny import EXAMPLES
@@ -29,7 +27,6 @@ from restoration.measure.regions import REGIONS
 from restoration.measure.verdict import Bands, judge
 from restoration.page import photo_tab
 from restoration.page.assets import I18N_JS
-from restoration.page.early_page import early_html
 from restoration.page.facts import measured
 from restoration.page.guess import BLURS, NOISES, QUALITIES
 from restoration.page.i18n import TABLES
@@ -170,32 +167,4 @@ def test_a_dropdown_shows_the_language_and_keeps_its_own_name(browser: Browser) 
         [I18N_JS, TABLES],
     )
     assert shown == ["旧手机", "监控"]
-    page.close()
-
-
-@pytest.mark.parametrize(
-    ("address", "locale", "wanted"),
-    [
-        ("?lang=zh", "en-US", "zh"),
-        ("", "zh-CN", "zh"),
-        ("?lang=en", "zh-CN", "en"),
-        ("", "en-US", "en"),
-        ("", "fr", "en"),
-    ],
-)
-def test_the_early_page_speaks_the_language_of_the_page(
-    browser: Browser, address: str, locale: str, wanted: str
-) -> None:
-    page = browser.new_page(locale=locale)
-    page.route("http://page/**", lambda route: route.fulfill(status=404))  # the app is not there yet
-    root = re.compile(r"^http://page/(\?.*)?$")
-    page.route(root, lambda route: route.fulfill(body=early_html(), content_type="text/html; charset=utf-8"))
-    page.goto(f"http://page/{address}")
-    assert page.evaluate("document.documentElement.lang") == wanted
-    texts: list[Any] = page.evaluate(
-        """() => [document.title, ...[...document.querySelectorAll('main, main *')].flatMap(node => [
-        node.ariaLabel, node.alt, ...[...node.childNodes].filter(c => c.nodeType === 3).map(c => c.data)])]"""
-    )
-    english = [text for text in texts if text and re.search("[a-z]{3}", text)]
-    assert (len(english) == 0) if wanted == "zh" else (len(english) > 8)
     page.close()

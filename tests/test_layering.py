@@ -24,7 +24,7 @@ ROOMS: dict[str, set[str]] = {
     "examples": {*BELOW, "lab", "restoration", "page"},
     "__main__": {"cli"},
     "restoration": set(BELOW),
-    "app": {"images", "faces", "page", "examples"},
+    "app": {"images", "page"},
 }
 OUTSIDE = {"gradio": {"page"}, "argparse": {"cli", "train", "examples"}}
 KNOWN = (

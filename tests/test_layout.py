@@ -2,17 +2,17 @@
 
 from pathlib import Path
 
-import app
 from restoration import Restorer
+from restoration.page.examples import FACES, FOLDER
 from restoration.page.layout import build_page
 from restoration.page.site import open_site
 
 
 def test_the_footer_is_read_anew_whenever_the_page_is_opened(tiny_weights: Path) -> None:
     news = ["", "v2 is out & ready"]
-    faces = {face: str(app.HERE / "examples" / f"{face}.png") for face in app.FACES}
-    site = open_site(Restorer.from_pretrained(tiny_weights), None, faces, "", news=lambda: news.pop(0))
-    page = build_page(site, 3600)
+    faces = {face: str(FOLDER / f"{face}.png") for face in FACES}
+    site = open_site(Restorer.from_pretrained(tiny_weights), None, faces, news=lambda: news.pop(0))
+    page = build_page(site)
     [opened] = [
         function
         for function in page.fns.values()

@@ -21,7 +21,7 @@ from restoration.lab.experiment import Outcome
 from restoration.measure.metrics import Scores
 from restoration.page import assets
 from restoration.page.examples import EXAMPLES as OFFERED
-from restoration.page.examples import FACES, enlargement_note, strip
+from restoration.page.examples import FACES, strip
 from restoration.page.facts import facts, measured
 from restoration.page.i18n import TABLES
 from restoration.page.settings import CUSTOM, ORDER, bounds, fill, from_controls, idle, on_step
@@ -295,8 +295,7 @@ def test_assets_are_the_files_beside_the_module(name: str) -> None:
 
 def test_every_asset_is_used() -> None:
     for name, text in FILES.items():
-        if name not in ("early_page.html", "patient.js"):  # served before the assets are read
-            assert any(text in getattr(assets, asset) for asset in NAMES), name
+        assert any(text in getattr(assets, asset) for asset in NAMES), name
     Tags(assets.HEADER_HTML)
 
 
@@ -312,12 +311,6 @@ def test_the_strip_shows_every_example_really_degraded() -> None:
     for picture in pictures:
         with PIL.Image.open(io.BytesIO(base64.b64decode(picture))) as thumbnail:
             assert thumbnail.size == (144, 144)
-
-
-def test_the_enlargement_of_the_examples_is_told() -> None:
-    text = enlargement_note({"eileen_collins": 1.26, "grace_hopper": 2.5})
-    assert "1.3× and 2.5×" in text
-    assert Tags(text).names == ["p"]
 
 
 # ---- other languages ---------------------------------------------------------------------------

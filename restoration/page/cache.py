@@ -1,8 +1,7 @@
-"""Where do a visitor's files lie, and how long?  One folder of this process alone, swept clean as the page promises.
+"""The visitors' files: one folder of this process alone, swept of what is old, gone when the process ends.
 
-A process that is killed leaves its folder behind: the next one that starts deletes it. Gradio deletes the files that it
-knows of. Zips, photos behind a slider and what agents send are written beside them: this sweep knows every file,
-because nothing else writes into the folder.
+Gradio deletes the files that it knows of. Zips, photos behind a slider and what agents send are written beside them:
+``keep_clean`` knows every file, because nothing else writes into the folder.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ import tempfile
 import threading
 import time
 from pathlib import Path
+from types import FrameType
 from typing import IO
 
 try:
@@ -22,47 +22,63 @@ try:
 except ImportError:  # not on Windows, where a killed process's folder stays until somebody deletes it
     fcntl = None  # type: ignore[assignment]
 
+VARIABLE = "GRADIO_TEMP_DIR"
 PREFIX, OWNER = "restoration-", ".owner"  # a folder's name; the file in it that its process holds locked
-VARIABLE = "GRADIO_TEMP_DIR"  # read by Gradio, in part when it is imported
+_held: list[IO[bytes]] = []  # a lock lasts as long as its file is open
 
 
 def claim_folder() -> Path:
-    """Make a new folder inside Gradio's, and have Gradio write there; it goes when the process ends in peace.
+    """Make a new folder and have Gradio write there; it goes when the process ends, by SIGTERM too.
 
-    Folders of processes that are no more are deleted. To be called before gradio is imported.
+    Folders that killed processes left behind are deleted. To be called before gradio is imported, which reads the
+    variable then.
     """
-    place = Path(os.environ.get(VARIABLE) or Path(tempfile.gettempdir()) / "gradio").resolve()
+    place = Path(os.environ.get(VARIABLE) or tempfile.gettempdir()).resolve()
     place.mkdir(parents=True, exist_ok=True)
-    for other in place.glob(f"{PREFIX}*/{OWNER}"):
-        if _hold(other):
-            shutil.rmtree(other.parent, ignore_errors=True)
-    number, owner = tempfile.mkstemp(prefix=OWNER, dir=place)
-    os.close(number)
-    _hold(Path(owner))  # before it is where others look for it
-    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=place))
-    os.replace(owner, folder / OWNER)
+    for owner in place.glob(f"{PREFIX}*/{OWNER}"):
+        if _lock(owner):
+            shutil.rmtree(owner.parent, ignore_errors=True)
+    while True:  # until nobody took it for an orphan's in the moment before it was locked
+        folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=place))
+        (folder / OWNER).touch()
+        if _lock(folder / OWNER) or fcntl is None:
+            break
     os.environ[VARIABLE] = str(folder)
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder
 
-
-def delete_when_ended(folder: Path) -> None:
-    """Have SIGTERM and SIGINT end the process at once and without a word; the folder goes first."""
-
-    def end(number: int, _frame: object) -> None:
+    def end(number: int, _frame: FrameType | None) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         signal.signal(number, signal.SIG_DFL)
         signal.raise_signal(number)
 
-    for ending in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(ending, end)
+    signal.signal(signal.SIGTERM, end)
+    return folder
 
 
-_HELD: list[IO[bytes]] = []  # a lock lasts as long as its file is open
+def keep_clean(folder: Path, seconds: float) -> None:
+    """From now on delete what is older than ``seconds``, as often; what is there already stays."""
+    kept = set(folder.rglob("*"))
+
+    def run() -> None:
+        while True:
+            time.sleep(seconds)
+            delete_old(folder, kept, time.time() - seconds)
+
+    threading.Thread(target=run, name="keep_clean", daemon=True).start()
 
 
-def _hold(path: Path) -> bool:
-    """Lock a file for as long as this process lives; False where another one has it."""
+def delete_old(folder: Path, kept: set[Path], before: float) -> None:
+    """Delete files and empty folders that were last written before a moment, in seconds since the epoch."""
+    for path in sorted(folder.rglob("*"), reverse=True):  # what is inside comes before what it is in
+        try:
+            if path not in kept and path.stat().st_mtime < before:
+                path.rmdir() if path.is_dir() else path.unlink()
+        except OSError:  # gone already, or a folder that is not empty
+            continue
+
+
+def _lock(path: Path) -> bool:
+    """Lock a file for as long as this process lives; False where another one has it, or has deleted it."""
     if fcntl is None:
         return False
     try:
@@ -70,41 +86,5 @@ def _hold(path: Path) -> bool:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         return False
-    _HELD.append(file)
+    _held.append(file)
     return True
-
-
-def sweep(folder: Path, kept: set[Path], before: float) -> list[Path]:
-    """Delete files that were last written before a moment, and folders that are empty then.
-
-    Args:
-        folder: searched with its sub-folders.
-        kept: files that stay whatever their age.
-        before: seconds since the epoch, as ``time.time``.
-
-    Returns:
-        The files that went. One that somebody else deletes meanwhile is no error.
-    """
-    gone = []
-    for path in sorted(folder.rglob("*"), reverse=True):  # what is inside comes before what it is in
-        try:
-            if path.is_file() and path not in kept and path.stat().st_mtime < before:
-                path.unlink()
-                gone.append(path)
-            elif path.is_dir() and path.stat().st_mtime < before:
-                path.rmdir()
-        except OSError:  # gone already, or a folder that is not empty
-            continue
-    return gone
-
-
-def keep_clean(folder: Path, seconds: float) -> None:
-    """From now on sweep away what is older than ``seconds``, as often; what is there already stays."""
-    kept = {path for path in folder.rglob("*") if path.is_file()}
-
-    def run() -> None:
-        while True:
-            time.sleep(seconds)
-            sweep(folder, kept, time.time() - seconds)
-
-    threading.Thread(target=run, name="sweep", daemon=True).start()

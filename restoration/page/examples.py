@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Mapping
+from pathlib import Path
 
 import PIL.Image
 
@@ -12,6 +13,7 @@ from restoration.degrade.degradations import degrade_image
 from restoration.degrade.protocols import PRESETS
 from restoration.images import Image
 
+FOLDER = Path(__file__).parents[2] / "examples"
 FACES = {"eileen_collins": "Eileen Collins", "grace_hopper": "Grace Hopper"}
 EXAMPLES = (  # (face, preset): the strip of one-click examples; the first one is on the page when it opens
     ("eileen_collins", "old_phone"),
@@ -25,17 +27,8 @@ EXAMPLES = (  # (face, preset): the strip of one-click examples; the first one i
 )
 
 
-def enlargement_note(enlarged: Mapping[str, float]) -> str:
-    """How soft the example faces are by themselves, as HTML.
-
-    Args:
-        enlarged: how many times each face was enlarged to fill 512 x 512, by its key in ``FACES``.
-    """
-    return (
-        "<p>The example faces, Eileen Collins (NASA) and Grace Hopper (US Navy), were enlarged "
-        f"{enlarged['eileen_collins']:.1f}× and {enlarged['grace_hopper']:.1f}× to fill 512 × 512 pixels, "
-        "so their originals are a little soft too.</p>"
-    )
+NOTE_HTML = """<p>The example faces, Eileen Collins (NASA) and Grace Hopper (US Navy), were enlarged 3.1× and 1.4× to
+fill 512 × 512 pixels, so their originals are a little soft too.</p>"""
 
 
 def strip(faces: Mapping[str, Image]) -> str:

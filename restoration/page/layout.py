@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import gradio as gr
 
-from restoration.page.assets import HEADER_HTML, HEADER_JS, I18N_JS
+from restoration.page.assets import CSS, HEADER_HTML, HEADER_JS, I18N_JS, LAB_CSS, PHOTO_CSS
 from restoration.page.compare_tab import add_compare_tab
 from restoration.page.endpoints import add_endpoints
 from restoration.page.i18n import TABLES
@@ -14,21 +16,31 @@ from restoration.page.parts import BARE, NOTE, QUIET
 from restoration.page.photo_tab import add_photo_tab
 from restoration.page.site import Site
 from restoration.page.test_tab import add_test_tab
+from restoration.page.theme import THEME
 from restoration.page.words import footer
 
 LANGUAGE_HTML = '<a href="?lang=zh" hreflang="zh" lang="zh">中文 (Chinese)</a>'
 
 
-def build_page(site: Site, files_expire: int) -> gr.Blocks:
+LAUNCH: dict[str, Any] = {
+    "theme": THEME,
+    "css": CSS + LAB_CSS + PHOTO_CSS,
+    "footer_links": ["api"],
+    "run_history": False,
+    "max_file_size": "30mb",
+    "ssr_mode": False,
+    "enable_monitoring": False,
+    "mcp_server": True,
+}
+
+
+def build_page(site: Site) -> gr.Blocks:
     """The whole page. Starts nothing.
 
     Args:
         site: what every tab works with.
-        files_expire: seconds after which Gradio deletes a visitor's files; it looks as often.
     """
-    page = gr.Blocks(
-        title="Face restoration, measured", analytics_enabled=False, delete_cache=(files_expire, files_expire)
-    )
+    page = gr.Blocks(title="Face restoration, measured", analytics_enabled=False)
     with page:
         gr.HTML(HEADER_HTML, js_on_load=HEADER_JS, **BARE)
         link_note = gr.HTML("", elem_id="link-note", **NOTE)

@@ -58,18 +58,17 @@ def photo_input(value: str | None = None, **options: Any) -> gr.Image:
     return image
 
 
-def publish(files: dict[str, bytes | Image], token: str | None = None) -> dict[str, dict[str, Any]]:
+def publish(files: dict[str, bytes | Image]) -> dict[str, dict[str, Any]]:
     """Write files of one visitor's result into Gradio's cache, from which they expire.
 
     Args:
         files: name to contents; a picture becomes a lossless PNG, bit for bit what was measured.
-        token: names the folder; None draws one that nobody can guess.
 
     Returns:
         name to Gradio's own description of the file; the browser finds its address there as ``url``.
     """
-    folder = Path(get_upload_folder()) / (token or secrets.token_urlsafe(24))
-    folder.mkdir(parents=True, exist_ok=token is not None)
+    folder = Path(get_upload_folder()) / secrets.token_urlsafe(24)
+    folder.mkdir(parents=True)
     published = {}
     for name, contents in files.items():
         if isinstance(contents, bytes):
@@ -80,19 +79,16 @@ def publish(files: dict[str, bytes | Image], token: str | None = None) -> dict[s
     return published
 
 
-def present(
-    outcome: Outcome, identity: IdentityNetwork | None, share: dict[str, str] | None = None, token: str | None = None
-) -> dict[str, Any]:
+def present(outcome: Outcome, identity: IdentityNetwork | None, share: dict[str, str] | None = None) -> dict[str, Any]:
     """What ``RESULT_HTML`` draws, its pictures published.
 
     Args:
         share: ``links.share`` of the recipe; None where nothing can be repeated.
-        token: as of ``publish``.
     """
     names = {label: file_name(label) for label in outcome.pictures}
     settings = asdict(outcome.settings) if outcome.settings else None
     recipe = json.dumps({"settings": settings, "seed": outcome.seed}).encode()
-    files = publish({**{names[label]: image for label, image in outcome.pictures.items()}, RECIPE: recipe}, token)
+    files = publish({**{names[label]: image for label, image in outcome.pictures.items()}, RECIPE: recipe})
     pictures = [{"label": label, "name": name, "file": files[name]} for label, name in names.items()]
     text = facts(outcome, identity.name if identity else None)
     return {"pictures": pictures, "facts": text, "share": share}

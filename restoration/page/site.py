@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping
-
-import torch
+from collections.abc import Callable
 
 from restoration.hub import UpdateWatch, load_configured
 from restoration.images import read_image
 from restoration.lab.experiment import Outcome, run_experiment
 from restoration.lab.recipe import picture_id
 from restoration.measure.identity import IdentityNetwork, load_identity
-from restoration.page.examples import EXAMPLES, strip
+from restoration.page.examples import EXAMPLES, FACES, FOLDER, strip
 from restoration.page.settings import fill, from_controls
 from restoration.restorer import Restorer, select_device
 
@@ -26,7 +24,6 @@ class Site:
         restorer: the network.
         identity: measures identity angles; None leaves them unmeasured.
         faces: the example faces, name to file: the only files outside Gradio's cache that the page may serve.
-        faces_note: what a visitor should know about the example faces, HTML.
         opening: the first example, restored: it is there when the page opens.
         strip: all examples, as HTML.
         news: what the Hub has that is newer than the network, read whenever the page is opened; None where the
@@ -36,7 +33,6 @@ class Site:
     restorer: Restorer
     identity: IdentityNetwork | None
     faces: dict[str, str]
-    faces_note: str
     opening: Outcome
     strip: str
     news: Callable[[], str] | None = None
@@ -51,18 +47,17 @@ def open_site(
     restorer: Restorer,
     identity: IdentityNetwork | None,
     faces: dict[str, str],
-    faces_note: str,
     news: Callable[[], str] | None = None,
 ) -> Site:
-    """Restore the first example and draw all of them; how long that took while all is starting is not told."""
+    """Restore the first example and draw all of them."""
     name, preset = EXAMPLES[0]
     opening = run_experiment(faces[name], from_controls(fill(preset, 1)[0]), 1, restorer, identity)
     drawn = strip({face: read_image(path) for face, path in faces.items()})
-    return Site(restorer, identity, faces, faces_note, dataclasses.replace(opening, seconds=None), drawn, news)
+    return Site(restorer, identity, faces, dataclasses.replace(opening, seconds=None), drawn, news)
 
 
-def load_site(faces: Mapping[str, str], faces_note: str) -> Site:
-    """The site with the weights that the environment names.
+def load_site() -> Site:
+    """The example faces, and the weights that the environment names.
 
     Raises:
         InputError: there are no such weights, or no such identity network.
@@ -70,11 +65,4 @@ def load_site(faces: Mapping[str, str], faces_note: str) -> Site:
     weights = load_configured()
     news = UpdateWatch(weights).sentence if weights.commit else None
     restorer, identity = Restorer(weights, select_device("auto")), load_identity()
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # another core imports gradio meanwhile, and threads that wait for it would hold it up
-    try:
-        site = open_site(restorer, identity, dict(faces), faces_note, news)
-        _ = restorer.fingerprint, site.known  # read now, rather than when the page is built
-    finally:
-        torch.set_num_threads(threads)
-    return site
+    return open_site(restorer, identity, {face: str(FOLDER / f"{face}.png") for face in FACES}, news)

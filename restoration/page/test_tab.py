@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import random
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -16,7 +15,7 @@ from restoration.images import InputError
 from restoration.lab.experiment import CLEAN, MAX_SEED, Outcome, make_seed, run_degrade, run_experiment
 from restoration.page.assets import GATE_JS, RESULT_HTML, RESULT_JS, SHOW_RESULT_JS, STRIP_JS
 from restoration.page.examine import add_examination
-from restoration.page.examples import EXAMPLES
+from restoration.page.examples import EXAMPLES, NOTE_HTML
 from restoration.page.links import label, share, write_recipe
 from restoration.page.pack import add_pack
 from restoration.page.parts import (
@@ -28,14 +27,11 @@ from restoration.page.parts import (
     network_event,
     photo_input,
     present,
-    publish,
     refill,
     shown,
 )
 from restoration.page.settings import CUSTOM, CUSTOM_DESCRIPTION, fill, from_controls
 from restoration.page.site import Site
-
-OPENING = "opening_that_every_visitor_sees_"  # the folder of the result that is there when the page opens
 
 
 @dataclass(frozen=True)
@@ -55,8 +51,8 @@ def run_and_present(site: Site, face: Any, settings: Degradation, seed: int) -> 
     return present_with_recipe(site, run_experiment(face, settings, seed, site.restorer, site.identity))
 
 
-def present_with_recipe(site: Site, outcome: Outcome, token: str | None = None) -> dict[str, Any]:
-    """What ``RESULT_HTML`` draws of an experiment, and how to repeat it; ``token`` as of ``parts.publish``."""
+def present_with_recipe(site: Site, outcome: Outcome) -> dict[str, Any]:
+    """What ``RESULT_HTML`` draws of an experiment, and how to repeat it."""
     settings, seed = outcome.settings, outcome.seed
     assert settings is not None
     assert seed is not None
@@ -68,17 +64,7 @@ def present_with_recipe(site: Site, outcome: Outcome, token: str | None = None) 
         site.restorer.fingerprint,
         cases={label(settings, seed): settings},
     )
-    return present(outcome, site.identity, share(recipe), token)
-
-
-def opening_face(path: str) -> str:
-    """The clean face that is there when the page opens, where its address is the same on every machine.
-
-    Gradio would copy a file from elsewhere to an address that each of its installations draws by chance: a page that
-    was kept elsewhere would send the visitor's first question with an address that does not exist here.
-    """
-    name = Path(path).name
-    return str(publish({name: Path(path).read_bytes()}, OPENING)[name]["path"])
+    return present(outcome, site.identity, share(recipe))
 
 
 def add_test_tab(site: Site) -> TestTab:
@@ -90,7 +76,7 @@ def add_test_tab(site: Site) -> TestTab:
     with gr.Row(elem_classes="desk"):
         with gr.Column(scale=7, min_width=320):
             result = gr.HTML(
-                present_with_recipe(site, site.opening, OPENING),
+                present_with_recipe(site, site.opening),
                 html_template=RESULT_HTML,
                 js_on_load=RESULT_JS,
                 elem_id="result",
@@ -100,9 +86,8 @@ def add_test_tab(site: Site) -> TestTab:
             add_examination(site, result)
         with gr.Column(scale=4, min_width=320, elem_classes="panel"):
             alt = "The clean face that is degraded"
-            at_first = opening_face(site.faces[first_face])
-            face = photo_input(at_first, label="Clean face", height=190, alt_text=alt, elem_id="face")
-            gr.HTML(site.faces_note, **NOTE)
+            face = photo_input(site.faces[first_face], label="Clean face", height=190, alt_text=alt, elem_id="face")
+            gr.HTML(NOTE_HTML, **NOTE)
             face_note = gr.HTML("", **NOTE)
             with gr.Row():
                 choices = [(p.label, key) for key, p in PRESETS.items()] + [("Custom", CUSTOM)]
