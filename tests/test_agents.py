@@ -19,11 +19,11 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from mcp import ClientSession
 from mcp.client.streamable_http import streamablehttp_client
-from restoration.lab.sweep import Axis
 from test_app import EILEEN, GRACE, running_app
 
 from restoration import Degradation, Restorer, degrade_image, read_image
 from restoration.lab.experiment import run_experiment
+from restoration.lab.grid import Axis
 from restoration.lab.recipe import Recipe
 from restoration.measure.metrics import psnr
 

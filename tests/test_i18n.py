@@ -39,7 +39,7 @@ browser = test_browser.browser
 ROOT = Path(__file__).parents[1] / "restoration"
 # Modules whose errors a visitor can cause; those of the endpoints are for programs, which read English.
 ASKED = ["images.pictures", "faces.photo", "degrade.degradations"]
-ASKED += [f"lab.{name}" for name in ("experiment", "comparison", "sweep", "recipe")]
+ASKED += [f"lab.{name}" for name in ("experiment", "comparison", "grid", "recipe")]
 ASKED += [f"page.{path.stem}" for path in ROOT.glob("page/*.py") if "endpoints" not in path.stem]
 # What only a program can do wrong: arrays, tensors, open files, the names of settings in JSON, a strange background.
 PROGRAMS = re.compile(
