@@ -1,7 +1,6 @@
 """A Hub on the loopback interface: the part of its protocol that ``huggingface_hub`` speaks, kept in memory.
 
-Written from what the client (2.4) sends and from the Hub's documented answers; large files are redirected to another
-host name, as the Hub does it. Faults can be put in front of any request.
+Large files are redirected to another host name, as the Hub does it. Faults can be put in front of any request.
 """
 
 from __future__ import annotations
@@ -68,22 +67,13 @@ class Repository:
         return commit
 
 
-@dataclass
-class Fault:
-    """What happens in place of an answer: ``act`` on requests whose "METHOD /path" matches, so many times."""
-
-    pattern: str
-    act: Callable[[Handler], None]
-    times: float
-
-
 class Hub:
     """The server's state, and what tests do to it."""
 
     def __init__(self) -> None:
         self.repositories: dict[tuple[str, str], Repository] = {}
         self.objects: dict[str, bytes] = {}
-        self.faults: list[Fault] = []
+        self.faults: list[list[Any]] = []  # pattern of "METHOD /path", what happens in place of an answer, how often
         self.requests: list[str] = []
         self.tokens_elsewhere: list[str] = []  # tokens that arrived at the storage host
         self.endpoint = self.storage = ""
@@ -99,7 +89,7 @@ class Hub:
         return self.repositories[("models", repo_id)]
 
     def fail(self, pattern: str, act: Callable[[Handler], None], times: float = float("inf")) -> None:
-        self.faults.append(Fault(pattern, act, times))
+        self.faults.append([pattern, act, times])
 
     def asked(self, pattern: str) -> list[str]:
         return [request for request in self.requests if re.search(pattern, request)]
@@ -130,21 +120,14 @@ def truncated(length: int) -> Callable[[Handler], None]:
     return act
 
 
-def claiming(size: int) -> Callable[[Handler], None]:
-    """A body that is said to have ``size`` bytes; zeros come until the client has had enough."""
-
-    def act(handler: Handler) -> None:
-        handler.send_response(200)
-        handler.send_header("Content-Length", str(size))
-        handler.end_headers()
-        handler.close_connection = True
-        try:
-            while True:
-                handler.wfile.write(bytes(1 << 16))
-        except OSError:
-            handler.gone.set()
-
-    return act
+def endless(handler: Handler) -> None:
+    """Zeros come until the client has had enough."""
+    handler.send_response(200)
+    handler.send_header("Content-Length", str(10_000_000_000))
+    handler.end_headers()
+    handler.close_connection = True
+    while True:  # until the connection breaks
+        handler.wfile.write(bytes(1 << 16))
 
 
 def stalled(begun: threading.Event | None = None, seconds: float = 30) -> Callable[[Handler], None]:
@@ -161,7 +144,6 @@ def stalled(begun: threading.Event | None = None, seconds: float = 30) -> Callab
 
 class Handler(BaseHTTPRequestHandler):
     hub: Hub
-    gone = threading.Event()
     protocol_version = "HTTP/1.1"
     cut: int | None = None
 
@@ -174,11 +156,11 @@ class Handler(BaseHTTPRequestHandler):
         request = f"{self.command} {self.path}"
         with self.hub.lock:
             self.hub.requests.append(request)
-            fault = next((f for f in self.hub.faults if f.times > 0 and re.search(f.pattern, request)), None)
+            fault = next((f for f in self.hub.faults if f[2] > 0 and re.search(f[0], request)), None)
             if fault:
-                fault.times -= 1
+                fault[2] -= 1
         try:
-            fault.act(self) if fault else self.serve()
+            fault[1](self) if fault else self.serve()
         except (BrokenPipeError, ConnectionResetError):
             self.close_connection = True
 
@@ -202,12 +184,12 @@ class Handler(BaseHTTPRequestHandler):
 
     def body(self) -> bytes:
         if "chunked" in self.headers.get("Transfer-Encoding", ""):
-            parts = []
+            data = b""
             while size := int(self.rfile.readline(), 16):
-                parts.append(self.rfile.read(size))
+                data += self.rfile.read(size)
                 self.rfile.readline()
             self.rfile.readline()
-            return b"".join(parts)
+            return data
         length = int(self.headers.get("Content-Length", 0))
         data = self.rfile.read(length)
         if len(data) < length:
@@ -233,13 +215,12 @@ class Handler(BaseHTTPRequestHandler):
         if path == "/api/repos/create":
             return self.create(json.loads(data))
         if path == "/api/validate-yaml":
-            return self.validate(json.loads(data)["content"])
+            yaml.safe_load(json.loads(data)["content"].split("---\n")[1])
+            return self.send_json({"errors": [], "warnings": []})
+        parts = "revision|refs|preupload|commit|tag|variables"
         patterns = (
-            (
-                r"/api/(models|spaces)/([^/]+/[^/]+)(?:/(revision|refs|preupload|commit|tag|variables)(?:/(.+))?)?",
-                "api",
-            ),
-            (r"/(spaces/)?([^/]+/[^/]+)\.git/info/lfs/(objects/batch|verify)()", "lfs"),
+            (rf"/api/(models|spaces)/([^/]+/[^/]+)(?:/({parts})(?:/(.+))?)?", "api"),
+            (r"/(spaces/)?([^/]+/[^/]+)\.git/info/lfs/objects/(batch)()", "lfs"),
             (r"/(spaces/)?([^/]+/[^/]+)/resolve/([^/]+)/(.+)", "file"),
         )
         for pattern, name in patterns:
@@ -263,13 +244,6 @@ class Handler(BaseHTTPRequestHandler):
             made.commit({".gitattributes": Blob(b"*.safetensors filter=lfs\n", False)}, "initial commit")
             self.hub.repositories[key] = made
         return self.send_json({"url": url})
-
-    def validate(self, content: str) -> None:
-        try:
-            yaml.safe_load(content.split("---\n")[1])
-        except (IndexError, yaml.YAMLError) as error:
-            return self.send_json({"errors": [{"message": str(error)}], "warnings": []}, 400)
-        return self.send_json({"errors": [], "warnings": []})
 
     def api(self, kind: str, name: str, repo: Repository, part: str, rest: str, data: bytes, query: Any) -> None:
         if part in (None, "revision"):
@@ -330,16 +304,10 @@ class Handler(BaseHTTPRequestHandler):
         return self.send_json({"commitUrl": f"{self.hub.endpoint}/{prefix}{name}/commit/{made}", "commitOid": made})
 
     def lfs(self, kind: str, name: str, repo: Repository, part: str, rest: str, data: bytes, query: Any) -> None:
-        wanted = json.loads(data)
-        if part == "verify":
-            return self.send(200 if len(self.hub.objects.get(wanted["oid"], b"")) == wanted["size"] else 404)
         rows = []
-        for row in wanted["objects"]:
-            actions = {
-                "upload": {"href": f"{self.hub.storage}/storage/{row['oid']}"},
-                "verify": {"href": self.hub.endpoint + self.path.replace("objects/batch", "verify")},
-            }
-            rows.append({**row, **({} if row["oid"] in self.hub.objects else {"actions": actions})})
+        for row in json.loads(data)["objects"]:
+            upload = {"actions": {"upload": {"href": f"{self.hub.storage}/storage/{row['oid']}"}}}
+            rows.append({**row, **({} if row["oid"] in self.hub.objects else upload)})
         return self.send_json({"transfer": "basic", "objects": rows})
 
     def file(self, kind: str, name: str, repo: Repository, revision: str, path: str, data: bytes, query: Any) -> None:
@@ -390,7 +358,7 @@ def serving() -> Iterator[Hub]:
         block_on_close = False
         request_queue_size = 64
 
-    server = Server(("127.0.0.1", 0), type("HubHandler", (Handler,), {"hub": hub, "gone": threading.Event()}))
+    server = Server(("127.0.0.1", 0), type("HubHandler", (Handler,), {"hub": hub}))
     port = server.server_address[1]
     hub.endpoint, hub.storage = f"http://127.0.0.1:{port}", f"http://localhost:{port}"
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()

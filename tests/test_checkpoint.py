@@ -12,17 +12,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from tiny import FACTS, SMALL
 
-from restoration.hub import (
-    CONFIG,
-    EMBEDDED,
-    GOLDEN,
-    TRAINING,
-    WEIGHTS,
-    WeightsError,
-    golden_input,
-    load_weights,
-    save_weights,
-)
+from restoration.hub import EMBEDDED, TRAINING, WEIGHTS, WeightsError, load_weights, save_weights
+from restoration.network.checkpoint import CONFIG, GOLDEN, golden_input
 from restoration.network.unet import UNet
 
 

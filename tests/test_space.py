@@ -66,7 +66,7 @@ def test_a_space_holds_what_the_app_needs_and_a_second_time_changes_nothing(hub:
     }
     assert space.commits[space.head]["restoration/weights/default/model.safetensors"].large
     assert len(hub.asked("PUT /storage")) == 2  # the weights and the picture, not as a part of the commit
-    assert first.url == f"{hub.endpoint}/spaces/{REPO}"
+    assert first.place == f"{hub.endpoint}/spaces/{REPO}"
     assert publish_space(REPO, root=checkout) == first
     assert len(space.commits) == 2
     assert len(hub.asked("PUT /storage")) == 2
@@ -84,7 +84,7 @@ def test_what_is_gone_here_goes_there_and_what_is_theirs_stays(hub: Hub, checkou
     (checkout / "examples").mkdir(exist_ok=True)
     (checkout / "examples" / "other.png").write_bytes(b"other")
     subprocess.run(["git", "add", "examples"], cwd=checkout, check=True)
-    assert publish_space(REPO, root=checkout).deleted == ["examples/face.png"]
+    assert publish_space(REPO, root=checkout).deleted == ("examples/face.png",)
     assert "examples/face.png" not in space.files
     assert space.files["notes.md"] == b"theirs"
 
@@ -114,7 +114,7 @@ def test_another_space_is_not_overwritten(hub: Hub, checkout: Path, monkeypatch:
     with pytest.raises(WeightsError, match="is something else"):
         publish_space(REPO, root=checkout)
     monkeypatch.setenv("HF_TOKEN", READER)
-    with pytest.raises(WeightsError, match="may not write"):
+    with pytest.raises(WeightsError, match="may not write to"):
         publish_space("someone/new", root=checkout)
     monkeypatch.delenv("HF_TOKEN")
     with pytest.raises(WeightsError, match="hf auth login"):

@@ -55,8 +55,7 @@ def _push(options: argparse.Namespace) -> None:
         names = prepare(options.folder, out, repo_id)
         _list(out, names, f"A push to {repo_id} ({'public' if options.public else 'private'})")
         return
-    pushed = push_to_hub(options.folder, repo_id, public=options.public, tag=options.tag, card=options.card)
-    print(pushed)
+    print(push_to_hub(options.folder, repo_id, public=options.public, tag=options.tag, card=options.card))
 
 
 def _publish_space(options: argparse.Namespace) -> None:
@@ -66,10 +65,7 @@ def _publish_space(options: argparse.Namespace) -> None:
         out = STAGING / f"space--{options.repo_id.replace('/', '--')}"
         _list(out, prepare_space(out, model), f"Publishing the Space {options.repo_id}")
         return
-    published = publish_space(options.repo_id, model, public=options.public)
-    print(f"{published.url}: revision {published.revision}")
-    for name in published.deleted:
-        print(f"deleted there: {name}")
+    print(publish_space(options.repo_id, model, public=options.public))
 
 
 def _list(out: Path, names: list[str], what: str) -> None:

@@ -1,10 +1,11 @@
-"""How do weights go to the Hub?  Everything about them in one commit, and a tag for every release."""
+"""Weights to the Hub: everything about them in one commit, and a tag for every release."""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
 import json
+import os
 import re
 import shutil
 import tempfile
@@ -14,40 +15,40 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, ModelInfo, get_token
+from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, get_token
 from huggingface_hub.errors import RepositoryNotFoundError
 
 from restoration.degrade.degradations import degrade_image
 from restoration.degrade.protocols import PRESETS
 from restoration.hub.card import PICTURE, is_generated, model_card
-from restoration.hub.client import ANSWER, SLOWEST, HubModel, explained, in_time, refusals
-from restoration.hub.folders import without_folders, without_folders_in_text
+from restoration.hub.client import ANSWER, SLOWEST, HubModel, explained, in_time
 from restoration.hub.pull import CHECKSUMS
 from restoration.images import read_image, to_image, to_tensor, write_png
 from restoration.measure.metrics import psnr
 from restoration.network.checkpoint import CONFIG, GOLDEN, TRAINING, WEIGHTS, WeightsError, read_weights
-from restoration.network.unet import UNet
 
 SET = (WEIGHTS, CONFIG, GOLDEN, TRAINING)
 # What else of a run is published, where it is there: never pictures of faces, names of files, or checkpoints.
-EVALUATION, CARD = "evaluation.json", "README.md"
-ABOUT = (EVALUATION, "evaluation.md", "run.json", "train.csv", "validation.csv", "curves.png")
+EVALUATION, TABLES, CARD = "evaluation.json", "evaluation.md", "README.md"
+ABOUT = (EVALUATION, TABLES, "run.json", "train.csv", "validation.csv", "curves.png")
 FACE = Path(__file__).parents[2] / "examples" / "eileen_collins.png"
 Card = Literal["protect", "keep", "replace"]
+_ROOTED = re.compile(r"(?:file:|~|[A-Za-z]:|\.\.?)?[\\/].*")
+_WITHIN = re.compile(r"(?<![\w:/\\.<])(?:~|[A-Za-z]:)?[\\/](?:[^\\/\s|\"'<>]+[\\/])+")  # folders in a sentence
 
 
 @dataclass(frozen=True)
 class Pushed:
-    """What a push left on the Hub, and which files of an earlier push it took away."""
+    """What a push left on the Hub, and which files of an earlier push it took away; ``tag`` is "" of a Space."""
 
-    repo_id: str
+    place: str
     revision: str
-    tag: str
+    tag: str = ""
     deleted: tuple[str, ...] = dataclasses.field(default=(), compare=False)
 
     def __str__(self) -> str:
-        lines = [f"{self.repo_id}: revision {self.revision}, tag {self.tag}"]
-        return "\n".join([*lines, *(f"deleted there: {name}" for name in self.deleted)])
+        first = f"{self.place}: revision {self.revision}" + (f", tag {self.tag}" if self.tag else "")
+        return "\n".join([first, *(f"deleted there: {name}" for name in self.deleted)])
 
 
 def prepare(folder: Path, out: Path, repo_id: str) -> list[str]:
@@ -71,20 +72,19 @@ def prepare(folder: Path, out: Path, repo_id: str) -> list[str]:
         if place == out.resolve() or out.resolve() in place.parents or out.resolve().parent == place:
             raise WeightsError(f"{folder} overlaps with {out}, which is emptied first. Push a folder elsewhere.")
     weights = read_weights(home, str(home))
-    evaluation = without_folders(_read_json(folder / EVALUATION)) if (folder / EVALUATION).exists() else None
-    if out.exists():
-        shutil.rmtree(out)
+    shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     for name in SET:
         _copy(home / name, out / name)
-    for path in sorted(path for name in ABOUT for path in (*folder.glob(name), *folder.glob(f"*/{name}"))):
-        target = out / path.relative_to(folder)
-        target.parent.mkdir(exist_ok=True)
-        _copy(path, target)
+    for path in (path for name in ABOUT for path in (*folder.glob(name), *folder.glob(f"*/{name}"))):
+        _copy(path, out / path.relative_to(folder))
+    evaluation = _read_json(out / EVALUATION) if (out / EVALUATION).exists() else None
+    tables = (out / TABLES).read_text().strip() if (out / TABLES).exists() else ""
+    weights = dataclasses.replace(weights, training=_read_json(out / TRAINING))
     caption = _draw(weights.model, out / PICTURE)
     sums = (f"{hashlib.sha256((out / name).read_bytes()).hexdigest()}  {name}\n" for name in _names(out))
     (out / CHECKSUMS).write_text("".join(sums))
-    (out / CARD).write_text(model_card(repo_id, weights, evaluation, caption))
+    (out / CARD).write_text(model_card(repo_id, weights, evaluation, tables, caption))
     return _names(out)
 
 
@@ -108,124 +108,106 @@ def push_to_hub(
             exists; a repository that somebody else is changing.
         HubUnreachable: the Hub does not answer, or the transfer is slower than ``SLOWEST``.
     """
-    model, state = check_push(repo_id, public, tag)
+    state = check_push(repo_id, public, tag)
     with tempfile.TemporaryDirectory() as staging:
         out = Path(staging) / "model"
-        names = prepare(folder, out, repo_id)
-        size = sum((out / name).stat().st_size for name in names)
-        return in_time(
-            10 * ANSWER + 2 * size / SLOWEST, model, lambda: _publish(repo_id, out, names, state, public, tag, card)
-        )
+        prepare(folder, out, repo_id)
+        return in_time(seconds_for(out), HubModel(repo_id), lambda: _publish(repo_id, out, state, public, tag, card))
 
 
 def check_tag(tag: str | None) -> None:
-    """Refuse a tag that the Hub would refuse, or that looks like a branch or a commit.
-
-    Raises:
-        WeightsError: not a name of letters, digits, ``.``, ``_`` and ``-``.
-    """
-    if tag is None:
-        return
-    odd = not re.fullmatch(r"\w(?:[\w.-]*\w)?", tag, re.ASCII) or ".." in tag or tag.endswith(".lock")
-    if odd or tag in ("main", "HEAD") or re.fullmatch("[0-9a-f]{7,64}", tag):
+    """Refuse, by a WeightsError, a tag that the Hub would refuse, or that looks like a branch or a commit."""
+    odd = not re.fullmatch(r"\w(?:[\w.-]*\w)?", tag or "v1", re.ASCII) or tag == ""
+    if odd or re.search(r"\.\.|\.lock$|^main$|^HEAD$|^[0-9a-f]{7,64}$", tag or ""):
         raise WeightsError(f"--tag {tag!r} cannot be the tag of a release. Choose a name such as v2 or 2026.11.")
 
 
-def check_push(repo_id: str, public: bool, tag: str | None = None) -> tuple[HubModel, ModelInfo | None]:
+def check_push(repo_id: str, public: bool, tag: str | None = None) -> Any:
     """Ask the Hub what can be known before there is anything to push. Nothing is changed.
 
     Returns:
-        The repository, and what the Hub knows about it: None where it does not exist.
+        What the Hub knows about the repository: None where it does not exist.
 
     Raises:
         WeightsError: not such a name or tag, no valid token, or a repository whose visibility is not ``public``.
         HubUnreachable: the Hub does not answer.
     """
     check_tag(tag)
-    model = HubModel.repository(repo_id)
-    state = in_time(ANSWER, model, lambda: _state(repo_id))
+    state = find(repo_id, "model")
     if state is not None and bool(state.private) == public:
         now, other = ("private", "leave --public out") if public else ("public", "say --public")
-        raise WeightsError(
-            f"{repo_id} exists and is {now}: {other}, or change that on its settings page. Nothing was sent."
-        )
-    return model, state
+        raise WeightsError(f"{repo_id} exists and is {now}: {other}, or change its settings there. Nothing was sent.")
+    return state
 
 
-def _state(repo_id: str) -> ModelInfo | None:
-    """What is on the Hub; None where there is nothing."""
-    if get_token() is None:
-        raise WeightsError("A push needs a token: set HF_TOKEN, or run hf auth login.")
-    try:
-        return HfApi().model_info(repo_id, timeout=ANSWER)
-    except RepositoryNotFoundError:
-        return None
+def find(repo_id: str, kind: str) -> Any:
+    """What the Hub knows about a "model" or "space" to write to; None where there is none. Raises as ``check_push``."""
+
+    def ask() -> Any:
+        if get_token() is None:
+            raise WeightsError("A push needs a token: set HF_TOKEN, or run hf auth login.")
+        try:
+            return HfApi().repo_info(repo_id, repo_type=kind, timeout=ANSWER)
+        except RepositoryNotFoundError:
+            return None
+
+    return in_time(ANSWER, HubModel.repository(repo_id), ask)
 
 
-def _publish(
-    repo_id: str, out: Path, names: list[str], state: ModelInfo | None, public: bool, tag: str | None, card: Card
-) -> Pushed:
-    api = HfApi()
-    with refusals(repo_id):
-        if state is None:
-            api.create_repo(repo_id, private=not public)
-            state = api.model_info(repo_id)
-        refs = api.list_repo_refs(repo_id)
-        tags = {ref.name: ref.target_commit for ref in refs.tags}
-        if tag in {ref.name for ref in refs.branches}:
-            raise WeightsError(f"{repo_id} has a branch {tag}. Choose another tag.")
-        if tag in tags:
-            raise WeightsError(f"{repo_id} has the tag {tag} already. Choose another; a release is never moved.")
-        old = {file.rfilename for file in state.siblings or []}
-        with tempfile.TemporaryDirectory() as cache:
-
-            def read(name: str) -> str:
-                path = api.hf_hub_download(repo_id, name, revision=state.sha, cache_dir=cache, etag_timeout=ANSWER)
-                return Path(path).read_text(errors="replace")
-
-            stale = _stale(read(CHECKSUMS), old, names) if CHECKSUMS in old else []
-            if CARD in old and card != "replace" and not is_generated(read(CARD)):
-                if card == "protect":
-                    raise WeightsError(
-                        f"{CARD} of {repo_id} was written or changed by a person. Nothing was sent. Push again with "
-                        "--card keep to leave it as it is, or with --card replace to overwrite it."
-                    )
-                names = [name for name in names if name != CARD]
-        facts = json.loads((out / TRAINING).read_text())
-        message = f"{facts['name']}, step {facts.get('step', 'unknown')}"
-        operations: list[CommitOperationAdd | CommitOperationDelete] = [
-            *(CommitOperationAdd(name, str(out / name)) for name in names),
-            *(CommitOperationDelete(name) for name in stale),
-        ]
-        commit = api.create_commit(repo_id, operations, commit_message=message, parent_commit=state.sha).oid
-        if tag is None:
-            at_commit = sorted(name for name, target in tags.items() if target == commit)
-            tag = at_commit[0] if at_commit else _next_tag(tags)
-        if tag not in tags:
-            try:
-                api.create_tag(repo_id, tag=tag, revision=commit, tag_message=message)
-            except Exception as error:
-                told = explained(HubModel(repo_id), error)
-                raise type(told)(
-                    f"Everything was sent to {repo_id} (revision {commit}), but its tag {tag} was not set. Push again "
-                    f"to set it. {told}"
-                ) from error
-        return Pushed(repo_id, commit, tag, tuple(stale))
+def seconds_for(out: Path) -> float:
+    """How long a folder may take to be sent."""
+    return 10 * ANSWER + 2 * sum((out / name).stat().st_size for name in _names(out)) / SLOWEST
 
 
-def _stale(sums: str, old: set[str], names: list[str]) -> list[str]:
-    """What an earlier push sent and this one does not: an old evaluation beside new weights would mislead.
+def send(repo_id: str, kind: str, out: Path, state: Any, stale: list[str], message: str) -> str:
+    """Send a folder and take away ``stale`` in one commit upon ``state``; returns it. Nothing new is no commit.
 
-    A list of checksums may name anything: only what ``prepare`` can have written is taken away.
+    (``upload_folder`` makes several commits: a push that is killed between them would leave a mixture.)
     """
-    sent = {row[1] for line in sums.splitlines() if len(row := line.split(maxsplit=1)) == 2}
-    ours = {name for name in sent if name in (*SET, *ABOUT, PICTURE) or re.sub("^[^/]+/", "", name) in ABOUT}
-    return sorted((ours & old) - set(names))
+    operations: list[Any] = [CommitOperationAdd(name, str(out / name)) for name in _names(out)]
+    operations += [CommitOperationDelete(name) for name in stale]
+    commit = HfApi().create_commit(repo_id, operations, repo_type=kind, commit_message=message, parent_commit=state.sha)
+    return str(commit.oid)
 
 
-def _next_tag(tags: dict[str, str]) -> str:
-    numbers = [int(name[1:]) for name in tags if name.startswith("v") and name[1:].isdecimal()]
-    return f"v{max(numbers, default=0) + 1}"
+def _publish(repo_id: str, out: Path, state: Any, public: bool, tag: str | None, card: Card) -> Pushed:
+    api = HfApi()
+    if state is None:
+        api.create_repo(repo_id, private=not public)
+        state = api.model_info(repo_id)
+    refs = api.list_repo_refs(repo_id)
+    tags = {ref.name: ref.target_commit for ref in refs.tags}
+    if tag in tags or tag in {ref.name for ref in refs.branches}:
+        raise WeightsError(f"{repo_id} has a tag or branch {tag} already. Choose another; a release is never moved.")
+    old = {file.rfilename for file in state.siblings or []}
+    # Of an earlier push: an old evaluation beside new weights would mislead. Whatever ``prepare`` never writes stays.
+    ours = {name for name in old if name in (*SET, PICTURE) or re.sub("^[^/]+/", "", name) in ABOUT}
+    stale = sorted(ours - set(_names(out))) if CHECKSUMS in old else []
+    if CARD in old and card != "replace":
+        with tempfile.TemporaryDirectory() as cache:
+            path = api.hf_hub_download(repo_id, CARD, revision=state.sha, cache_dir=cache, etag_timeout=ANSWER)
+            theirs = not is_generated(Path(path).read_text(errors="replace"))
+        if theirs and card == "protect":
+            raise WeightsError(
+                f"{CARD} of {repo_id} was written or changed by a person. Nothing was sent. Push again with "
+                "--card keep to leave it as it is, or with --card replace to overwrite it."
+            )
+        if theirs:
+            (out / CARD).unlink()
+    facts = _read_json(out / TRAINING)
+    message = f"{facts['name']}, step {facts.get('step', 'unknown')}"
+    commit = send(repo_id, "model", out, state, stale, message)
+    if tag is None:
+        numbers = [int(name[1:]) for name in tags if name.startswith("v") and name[1:].isdecimal()]
+        tag = next((name for name in sorted(tags) if tags[name] == commit), f"v{max(numbers, default=0) + 1}")
+    if tag not in tags:
+        try:
+            api.create_tag(repo_id, tag=tag, revision=commit, tag_message=message)
+        except Exception as error:
+            told = explained(HubModel(repo_id), error)
+            kept = f"Everything was sent to {repo_id} (revision {commit}), but its tag {tag} was not set"
+            raise type(told)(f"{kept}. Push again to set it. {told}") from error
+    return Pushed(repo_id, commit, tag, tuple(stale))
 
 
 def _names(folder: Path) -> list[str]:
@@ -240,31 +222,40 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 
 def _copy(source: Path, target: Path) -> None:
-    """A copy in which no folder of this machine is named; byte for byte where none was."""
-    if source.suffix == ".json":
-        facts = _read_json(source)
-        if (public := without_folders(facts)) != facts:
-            target.write_text(json.dumps(public, indent=2) + "\n")
-            return
-    if source.suffix == ".md":
-        target.write_text(without_folders_in_text(source.read_text(errors="replace")))
-        return
-    shutil.copyfile(source, target)
+    target.parent.mkdir(exist_ok=True)
+    if source.suffix in (".json", ".md"):
+        target.write_bytes(without_folders(source.read_text(errors="replace")).encode())
+    else:
+        shutil.copyfile(source, target)
 
 
-def _draw(model: UNet, path: Path) -> str:
+def without_folders(text: str) -> str:
+    """The same JSON or Markdown with every path of a machine cut down to its last name.
+
+    Addresses and names on the Hub stay; a relative path of two parts that is nothing here cannot be told from them.
+    """
+
+    def cut(match: re.Match[str]) -> str:
+        path = match[1]
+        relative = path.count("/") > 1 and not re.search(r"\s|://", path)
+        ours = relative or _ROOTED.fullmatch(path) or os.path.exists(path)
+        return '"' + re.split(r"[\\/]", path.rstrip("\\/"))[-1] + '"' if ours else match[0]
+
+    return _WITHIN.sub("", re.sub(r'"([^"\n]*[\\/][^"\n]*)"', cut, text))
+
+
+def _draw(model: torch.nn.Module, path: Path) -> str:
     """Write the card's picture: a face, the face degraded, and what the model makes of that. Returns its caption."""
     if not FACE.exists():
         raise WeightsError(f"{FACE} is missing: the card's picture is made from it. Run this from the repository.")
-    face = read_image(FACE)
-    settings = PRESETS["old_phone"].draw(0)
-    degraded = degrade_image(face, settings)
+    face, preset = read_image(FACE), PRESETS["old_phone"]
+    degraded = degrade_image(face, preset.draw(0))
     with torch.inference_mode():
         restored = to_image(model(to_tensor(degraded)).float())
     gap = np.full((face.shape[0], 8, 3), 255, np.uint8)
     write_png(np.concatenate([face, gap, degraded, gap, restored], axis=1), path)
     return (
-        "From left to right: Eileen Collins (NASA, public domain), degraded as “"
-        f"{PRESETS['old_phone'].label}” ({psnr(degraded, face):.1f} dB), and restored by these weights "
-        f"({psnr(restored, face):.1f} dB). One picture shows what happens, not how good it is: see the results."
+        f"From left to right: Eileen Collins (NASA, public domain), degraded as “{preset.label}” "
+        f"({psnr(degraded, face):.1f} dB), and restored by these weights ({psnr(restored, face):.1f} dB). One picture "
+        "shows what happens, not how good it is: see the results."
     )

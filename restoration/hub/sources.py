@@ -1,14 +1,16 @@
-"""Which weights does a name mean?  A folder, a model on the Hub, or an embedded set."""
+"""The weights that a name means: a folder, a model on the Hub, or an embedded set; and whether newer ones are there."""
 
 from __future__ import annotations
 
 import dataclasses
 import logging
 import os
+import threading
+import time
 from pathlib import Path
 
 from restoration.hub.client import HubModel, HubUnreachable
-from restoration.hub.pull import cached, pull, verify
+from restoration.hub.pull import ask, cached, pull, verify
 from restoration.network.checkpoint import TRAINING, Weights, WeightsError, read_weights
 
 EMBEDDED = Path(__file__).parents[1] / "weights"
@@ -32,47 +34,19 @@ def load_weights(source: str | Path | None = None, *, revision: str | None = Non
         HubUnreachable: not in the cache, and the Hub does not answer.
     """
     name = str(source if source is not None else DEFAULT)
-    try:
-        return _load(name, revision)
-    except OSError as error:  # no right to look, or a name that is too long
-        raise WeightsError(f"{name} cannot be read ({error.strerror}). Check the path and its permissions.") from error
-
-
-def _load(name: str, revision: str | None) -> Weights:
-    embedded = (EMBEDDED / name).is_dir() and "/" not in name
+    embedded = (EMBEDDED / name).parent == EMBEDDED and os.path.isdir(EMBEDDED / name)
     folder = EMBEDDED / name if embedded else Path(name)
-    model = None if folder.is_dir() else HubModel.parse(name, revision)
-    if model:
+    if os.path.isdir(folder):
+        if revision is not None:
+            raise WeightsError(f"{name!r} has no revisions: they belong to models on the Hub, owner/name.")
+        return read_weights(folder, f"embedded: {name}" if embedded else name)
+    if model := HubModel.parse(name, revision):
         return _from_hub(model)
-    if revision is not None:
-        raise WeightsError(f"{name!r} has no revisions: they belong to models on the Hub, owner/name.")
-    if not folder.is_dir():
-        known = ", ".join(sorted(path.name for path in EMBEDDED.iterdir() if (path / TRAINING).exists()))
-        raise WeightsError(
-            f"There are no weights at {name!r}. Give a folder, a model on the Hub (owner/name or "
-            f"owner/name@revision), or one of the embedded sets: {known}."
-        )
-    return read_weights(folder, f"embedded: {name}" if embedded else name)
-
-
-def load_configured() -> Weights:
-    """Load what ``RESTORATION_MODEL`` names, or the embedded default where it is not set.
-
-    Where the Hub cannot be reached, the embedded default comes with a ``notice`` that says so, which is logged too.
-    Any other fault is raised: a wrong name or a damaged model must not look like a working one.
-
-    Raises:
-        WeightsError: as ``load_weights``.
-    """
-    source = os.environ.get(ENVIRONMENT, "").strip()
-    if not source:
-        return load_weights()
-    try:
-        return load_weights(source)
-    except HubUnreachable as error:
-        notice = f"{ENVIRONMENT} names {source}, but the embedded weights are in use. {error}"
-        logging.getLogger(__name__).warning(notice)
-        return dataclasses.replace(load_weights(), notice=notice)
+    known = ", ".join(sorted(path.name for path in EMBEDDED.iterdir() if (path / TRAINING).exists()))
+    raise WeightsError(
+        f"There are no weights at {name!r}. Give a folder, a model on the Hub (owner/name or owner/name@revision), or "
+        f"one of the embedded sets: {known}."
+    )
 
 
 def _from_hub(model: HubModel) -> Weights:
@@ -83,6 +57,64 @@ def _from_hub(model: HubModel) -> Weights:
         except WeightsError as error:
             logging.getLogger(__name__).warning("%s It is fetched again.", error)
             folder = None
-    if folder is None:
-        folder = pull(model)
+    folder = folder or pull(model)
     return dataclasses.replace(read_weights(folder, f"Hub: {model}"), hub_model=str(model), commit=folder.name)
+
+
+def load_configured() -> Weights:
+    """Load what ``RESTORATION_MODEL`` names, or the embedded default where it is not set.
+
+    Where the Hub cannot be reached, the embedded default comes with a ``notice`` that says so, which is logged too.
+    Any other fault is a WeightsError as of ``load_weights``: a damaged model must not look like a working one.
+    """
+    source = os.environ.get(ENVIRONMENT, "").strip()
+    try:
+        return load_weights(source or None)
+    except HubUnreachable as error:
+        notice = f"{ENVIRONMENT} names {source}, but the embedded weights are in use. {error}"
+        logging.getLogger(__name__).warning(notice)
+        return dataclasses.replace(load_weights(), notice=notice)
+
+
+def find_update(weights: Weights) -> str | None:
+    """Ask the Hub whether the branch or tag that weights came from is at another commit now.
+
+    Returns:
+        A sentence that says how to take it; None where there is nothing newer, or nothing came from the Hub.
+
+    Raises:
+        HubUnreachable, WeightsError: the Hub could not say, within ``ANSWER`` seconds.
+    """
+    model = HubModel.parse(weights.hub_model) if weights.hub_model else None
+    if model is None or weights.commit is None or model.revision == weights.commit:  # a pinned commit stays
+        return None
+    newest = ask(model).sha or ""
+    if newest == weights.commit:
+        return None
+    return (
+        f"{model} has moved on: the Hub is at {newest[:8]}, in use is {weights.commit[:8]}. To take it, restart with "
+        f"{ENVIRONMENT}={model.repo_id}@{newest}, or after python -m restoration pull {model}."
+    )
+
+
+class UpdateWatch:
+    """What ``find_update`` last said, asked again every so many seconds in the background: reading it never waits."""
+
+    def __init__(self, weights: Weights, *, every: float = 3600) -> None:
+        self._weights, self._every = weights, every
+        self._lock, self._asked, self._sentence = threading.Lock(), -every, ""
+        self.sentence()
+
+    def sentence(self) -> str:
+        """How to take what is newer; "" where nothing is known to be."""
+        with self._lock:
+            if time.monotonic() - self._asked >= self._every:
+                self._asked = time.monotonic()
+                threading.Thread(target=self._ask, daemon=True).start()
+        return self._sentence
+
+    def _ask(self) -> None:
+        try:
+            self._sentence = find_update(self._weights) or ""
+        except WeightsError:
+            return  # what was known stays; the question is asked again
