@@ -18,7 +18,6 @@ from restoration.degrade.degradations import LIMITS
 from restoration.degrade.protocols import PRESETS
 from restoration.faces.face import Face
 from restoration.faces.photo import CentredSquare
-from restoration.images.pictures import _too_large, _why_unreadable
 from restoration.lab.comparison import ABOUT
 from restoration.lab.experiment import read_face
 from restoration.lab.recipe import Recipe, picture_id
@@ -134,14 +133,6 @@ def translated(browser: Browser, texts: list[str]) -> list[str]:
 def left(texts: list[str], browser: Browser) -> list[tuple[str, str]]:
     pairs = zip(texts, translated(browser, texts), strict=True)
     return [(old, new) for old, new in pairs if PHRASE.search(new) or (new == old and re.search("[a-z]{4}", old))]
-
-
-def test_no_error_that_a_visitor_can_cause_stays_english(browser: Browser) -> None:
-    texts = [message for name in ASKED for message in errors(name)]
-    texts += [_too_large("60.0 megapixels"), _too_large("9000 x 9000 = 81.0 megapixels")]
-    texts += [_why_unreadable(head) for head in (b"hello", b"\xff\xd8\xff", b"\0\0\0 ftypheic")]
-    assert len(texts) > 40
-    assert left(texts, browser) == []
 
 
 def test_nothing_that_the_page_can_say_stays_english(browser: Browser) -> None:

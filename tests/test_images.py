@@ -93,13 +93,13 @@ def test_every_listed_format_is_read(fmt: str) -> None:
     expected = sample()
     options = {"WEBP": {"lossless": True}, "JPEG": {"quality": 95, "subsampling": 0}}.get(fmt, {})
     error = np.abs(read_image(encode(PIL.Image.fromarray(expected), fmt, **options)).astype(int) - expected)
-    assert error.mean() <= {"JPEG": 3, "GIF": 12}.get(fmt, 0)  # GIF: 256 colours
+    assert error.mean() <= {"JPEG": 3, "HEIF": 3, "AVIF": 3, "GIF": 12}.get(fmt, 0)  # GIF: 256 colours
 
 
 # ------------------------------------------------------------------------------------------ orientation
 
 
-@pytest.mark.parametrize("fmt", ["PNG", "JPEG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("fmt", ["PNG", "JPEG", "WEBP", "TIFF", "HEIF", "AVIF"])
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_orientation_is_applied(fmt: str, orientation: int) -> None:
     """What is stored is the upright picture turned as the EXIF standard describes: (row 0, column 0) of what is
@@ -118,10 +118,18 @@ def test_orientation_is_applied(fmt: str, orientation: int) -> None:
     }[orientation]
     exif = PIL.Image.Exif()
     exif[0x0112] = orientation
-    options = {"WEBP": {"lossless": True}, "JPEG": {"quality": 98, "subsampling": 0}}.get(fmt, {})
-    image = read_image(encode(PIL.Image.fromarray(np.ascontiguousarray(stored)), fmt, exif=exif, **options))
+    options = {
+        "WEBP": {"lossless": True, "exif": exif},
+        "JPEG": {"quality": 98, "subsampling": 0, "exif": exif},
+        "HEIF": {},
+    }.get(fmt, {"exif": exif})
+    picture = PIL.Image.fromarray(np.ascontiguousarray(stored))
+    picture.info["exif"] = exif.tobytes()  # HEIF: beside its own mark, as telephones write it; not to be applied twice
+    image = read_image(encode(picture, fmt, **options))
     assert image.shape == upright.shape
-    assert np.abs(image.astype(int) - upright).mean() <= (3 if fmt == "JPEG" else 0)
+    assert np.abs(image.astype(int) - upright).mean() <= (
+        4 if fmt in ("JPEG", "HEIF", "AVIF") else 0
+    )  # wrongly turned: above 40
 
 
 @pytest.mark.parametrize("exif", [b"Exif\0\0MM\0*\0\0\0\x08\0\x05\x01\x12", b"Exif\0\0rubbish", b"Exif\0\0"])
@@ -326,11 +334,51 @@ def test_a_broken_or_foreign_profile_is_ignored_as_documented() -> None:
     assert np.array_equal(read_image(encode(grey, icc_profile=ADOBE_RGB))[..., 2], expected[..., 0])
 
 
+def srgb(light: np.ndarray) -> np.ndarray:
+    """IEC 61966-2-1: linear light in [0, 1] to levels in [0, 255]."""
+    return 255 * np.where(light > 0.0031308, 1.055 * light ** (1 / 2.4) - 0.055, 12.92 * light)
+
+
+def test_a_png_without_a_profile_is_read_by_its_gamma_and_primaries() -> None:
+    every = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    colours = np.dstack([every, every[::-1], every.T])
+    flat = np.tile(np.array([150, 120, 100], np.uint8), (300, 16, 1))
+
+    def png(pixels: np.ndarray, *chunks: tuple[bytes, list[int]]) -> np.ndarray:
+        data = encode(PIL.Image.fromarray(np.ascontiguousarray(pixels)))
+        extra = (png_chunk(kind, struct.pack(f">{len(values)}I", *values)) for kind, values in chunks)
+        return read_image(data[:33] + b"".join(extra) + data[33:])
+
+    linear, adobe = (b"gAMA", [100_000]), [31270, 32900, 64000, 33000, 21000, 71000, 15000, 6000]
+    assert np.abs(png(colours, linear) - srgb(colours / 255)).max() <= 0.5
+    assert np.abs(png(every, linear)[..., 0] - srgb(every / 255)).max() <= 0.5
+    assert np.array_equal(png(colours, (b"gAMA", [45_455])), colours)  # what everybody writes for sRGB
+    assert np.array_equal(png(colours, (b"sRGB", [0]), linear), colours)
+    expected = read_image(encode(PIL.Image.fromarray(flat), icc_profile=ADOBE_RGB)).astype(int)
+    wide = png(flat, (b"gAMA", [45_455 * 100 // 101]), (b"cHRM", adobe)).astype(int)
+    assert np.abs(wide - expected).max() <= 4  # its curve is sRGB's, not a power
+    assert np.abs(wide - flat).max() >= 8
+    for gamma, primaries in ((0, adobe), (2**31, adobe), (100_000, [0] * 8), (45_455, [1] * 8)):  # nonsense
+        assert png(flat, (b"gAMA", [gamma]), (b"cHRM", primaries)).shape == flat.shape
+
+
+def test_a_cameras_mark_of_adobe_rgb_counts() -> None:
+    flat = PIL.Image.fromarray(np.tile(np.array([150, 120, 100], np.uint8), (32, 32, 1)))
+    exif = PIL.Image.Exif()
+    exif.get_ifd(0x8769)[0xA005] = {1: "R03", 2: b"0100"}
+    exif[0x8769] = exif.get_ifd(0x8769)
+    image = read_image(encode(flat, "JPEG", quality=100, subsampling=0, exif=exif)).astype(int)
+    profile = read_image(encode(flat, "JPEG", quality=100, subsampling=0, icc_profile=ADOBE_RGB)).astype(int)
+    assert np.abs(image - profile).max() <= 1
+    assert np.abs(image - np.array([150, 120, 100])).max() > 5
+
+
 # --------------------------------------------------------------------------------------------- bad input
 
 
 @pytest.mark.parametrize(("fmt", "options"), [
     ("PNG", {}), ("JPEG", {}), ("JPEG", {"progressive": True}), ("WEBP", {}), ("GIF", {}), ("BMP", {}), ("TIFF", {}),
+    ("HEIF", {}), ("AVIF", {}),
 ])  # fmt: skip
 def test_truncated_files_are_refused_at_every_length(fmt: str, options: dict) -> None:
     """Never half a picture: each cut either gives the whole picture (only trailing bytes are lost) or an error."""
@@ -343,11 +391,11 @@ def test_truncated_files_are_refused_at_every_length(fmt: str, options: dict) ->
             image = read_image(cut)
         except InputError as error:
             message = str(error)
-            if not ("cut short" in message or "not a picture" in message):
+            if not any(words in message for words in ("cut short", "not a picture", "damaged or unusual")):
                 raise
         else:
             assert np.array_equal(image, whole), fraction
-    with pytest.raises(InputError, match="cut short"):
+    with pytest.raises(InputError, match=r"cut short|damaged"):
         read_image(data[: len(data) // 2])
 
 
@@ -356,7 +404,7 @@ def test_truncated_files_are_refused_at_every_length(fmt: str, options: dict) ->
     (b"hello, this is a text and not a photograph", "not a picture.*PNG, JPEG, WebP"),
     (b"%PDF-1.7 ...", "not a picture.*PNG, JPEG, WebP"),
     (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not a picture"),
-    (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC.*JPEG or PNG"),
+    (b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom", "video.*JPEG or PNG"),
     (b"\xff\xd8\xff", "cut short"),
     (bytes(4096), "not a picture"),
 ])  # fmt: skip

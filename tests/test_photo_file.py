@@ -1,11 +1,13 @@
 """What a photo's file holds beside its colours comes through, or is converted, as documented."""
 
+import struct
 from pathlib import Path
 
 import numpy as np
 import PIL.Image
 import pytest
 from PIL import ImageCms
+from PIL.PngImagePlugin import PngInfo
 
 from restoration.images import InputError, read_image
 from restoration.images.photo_file import PhotoFile, read_photo, write_photo
@@ -35,6 +37,87 @@ def test_exif_is_kept_and_orientation_applied(tmp_path: Path) -> None:
             assert kept[0x010F] == "Maker"
             if not name.endswith("tif"):
                 assert kept.get_ifd(0x8769)[0x9003] == "2001:02:03 04:05:06"
+
+
+XMP = (
+    b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6" dc:format="image/jpeg">'
+    b"<xmp:Thumbnails><rdf:Alt>AAAA</rdf:Alt></xmp:Thumbnails><dc:subject>harbour</dc:subject></rdf:Description></x:xmpmeta>"
+)
+IPTC = b"\x1c\x02\x19\x00\x07harbour"  # one keyword
+
+
+def test_what_a_jpeg_says_beside_its_pixels_is_kept_but_what_describes_them(tmp_path: Path) -> None:
+    block = exif(6)
+    block[0x9C9E] = "keywords\0".encode("utf-16-le")
+    block.get_ifd(0x8769).update({0xA002: 60, 0xA003: 40})
+    photoshop = b"Photoshop 3.0\x008BIM\x04\x04\0\0" + len(IPTC).to_bytes(4, "big") + IPTC
+    extra = b"\xff\xed" + (len(photoshop) + 2).to_bytes(2, "big") + photoshop
+    beside = {"exif": block, "xmp": XMP, "comment": b"by the harbour", "dpi": (300, 300), "extra": extra}
+    PIL.Image.fromarray(COLOURS).save(tmp_path / "in.jpg", quality=95, **beside)
+    photo = read_photo(tmp_path / "in.jpg")
+    twice = np.repeat(np.repeat(photo.image, 2, 0), 2, 1)
+    for name in ("out.jpg", "out.webp", "out.png", "out.tif", "out.bmp"):
+        write_photo(twice, tmp_path / name, photo)
+        with PIL.Image.open(tmp_path / name) as written:
+            written.load()
+            if name != "out.webp":
+                assert written.info["dpi"] == pytest.approx((600, 600), abs=0.01)
+            if name == "out.bmp":
+                continue
+            xmp = written.info["xmp"] if name != "out.tif" else written.tag_v2[700]
+            xmp = xmp.encode() if isinstance(xmp, str) else xmp
+            assert b"<dc:subject>harbour</dc:subject>" in xmp
+            assert b'dc:format="image/jpeg"' in xmp
+            assert b"Orientation" not in xmp
+            assert b"Thumbnails" not in xmp
+            kept = written.getexif()
+            assert kept[0x010F] == "Maker"
+            assert kept[0x9C9E].decode("utf-16-le").startswith("keywords")
+            assert 0xA002 not in kept.get_ifd(0x8769)
+    with PIL.Image.open(tmp_path / "out.jpg") as written:
+        assert written.info["comment"] == b"by the harbour"
+        assert written.info["photoshop"][0x0404] == IPTC
+    with PIL.Image.open(tmp_path / "out.tif") as written:
+        assert written.tag_v2[33723] == IPTC
+
+
+def test_the_texts_of_a_png_are_kept(tmp_path: Path) -> None:
+    texts = PngInfo()
+    texts.add_text("Author", "somebody")
+    texts.add_itxt("Title", "Hafen, früh")
+    PIL.Image.fromarray(COLOURS).save(tmp_path / "in.png", pnginfo=texts, dpi=(300, 300))
+    photo = read_photo(tmp_path / "in.png")
+    write_photo(photo.image, tmp_path / "out.png", photo)
+    with PIL.Image.open(tmp_path / "out.png") as written:
+        assert written.text == {"Author": "somebody", "Title": "Hafen, früh"}
+        assert written.info["dpi"] == pytest.approx((300, 300), abs=0.01)
+
+
+def test_a_grey_photo_with_alpha_is_read_by_its_profile_both_ways(tmp_path: Path) -> None:
+    pixels = np.dstack([np.full((40, 60), 55, np.uint8), np.full((40, 60), 255, np.uint8)])
+    PIL.Image.fromarray(pixels).save(tmp_path / "in.png", icc_profile=gray_profile(1.0))
+    assert read_image(tmp_path / "in.png")[0, 0].tolist() == [128] * 3  # sRGB of 55 / 255 linear light
+    photo = read_photo(tmp_path / "in.png")
+    assert photo.image[0, 0].tolist() == [128] * 3
+    assert photo.grey
+
+
+def gray_profile(gamma: float) -> bytes:
+    """A GRAY ICC profile (version 2) built by hand: white D50 and a pure gamma."""
+    tags = {
+        b"desc": b"desc\0\0\0\0" + struct.pack(">I", 5) + b"test\0" + bytes(80),
+        b"cprt": b"text\0\0\0\0none\0\0\0\0",
+        b"wtpt": b"XYZ \0\0\0\0" + struct.pack(">3i", 63190, 65536, 54061),
+        b"kTRC": b"curv\0\0\0\0" + struct.pack(">IHH", 1, round(gamma * 256), 0),
+    }
+    table, body = struct.pack(">I", len(tags)), b""
+    for kind, value in tags.items():
+        value += bytes(-len(value) % 4)
+        table += kind + struct.pack(">II", 132 + 12 * len(tags) + len(body), len(value))
+        body += value
+    header = struct.pack(">I4sI4s4s4s", 128 + len(table + body), b"\0" * 4, 0x02400000, b"mntr", b"GRAY", b"XYZ ")
+    header += bytes(12) + b"acsp" + bytes(28) + struct.pack(">3i", 63190, 65536, 54061)
+    return header.ljust(128, b"\0") + table + body
 
 
 def test_transparency_is_kept_and_enlarged(tmp_path: Path) -> None:

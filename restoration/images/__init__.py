@@ -1,14 +1,12 @@
 """How a picture comes in and goes out: arrays, files, profiles and metadata."""
 
+from restoration.images.decode import FORMATS, Source, read_image
 from restoration.images.pictures import (
-    FORMATS,
     MAX_PIXELS,
     MIN_SIDE,
     Image,
     InputError,
-    Source,
     check_image,
-    read_image,
     to_image,
     to_tensor,
     write_png,

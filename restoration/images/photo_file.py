@@ -1,57 +1,60 @@
-"""What does a photo's file hold beside its colours, and how does that come through a restoration?
+"""What a photo's file holds beside its colours, and how that comes through a restoration.
 
-What becomes of it:
-    - EXIF is kept, its orientation applied to the pixels and set to "upright"; its thumbnail is left out: it shows the
-      photo as it was. A TIFF keeps description, camera, date and author alone
+What becomes of it, as far as the result's format can hold it:
+    - EXIF is kept, its orientation applied to the pixels and set to "upright"; a TIFF keeps description, camera, date,
+      author and keywords alone
+    - XMP, IPTC (keywords), a JPEG's comment and a PNG's texts are kept
+    - dots an inch are kept, times the enlargement: the print stays as large
+    - what describes the old pixels goes: thumbnail, size, orientation, colour space
     - transparency is kept; the colours under it are used as they are stored, not over white
-    - an ICC profile is converted to sRGB, which the result is in; 16 bits become 8
-    - a grey photo stays grey
+    - colours are converted to sRGB, which the result is in; 16 bits become 8; a grey photo stays grey
 """
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
-import struct
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import PIL.Image
-import PIL.ImageOps
 from numpy.typing import NDArray
+from PIL.PngImagePlugin import PngInfo
 
-from restoration.images import Image, InputError, read_image
+from restoration.images.decode import BROKEN, Source, decode, exif_of, opened, over_white
 from restoration.images.files import write_atomically
+from restoration.images.pictures import Image, InputError
 
-_ORIENTATION = 0x0112
-_INNER = (0x8769, 0x8825)  # blocks within EXIF: exposure and its time; place
-# What is written under each name. JPEG: what is lost stays below what a restoration changes; GIF cannot hold a photo.
+# Tags of EXIF: what is kept of the first block (description, maker, model, software, date, artist, copyright, rating,
+# Windows' title, comment, author, keywords, subject), and what of the exposure's block is about the pixels.
+_KEPT = (0x010E, 0x010F, 0x0110, 0x0131, 0x0132, 0x013B, 0x8298, 0x4746, 0x4749, *range(0x9C9B, 0x9CA0))
+_EXPOSURE, _PLACE = 0x8769, 0x8825
+_OF_PIXELS = (0xA001, 0xA002, 0xA003, 0xA005)  # colour space, width, height, interoperability
+_IPTC = 0x0404  # within what Photoshop leaves in a JPEG
+_XMP_OF_PIXELS = (
+    rb"tiff:(?:Orientation|ImageWidth|ImageLength|XResolution|YResolution)|exif:(?:PixelXDimension|PixelYDimension|"
+    rb"ColorSpace)|xmp:Thumbnails|photoshop:ICCProfile"
+)
+_JPEG: tuple[str, dict[str, Any]] = ("JPEG", {"quality": 95, "subsampling": 0})
+_TIFF: tuple[str, dict[str, Any]] = ("TIFF", {"compression": "tiff_adobe_deflate"})
+# What is written under each name. JPEG: what is lost stays below what a restoration changes.
 _WRITTEN: dict[str, tuple[str, dict[str, Any]]] = {
     ".png": ("PNG", {}),
-    ".jpg": ("JPEG", {"quality": 95, "subsampling": 0}),
-    ".jpeg": ("JPEG", {"quality": 95, "subsampling": 0}),
+    **dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif"), _JPEG),
     ".webp": ("WEBP", {"lossless": True}),
-    ".tif": ("TIFF", {"compression": "tiff_adobe_deflate"}),
-    ".tiff": ("TIFF", {"compression": "tiff_adobe_deflate"}),
+    **dict.fromkeys((".tif", ".tiff"), _TIFF),
     ".bmp": ("BMP", {}),
 }
-SUFFIXES = (*_WRITTEN, ".gif")
+# What a result is called that cannot be written under its photo's name.
+RENAMED = {".gif": ".png", ".avif": ".png", ".heic": ".jpg", ".heif": ".jpg", ".hif": ".jpg"}
+SUFFIXES = (*_WRITTEN, *RENAMED)
 _LONGEST = {"WEBP": 16383, "JPEG": 65500}  # pixels a side that the encoders take
-_MOST_EXIF = {"JPEG": 65533}  # bytes: one segment
-_BROKEN = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    IndexError,
-    KeyError,
-    TypeError,
-    AttributeError,
-    OverflowError,
-    struct.error,
-)
+_MOST = {"JPEG": {"EXIF": 65533, "XMP": 65502, "comment": 65533}}  # bytes: one segment each
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,9 @@ class PhotoFile:
         grey: whether the file held no colour.
         exif: the EXIF block, upright, without thumbnail; empty where there was none or it could not be read.
         frames: how many pictures the file holds; the first is read.
+        dpi: dots an inch, across and down; None where the file does not say.
+        xmp, iptc, comment: as the file held them, but for what describes the pixels; empty where there was none.
+        texts: a PNG's, by keyword.
     """
 
     image: Image
@@ -71,66 +77,66 @@ class PhotoFile:
     grey: bool
     exif: bytes
     frames: int = 1
+    dpi: tuple[float, float] | None = None
+    xmp: bytes = b""
+    iptc: bytes = b""
+    comment: bytes = b""
+    texts: dict[str, str] = field(default_factory=dict)
 
 
-def read_photo(source: str | os.PathLike[str] | bytes) -> PhotoFile:
-    """Read a photo and what came with it.
-
-    Args:
-        source: path or contents of a picture file.
-
-    Raises:
-        InputError: as ``read_image``.
-    """
-    flat = read_image(source)  # every refusal, and the right answer where there is no transparency
-    with PIL.Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as picture:
-        grey = picture.mode in ("1", "L", "LA", "La") or picture.mode.startswith(("I", "F"))
-        alpha = None
-        if picture.has_transparency_data:
-            picture.load()
-            if picture.mode.startswith(("I", "F")):  # 16 bits: one grey value stands for "transparent"
-                seen = np.asarray(picture) != picture.info["transparency"]
-                mask, opaque = PIL.Image.fromarray(seen.astype(np.uint8) * np.uint8(255)), picture.copy()
-            else:
-                with_alpha = picture.convert("RGBA")
-                mask, opaque = with_alpha.getchannel("A"), with_alpha.convert("RGB")
-            orientation = _orientation(picture)
-            mask.info, opaque.info = {}, {key: value for key, value in picture.info.items() if key == "icc_profile"}
-            for part in (mask, opaque):
-                part.getexif()[_ORIENTATION] = orientation
-            alpha = np.array(PIL.ImageOps.exif_transpose(mask))
-            flat = read_image(opaque)
-        return PhotoFile(flat, alpha, grey, _upright_exif(picture), _frames(picture))
+def read_photo(source: Source) -> PhotoFile:
+    """Read a photo, and what came with it; its pixels are ``read_image``'s, but not composited. InputError as there."""
+    with opened(source) as picture:
+        pixels = decode(picture)
+        info = picture.info
+        xmp = info.get("xmp", b"")
+        xmp = xmp.encode() if isinstance(xmp, str) else xmp
+        iptc = (info.get("photoshop") or {}).get(_IPTC, b"") if picture.format == "JPEG" else b""
+        comment = info.get("comment", b"") if picture.format == "JPEG" else b""
+        texts = {key: str(text) for key, text in getattr(picture, "text", {}).items() if not key.startswith("XML:")}
+        dpi = _dpi(info.get("dpi"))
+        exif = _upright_exif(exif_of(picture))
+        frames = 1  # a telephone's JPEG or HEIC holds previews beside the photo
+        if picture.format in ("GIF", "WEBP", "PNG", "TIFF", "AVIF"):
+            with contextlib.suppress(*BROKEN):  # what follows the first may be damaged
+                frames = int(getattr(picture, "n_frames", 1))
+    names = (_XMP_OF_PIXELS, _XMP_OF_PIXELS)
+    xmp = re.sub(rb"\s(?:%b)=\"[^\"]*\"|<(%b)[\s>].*?</\1>" % names, b"", xmp, flags=re.DOTALL)
+    return PhotoFile(pixels.colour, pixels.alpha, pixels.grey, exif, frames, dpi, xmp, iptc, comment, texts)
 
 
 def check_name(path: Path) -> None:
-    """Refuse a name whose format cannot be written.
-
-    Raises:
-        InputError: another name than those of ``SUFFIXES`` without GIF.
-    """
+    """Refuse, by an InputError, a name whose format cannot be written."""
     if path.suffix.lower() not in _WRITTEN:
         raise InputError(f"{path.name}: photos are written as {', '.join(_WRITTEN)}. Choose one of these names.")
 
 
 def check_writable(path: Path, width: int, height: int, source: PhotoFile) -> None:
-    """Refuse, before the work, a result that its format cannot hold.
+    """Refuse, before the work, a result that cannot be written.
 
     Args:
         width, height: of the result, pixels.
 
     Raises:
-        InputError: a name as ``check_name`` refuses, a side that is too long, or too much EXIF.
+        InputError: a name as ``check_name`` refuses or one that is too long, a side that is too long, or too much EXIF,
+            XMP or comment.
     """
     check_name(path)
     form = _WRITTEN[path.suffix.lower()][0]
     if max(width, height) > (most := _LONGEST.get(form, max(width, height))):
         raise InputError(f"{path.name} would be {width} x {height}; {form} holds {most} a side. Write it as .png.")
-    if len(source.exif) > (most := _MOST_EXIF.get(form, len(source.exif))):
-        raise InputError(f"{path.name}: {len(source.exif)} bytes of EXIF; {form} holds {most}. Write it as .png.")
+    for what, data in (("EXIF", source.exif), ("XMP", source.xmp), ("comment", source.comment)):
+        if len(data) > (most := _MOST.get(form, {}).get(what, len(data))):
+            raise InputError(f"{path.name}: {len(data)} bytes of {what}; {form} holds {most}. Write it as .png.")
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError as error:
+        raise InputError(f"Cannot write {path}: {error.strerror}. Choose another name.") from error
 
 
-def write_photo(image: Image, path: str | os.PathLike[str], source: PhotoFile) -> None:
+def write_photo(image: Image, path: str | os.PathLike[str], source: PhotoFile, quality: int | None = None) -> None:
     """Write a restored photo in the format that its name says, with what the source's file held.
 
     A reader sees the old file or the whole new one. PNG, WebP, TIFF and BMP lose nothing; JPEG is written at quality
@@ -138,30 +144,29 @@ def write_photo(image: Image, path: str | os.PathLike[str], source: PhotoFile) -
 
     Args:
         image: (H, W, 3) uint8 RGB, of the source's size or a whole multiple of it.
+        quality: 1 to 100, of a JPEG or a WebP, which then loses something; others have none.
 
     Raises:
-        InputError: what ``check_writable`` refuses, or a folder that cannot be written.
+        InputError: what ``check_writable`` refuses, or a folder that cannot be written; the OSError is its cause.
     """
     path = Path(path)
     check_writable(path, image.shape[1], image.shape[0], source)
     form, options = _WRITTEN[path.suffix.lower()]
-    picture = PIL.Image.fromarray(image)
+    if quality is not None and form in ("JPEG", "WEBP"):
+        options = {"quality": quality}
+    alpha = source.alpha
+    if alpha is not None and alpha.shape != image.shape[:2]:
+        alpha = cv2.resize(alpha, image.shape[1::-1], interpolation=cv2.INTER_LINEAR).astype(np.uint8)
+    if form in ("JPEG", "BMP"):
+        image, alpha = over_white(image, alpha), None
     if source.grey:
         picture = PIL.Image.fromarray(np.rint(image.astype(np.float32).mean(axis=2)).astype(np.uint8))
-    if source.alpha is not None:
-        size = image.shape[1], image.shape[0]
-        alpha = source.alpha
-        if alpha.shape != image.shape[:2]:
-            alpha = cv2.resize(alpha, size, interpolation=cv2.INTER_LINEAR).astype(np.uint8)
-        mask = PIL.Image.fromarray(alpha)
-        if form in ("JPEG", "BMP"):
-            picture = PIL.Image.composite(picture, PIL.Image.new(picture.mode, size, "white"), mask)
-        else:
-            picture.putalpha(mask)
-    if source.exif and form != "BMP":
-        options = {**options, "exif": _without_inner_blocks(source.exif) if form == "TIFF" else source.exif}
+    else:
+        picture = PIL.Image.fromarray(image)
+    if alpha is not None:
+        picture.putalpha(PIL.Image.fromarray(alpha))
     buffer = io.BytesIO()
-    picture.save(buffer, form, **options)
+    picture.save(buffer, form, **options, **_beside(source, form, image.shape[1] / source.image.shape[1]))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, buffer.getvalue())
@@ -169,45 +174,60 @@ def write_photo(image: Image, path: str | os.PathLike[str], source: PhotoFile) -
         raise InputError(f"Cannot write {path}: {error.strerror}. Choose a writable place.") from error
 
 
-def _without_inner_blocks(exif: bytes) -> PIL.Image.Exif:
-    kept = PIL.Image.Exif()
-    kept.load(exif)
-    for inner in _INNER:
-        kept.pop(inner, None)
-    return kept
+def _beside(source: PhotoFile, form: str, scale: float) -> dict[str, Any]:
+    """PIL's options that write what a format can hold beside the pixels of ``source`` enlarged."""
+    options: dict[str, Any] = {}
+    if source.dpi and form != "WEBP":
+        options["dpi"] = tuple(dots * scale for dots in source.dpi)
+    if source.exif and form != "BMP":
+        options["exif"] = source.exif
+    if source.xmp and form in ("JPEG", "WEBP"):
+        options["xmp"] = source.xmp
+    if form == "JPEG":
+        options["comment"] = source.comment
+        resource = b"8BIM%b\0\0%b%b%b" % (
+            _IPTC.to_bytes(2, "big"), len(source.iptc).to_bytes(4, "big"), source.iptc, bytes(len(source.iptc) % 2),
+        )  # fmt: skip
+        block = b"Photoshop 3.0\0" + resource
+        if source.iptc and len(block) < 65534:
+            options["extra"] = b"\xff\xed" + (len(block) + 2).to_bytes(2, "big") + block
+    if form == "PNG":
+        options["pnginfo"] = texts = PngInfo()
+        for keyword, text in source.texts.items():
+            texts.add_itxt(keyword, text) if not text.isascii() else texts.add_text(keyword, text)
+        if source.xmp:
+            texts.add_itxt("XML:com.adobe.xmp", source.xmp.decode(errors="replace"))
+    if form == "TIFF":
+        kept = PIL.Image.Exif()
+        kept.load(source.exif)
+        for inner in (_EXPOSURE, _PLACE):
+            kept.pop(inner, None)
+        kept.update({tag: data for tag, data in ((700, source.xmp), (33723, source.iptc)) if data})
+        options["exif"] = kept
+    return options
 
 
-def _upright_exif(picture: PIL.Image.Image) -> bytes:
+def _dpi(value: Any) -> tuple[float, float] | None:
+    try:
+        across, down = (float(dots) for dots in value)
+    except (*BROKEN, ZeroDivisionError):
+        return None
+    return (across, down) if 1 <= across <= 60_000 and 1 <= down <= 60_000 else None
+
+
+def _upright_exif(read: PIL.Image.Exif) -> bytes:
     """The EXIF block with orientation 1; a TIFF's tags about its own pixels are not EXIF and are left out."""
     try:
-        read = picture.getexif()
         kept = PIL.Image.Exif()
-        camera = (0x010E, 0x010F, 0x0110, 0x0131, 0x0132, 0x013B, 0x8298)  # description, maker, model, …, copyright
-        kept.update({tag: read[tag] for tag in camera if tag in read})
-        for inner in _INNER:
-            if values := read.get_ifd(inner):
+        kept.update({tag: read[tag] for tag in _KEPT if tag in read})
+        for inner in (_EXPOSURE, _PLACE):
+            values = {tag: value for tag, value in read.get_ifd(inner).items() if tag not in _OF_PIXELS}
+            if values:
                 kept.get_ifd(inner).update(values)
                 kept[inner] = kept.get_ifd(inner)
         if not len(kept):
             return b""
-        kept[_ORIENTATION] = 1
+        kept[0x0112] = 1
         return kept.tobytes()
-    except _BROKEN:
+    except BROKEN:
         return b""  # as read_image: a broken EXIF block is no reason to refuse a photo
-
-
-def _orientation(picture: PIL.Image.Image) -> int:
-    try:
-        orientation = picture.getexif().get(_ORIENTATION, 1)
-    except _BROKEN:
-        return 1  # as read_image
-    return int(orientation) if orientation in range(1, 9) else 1
-
-
-def _frames(picture: PIL.Image.Image) -> int:
-    if picture.format not in ("GIF", "WEBP", "PNG", "TIFF"):  # a telephone's JPEG holds a preview beside the photo
-        return 1
-    try:
-        return int(getattr(picture, "n_frames", 1))
-    except _BROKEN:
-        return 1  # what follows the first is damaged
