@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from restoration.degrade.degradations import LIMITS, Degradation
+from restoration.faces.alignment import FACE_SIZE
 from restoration.faces.detection import load_detector
 from restoration.faces.face import Detector, Face
 from restoration.faces.parsing import load_parser
@@ -21,7 +22,6 @@ from restoration.faces.photo import MASKS, Background, CentredSquare, Mask, Prog
 from restoration.hub import Weights, load_weights
 from restoration.images import Image, InputError, check_image, to_image, to_tensor
 from restoration.measure.calibration import KEY, Calibration, calibration_of
-from restoration.network.winograd import with_fewer_products
 
 Precision = Literal["auto", "fp32", "bf16"]
 
@@ -32,11 +32,9 @@ class Restorer:
     def __init__(self, weights: Weights, device: torch.device, precision: Precision = "auto") -> None:
         self._weights, self._device = weights, device
         self._precision = select_precision(precision, device)
-        self._lent_run: Callable[[NDArray[np.float32]], NDArray[np.float32]] | None = None
+        self._lent_run: Callable[[NDArray[np.float32], bool], NDArray[np.float32]] | None = None
         # Normalising over channels is cheapest where they lie side by side.
         self._model = weights.model.to(device).to(memory_format=torch.channels_last)
-        if device.type == "cpu" and self._precision == "fp32":  # matrix units are faster at more products
-            self._model = with_fewer_products(self._model)
 
     @classmethod
     def from_pretrained(
@@ -69,8 +67,8 @@ class Restorer:
         """Restore a face that already fills the picture.
 
         Args:
-            image: (H, W, 3) uint8 RGB, sides 64 to 2048; the network knows faces best at 512x512 aligned to
-                ``alignment.FACE_TEMPLATE``. Not modified.
+            image: (H, W, 3) uint8 RGB, sides 64 to 2048; the face stage looks at those of 512x512, aligned to
+                ``alignment.FACE_TEMPLATE``; others pass the detail stage alone. Not modified.
 
         Returns:
             (H, W, 3) uint8 RGB.
@@ -81,11 +79,12 @@ class Restorer:
         return self.restore_batch([image])[0]
 
     @torch.inference_mode()
-    def restore_batch(self, images: Sequence[Image]) -> list[Image]:
+    def restore_batch(self, images: Sequence[Image], *, aligned: bool = True) -> list[Image]:
         """Restore several faces of one size in one pass: cheaper than one by one.
 
         Args:
             images: at least one, all of one size, each as ``restore_aligned`` takes it. Not modified.
+            aligned: False for squares of a picture that are no faces: the detail stage works alone.
 
         Returns:
             As many (H, W, 3) uint8 RGB in the same order; each as ``restore_aligned`` gives it, but for the last bit of
@@ -96,19 +95,24 @@ class Restorer:
         """
         if len({check_image(image).shape for image in images}) != 1:
             raise InputError("A batch needs at least one face, and all of one size.")
-        restored = self.restore_tensor(torch.cat([to_tensor(image) for image in images]))
+        restored = self.restore_tensor(torch.cat([to_tensor(image) for image in images]), aligned=aligned)
         return [to_image(face[None]) for face in restored]
 
     @torch.inference_mode()
-    def restore_tensor(self, faces: Tensor) -> Tensor:
-        """The network itself: (B, 3, H, W) float32 in [0, 1] to the same shape on the CPU, not rounded or clamped."""
-        if self._lent_run is not None:
-            return torch.from_numpy(self._lent_run(faces.cpu().numpy()))
-        return self._run(self._model, faces.to(self._device, memory_format=torch.channels_last))
+    def restore_tensor(self, faces: Tensor, *, aligned: bool = True) -> Tensor:
+        """The network itself: (B, 3, H, W) float32 in [0, 1] to the same shape on the CPU, not rounded or clamped.
 
-    def _run(self, model: torch.nn.Module, faces: Tensor) -> Tensor:
+        Args:
+            aligned: faces of 512x512 are aligned, and the face stage looks at them.
+        """
+        whole = aligned and faces.shape[-2:] == (FACE_SIZE, FACE_SIZE)
+        if self._lent_run is not None:
+            return torch.from_numpy(self._lent_run(faces.cpu().numpy(), whole))
+        return self._run(self._model, faces.to(self._device, memory_format=torch.channels_last), whole)
+
+    def _run(self, model: torch.nn.Module, faces: Tensor, whole: bool) -> Tensor:
         with torch.autocast(faces.device.type, torch.bfloat16, enabled=self._precision == "bf16"):
-            restored: Tensor = model(faces).float().cpu()
+            restored: Tensor = model(faces, whole).float().cpu()
         return restored
 
     def use_lent_gpu(self) -> None:
@@ -124,12 +128,12 @@ class Restorer:
         self._model, self._lent_run = self._weights.model, spaces.GPU(self._run_lent)
 
     @torch.inference_mode()
-    def _run_lent(self, faces: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _run_lent(self, faces: NDArray[np.float32], whole: bool) -> NDArray[np.float32]:
         """Arrays rather than tensors, because they go to another process and come back."""
         device = torch.device("cuda") if torch.cuda.is_available() else self._device
         model = self._model.to(device)  # in the process that has the GPU, and once in its life
         batch = torch.from_numpy(faces).to(device, memory_format=torch.channels_last)
-        restored: NDArray[np.float32] = self._run(model, batch).numpy()
+        restored: NDArray[np.float32] = self._run(model, batch, whole).numpy()
         return restored
 
     @functools.cached_property
@@ -219,7 +223,7 @@ class Restorer:
             "device": str(self._device),
             "precision": self._precision,
             "torch": torch.__version__,
-            "network": self._weights.model.config.to_dict(),
+            "network": self._weights.model.config,
             "ranges": training["ranges"],
             "training": {
                 key: value for key, value in training.items() if key not in ("name", "license", "ranges", KEY)

@@ -8,10 +8,9 @@ import huggingface_hub.constants
 import pytest
 import torch
 from hub_server import Hub, serving
-from tiny import EXAMPLES, FACTS, SMALL, Files, published
+from tiny import EXAMPLES, FACTS, Files, published, tiny_network
 
 from restoration.hub import save_weights
-from restoration.network.unet import UNet
 from train.data import Faces, load_faces
 
 _skipped: list[str] = []
@@ -54,7 +53,7 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Weights of an untrained network, known to have seen noise up to 20 alone. Not to be modified."""
     folder = tmp_path_factory.mktemp("weights") / "tiny"
     torch.manual_seed(0)
-    save_weights(folder, UNet(SMALL), FACTS)
+    save_weights(folder, tiny_network(), FACTS)
     return folder
 
 

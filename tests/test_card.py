@@ -7,11 +7,10 @@ from typing import Any
 import pytest
 import torch
 from huggingface_hub import ModelCard, ModelCardData
-from tiny import FACTS, SMALL
+from tiny import FACTS, tiny_network
 
 from restoration.hub import Weights, WeightsError, load_weights
 from restoration.hub.card import is_generated, model_card
-from restoration.network.unet import UNet
 
 REPO = "someone/faces"
 TABLES = "| method | PSNR, dB |\n|---|---|\n| degraded input | 24.00 ± 0.50 |\n| restored | 25.50 ± 0.50 (+1.50) |"
@@ -29,7 +28,7 @@ def evaluation(**changes: Any) -> dict[str, Any]:
     }
     run = {"set": "val", "protocol": "blind", "images": 20, "methods": methods, **changes}
     torch.manual_seed(0)  # as the fixture of the tiny weights
-    model = UNet(SMALL)
+    model = tiny_network()
     model.load_state_dict({key: value.half().float() for key, value in model.state_dict().items()})
     weights = {"name": "tiny", "source": "x", "fingerprint": Weights(model, {}, "").fingerprint}
     return {"weights": weights, "identity": None, "torch": "2", "runs": [run]}

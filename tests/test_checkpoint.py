@@ -10,29 +10,52 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tiny import FACTS, SMALL
+from tiny import FACTS, SMALL, SMALL_FACE, tiny_network
 
 from restoration.hub import EMBEDDED, TRAINING, WEIGHTS, WeightsError, load_weights, save_weights
-from restoration.network.checkpoint import CONFIG, GOLDEN, golden_input
+from restoration.network.checkpoint import CONFIG, GOLDEN, golden_input, load_stage, save_stage
 from restoration.network.unet import UNet
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     torch.manual_seed(0)
-    save_weights(tmp_path / "weights", UNet(SMALL), FACTS)
+    save_weights(tmp_path / "weights", tiny_network(), FACTS)
     return tmp_path / "weights"
+
+
+def with_detail(**changes: object) -> dict[str, object]:
+    """The configuration of the tiny network, its detail stage changed."""
+    return {"face": SMALL_FACE.to_dict(), "detail": {**SMALL.to_dict(), **changes}}
+
+
+def test_a_stage_comes_back_and_nothing_else_is_taken_for_one(tmp_path: Path) -> None:
+    stage, path = UNet(SMALL_FACE).eval(), tmp_path / "stage.safetensors"
+    save_stage(path, stage)
+    loaded = load_stage(path)
+    assert loaded.config == SMALL_FACE
+    assert all(torch.equal(value, loaded.state_dict()[name]) for name, value in stage.state_dict().items())
+    save_file({"head.weight": torch.zeros(1)}, path)
+    with pytest.raises(WeightsError, match="no stage"):
+        load_stage(path)
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(WeightsError, match="damaged"):
+        load_stage(path)
+    with pytest.raises(WeightsError, match="cannot be read"):
+        load_stage(tmp_path / "missing.safetensors")
 
 
 def test_round_trip(folder: Path) -> None:
     loaded = load_weights(folder)
-    assert loaded.model.config == SMALL
+    assert loaded.model.config == tiny_network().config
     assert loaded.training == FACTS
     assert not loaded.model.training
     torch.manual_seed(0)
-    original = UNet(SMALL).eval()
+    original = tiny_network().eval()
+    example = golden_input(original)
+    assert example.shape[-1] == SMALL_FACE.positions  # both stages are tested
     with torch.inference_mode():
-        assert torch.allclose(loaded.model(golden_input()), original(golden_input()), atol=2e-3)  # float16 on disk
+        assert torch.allclose(loaded.model(example, True), original(example, True), atol=2e-3)  # float16 on disk
 
 
 @pytest.mark.parametrize(
@@ -48,7 +71,7 @@ def test_embedded_weights_are_within_their_budget_and_golden(name: str, size: in
     assert all(value.dtype == torch.float16 for value in load_file(folder / WEIGHTS).values())
     golden = load_file(folder / GOLDEN)
     with torch.inference_mode():
-        assert torch.allclose(loaded.model(golden["input"]), golden["output"], atol=1e-3)
+        assert torch.allclose(loaded.model(golden["input"], True), golden["output"], atol=1e-3)
     assert float((golden["output"] - golden["input"]).abs().mean()) > 1e-3  # it does something
 
 
@@ -65,11 +88,11 @@ def test_missing_and_damaged_files_are_named(folder: Path, name: str) -> None:
 
 def test_a_changed_weight_fails_the_golden_check(folder: Path) -> None:
     tensors = load_file(folder / WEIGHTS)
-    tensors["tail.bias"] = tensors["tail.bias"] + 0.05
+    tensors["detail.tail.bias"] = tensors["detail.tail.bias"] + 0.5
     save_file(tensors, folder / WEIGHTS)
     with pytest.raises(WeightsError, match="golden"):
         load_weights(folder)
-    tensors["tail.bias"] = tensors["tail.bias"] * float("nan")
+    tensors["detail.tail.bias"] = tensors["detail.tail.bias"] * float("nan")
     save_file(tensors, folder / WEIGHTS)
     with pytest.raises(WeightsError, match="golden"):
         load_weights(folder)
@@ -85,9 +108,9 @@ def test_wrong_keys_shapes_and_types_are_refused(folder: Path) -> None:
     tensors = load_file(folder / WEIGHTS)
     for wrong, message in (
         ({**tensors, "extra": torch.zeros(1)}, "extra"),
-        ({key: value for key, value in tensors.items() if key != "head.bias"}, r"head\.bias"),
-        ({**tensors, "head.bias": torch.zeros(3)}, "shape"),
-        ({**tensors, "head.bias": torch.zeros(8, dtype=torch.int32)}, "int32"),
+        ({key: value for key, value in tensors.items() if key != "detail.head.bias"}, r"detail\.head\.bias"),
+        ({**tensors, "detail.head.bias": torch.zeros(3)}, "shape"),
+        ({**tensors, "detail.head.bias": torch.zeros(8, dtype=torch.int32)}, "int32"),
     ):
         save_file(wrong, folder / WEIGHTS)
         with pytest.raises(WeightsError, match=message):
@@ -108,10 +131,10 @@ def test_a_pickle_is_never_opened(folder: Path, tmp_path: Path) -> None:
 
 
 def test_configuration_and_facts_are_checked(folder: Path) -> None:
-    (folder / CONFIG).write_text(json.dumps({**SMALL.to_dict(), "surprise": 1}))
+    (folder / CONFIG).write_text(json.dumps(with_detail(surprise=1)))
     with pytest.raises(ValueError, match="surprise"):
         load_weights(folder)
-    (folder / CONFIG).write_text(json.dumps(SMALL.to_dict()))
+    (folder / CONFIG).write_text(json.dumps(with_detail()))
     (folder / TRAINING).write_text('{"name": "x"}')
     with pytest.raises(WeightsError, match="license"):
         load_weights(folder)
@@ -156,9 +179,9 @@ def test_embedded_folder_may_be_copied_and_loaded_by_path(tmp_path: Path) -> Non
 def test_the_umask_decides_who_may_read_the_files(tmp_path: Path, umask: int) -> None:
     previous = os.umask(umask)
     try:
-        save_weights(tmp_path, UNet(SMALL), FACTS)
+        save_weights(tmp_path, tiny_network(), FACTS)
         (tmp_path / WEIGHTS).chmod(0o600)  # as earlier versions left it
-        save_weights(tmp_path, UNet(SMALL), FACTS)
+        save_weights(tmp_path, tiny_network(), FACTS)
     finally:
         os.umask(previous)
     modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
@@ -201,7 +224,7 @@ def test_a_kill_leaves_the_previous_weights_or_a_set_that_is_refused(
     folder: Path, monkeypatch: pytest.MonkeyPatch, retrained: bool
 ) -> None:
     """With the same weights the golden output fits either way: new weights must not come with old facts either."""
-    old, new = load_weights(folder), UNet(SMALL)
+    old, new = load_weights(folder), tiny_network()
     if not retrained:
         new.load_state_dict(old.model.state_dict())
     before, ends = {path.name: path.read_bytes() for path in folder.iterdir()}, []
@@ -232,25 +255,25 @@ def test_a_save_after_a_kill_is_whole(folder: Path, monkeypatch: pytest.MonkeyPa
     with monkeypatch.context() as patch:
         kill_at(patch, 7)
         with pytest.raises(Killed):
-            save_weights(folder, UNet(SMALL), {**FACTS, "step": 2})
+            save_weights(folder, tiny_network(), {**FACTS, "step": 2})
     with pytest.raises(WeightsError, match="incomplete"):
         load_weights(folder)
-    save_weights(folder, UNet(SMALL), {**FACTS, "step": 3})
+    save_weights(folder, tiny_network(), {**FACTS, "step": 3})
     assert load_weights(folder).training["step"] == 3
 
 
 def test_another_file_of_the_folder_stays(folder: Path) -> None:
     (folder / "README.md").write_text("where these come from")
-    save_weights(folder, UNet(SMALL), FACTS)
+    save_weights(folder, tiny_network(), FACTS)
     assert (folder / "README.md").read_text() == "where these come from"
 
 
 def test_a_configuration_cannot_ask_for_all_memory(folder: Path) -> None:
-    largest = {**SMALL.to_dict(), "widths": [1024] * 6, "encoder": [32] * 6, "decoder": [32] * 5}
+    largest = with_detail(widths=[1024] * 6, encoder=[32] * 6, decoder=[32] * 5)
     (folder / CONFIG).write_text(json.dumps(largest))  # 50 GB if it were built
     with pytest.raises(WeightsError, match="does not fit"):
         load_weights(folder)
     for wrong in ({"widths": [100000] * 3}, {"encoder": [10**9] * 3}, {"widths": [8] * 99}, {"widths": 8}):
-        (folder / CONFIG).write_text(json.dumps({**SMALL.to_dict(), **wrong}))
+        (folder / CONFIG).write_text(json.dumps(with_detail(**wrong)))
         with pytest.raises(WeightsError, match=r"config\.json"):
             load_weights(folder)

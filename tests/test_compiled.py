@@ -22,7 +22,7 @@ def brightness(restored: Tensor) -> Tensor:
 
 def test_a_compiled_network_learns_what_the_plain_one_would_in_bfloat16(network: UNet) -> None:
     compiled(
-        network, torch.rand(2, 3, 128, 128), brightness, torch.bfloat16
+        network, (torch.rand(2, 3, 128, 128),), brightness, torch.bfloat16
     )  # refused before the norm was float32: 100 % off
     assert all(parameter.grad is None for parameter in network.parameters())
 
@@ -39,8 +39,8 @@ def test_wrong_gradients_are_refused(network: UNet) -> None:
 
     for wrong in (without_its_first_layer, tripled):
         with pytest.raises(InputError, match="leave --compile out"):
-            check_gradients(network, wrong, torch.rand(1, 3, 64, 64), brightness, torch.float32)
-    check_gradients(network, network, torch.rand(1, 3, 64, 64), brightness, torch.float32)
+            check_gradients(network, wrong, (torch.rand(1, 3, 64, 64),), brightness, torch.float32)
+    check_gradients(network, network, (torch.rand(1, 3, 64, 64),), brightness, torch.float32)
 
 
 def test_a_gradient_that_is_nothing_but_rounding_is_not_compared() -> None:
@@ -51,7 +51,7 @@ def test_a_gradient_that_is_nothing_but_rounding_is_not_compared() -> None:
         return network(images.flip(0)).flip(0)
 
     images = torch.rand(8, 3, 16, 16)
-    check_gradients(network, in_another_order, images, brightness, torch.float32)
+    check_gradients(network, in_another_order, (images,), brightness, torch.float32)
     torch.autograd.backward(brightness(network(images)))
     bias, weight = network[0].bias.grad, network[0].weight.grad
     assert 0 < float(bias.norm()) < 1e-4 * float(weight.norm())

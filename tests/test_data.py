@@ -2,6 +2,7 @@
 
 import random
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -9,14 +10,19 @@ import pytest
 import torch
 from tiny import EXAMPLES
 
-from restoration.degrade.protocols import BLIND, Protocol
+from restoration.degrade.degradations import degrade
+from restoration.degrade.protocols import BLIND, HEAVY, ORIGINAL, ORIGINAL_ALL, Distribution, Mixture
 from restoration.images import InputError, read_image, write_png
 from restoration.measure.metrics import psnr
+from restoration.network.unet import reduce
 from train.data import (
     Faces,
+    FaceSquares,
     FaceStream,
     Jitter,
-    TrainingBatches,
+    Order,
+    Recipe,
+    WholeFaces,
     apply_jitter,
     degraded_face,
     free_memory,
@@ -59,26 +65,101 @@ def test_a_limit_is_spread_over_the_sorted_names(tmp_path: Path) -> None:
     assert len(load_faces([tmp_path], limit=7)) == 6
 
 
-def test_batches_are_functions_of_seed_and_step(faces: Faces) -> None:
-    def batches(seed: int) -> TrainingBatches:
-        return TrainingBatches(faces, batch=3, crop=64, degradations=BLIND, seed=seed)
+def whole_faces(
+    faces: Faces | FaceStream,
+    small: Faces | None = None,
+    *,
+    batch: int = 3,
+    side: int = 128,
+    degradations: Distribution | Mixture = BLIND,
+    seed: int = 0,
+    jitter: float = 0.0,
+) -> WholeFaces:
+    recipe = Recipe(degradations=degradations, seed=seed, jitter=jitter)
+    return WholeFaces(Order(faces, small, seed), recipe, batch=batch, side=side)
 
-    straight, jumped = batches(0), batches(0)
+
+def squares(faces: Faces, seed: int = 0, **more: float) -> FaceSquares:
+    options: dict[str, Any] = {"batch": 6, "squares": 3, "crop": 64, "alone": 0.0, "plain": 0.0, **more}
+    return FaceSquares(Order(faces, None, seed), Recipe(degradations=BLIND, seed=seed), **options)
+
+
+def test_batches_are_functions_of_seed_and_step(faces: Faces) -> None:
+    straight, jumped = whole_faces(faces), whole_faces(faces)
     straight(0), straight(1)
     for a, b in zip(straight(2), jumped(2), strict=True):
         assert torch.equal(a, b)
-    assert not torch.equal(batches(0)(2)[1], batches(1)(2)[1])
+    assert not torch.equal(straight(2)[0], whole_faces(faces, seed=1)(2)[0])
     degraded, clean = straight(2)
-    assert degraded.shape == clean.shape == (3, 3, 64, 64)
+    assert degraded.shape == clean.shape == (3, 3, 128, 128)
     assert float((degraded - clean).abs().mean()) > 0
 
 
+def test_squares_are_functions_of_seed_and_step_and_cut_where_they_say(faces: Faces) -> None:
+    straight, jumped = squares(faces), squares(faces)
+    straight(0)
+    first, second = straight(1), jumped(1)
+    assert torch.equal(first.degraded, second.degraded)
+    assert first.boxes == second.boxes != straight(2).boxes
+    assert torch.equal(first.degraded, squares(faces)(1).degraded)
+    face, top, left = first.boxes[4]
+    assert face == 1
+    assert torch.equal(first.cut(first.clean)[4], first.clean[1, :, top : top + 64, left : left + 64])
+    assert first.cut(first.degraded).shape == (6, 3, 64, 64)
+
+
+def test_some_faces_are_learned_alone_and_some_are_plain(faces: Faces) -> None:
+    assert squares(faces, alone=0.0)(0).alone == [False, False]
+    assert squares(faces, alone=1.0)(0).alone == [True, True]
+    plain = squares(faces, plain=1.0)(0)
+    assert plain.alone == [True, True]  # there is no face in it
+    assert float(plain.clean.std(dim=(2, 3)).max()) < 0.1
+    assert float(plain.clean.std(dim=(2, 3)).max()) > 0
+
+
 def test_an_epoch_shows_every_face_once() -> None:
-    images = torch.arange(10, dtype=torch.uint8)[:, None, None, None].expand(10, 3, 512, 512)
-    batches = TrainingBatches(Faces(images, ("x",) * 10), batch=5, crop=512, degradations=Protocol(), seed=0)
+    levels = torch.arange(10, dtype=torch.uint8)[:, None, None, None]
+    large, small = (
+        Faces(levels[:6].expand(6, 3, 512, 512), ("x",) * 6),
+        Faces(levels[6:].expand(4, 3, 128, 128), ("y",) * 4),
+    )
+    batches = whole_faces(large, small, batch=5, degradations=Distribution())
     seen = torch.cat([batches(step)[1][:, 0, 0, 0] * 255 for step in range(4)]).round().int().tolist()
     assert sorted(seen[:10]) == sorted(seen[10:]) == list(range(10))
     assert seen[:10] != seen[10:]
+
+
+def test_processes_share_what_one_alone_would_see(faces: Faces) -> None:
+    order = Order(faces, None, 0)
+    whole = WholeFaces(order, Recipe(degradations=BLIND, seed=0), batch=4, side=128)(3)
+    halves = [
+        WholeFaces(order, Recipe(degradations=BLIND, seed=0, part=part, parts=2), batch=4, side=128)(3)
+        for part in (0, 1)
+    ]
+    for one, parts in zip(whole, zip(*halves, strict=True), strict=True):
+        assert torch.equal(one, torch.cat(parts))
+    with pytest.raises(InputError, match="multiple of 3"):
+        Recipe(degradations=BLIND, seed=0, parts=3).share(0, 4)
+
+
+@pytest.mark.parametrize("protocol", [BLIND, HEAVY, ORIGINAL, ORIGINAL_ALL])
+def test_degrading_at_a_reduced_size_shows_the_same_distribution(
+    faces: Faces, protocol: Distribution | Mixture
+) -> None:
+    differences = []
+    for position in range(24):
+        rng = random.Random(position)
+        settings, seed, clean = protocol.sample(rng), rng.getrandbits(62), faces.clean([position % 2])
+        factor = next(k for k in (4, 2, 1) if settings.reduced(k))
+        small = settings.reduced(factor)
+        assert small is not None
+        ways = [(clean, settings), (reduce(clean, 512 // factor), small)]
+        seen = [reduce(degrade(face, [s], [torch.Generator().manual_seed(seed)]), 128) for face, s in ways]
+        truth = reduce(clean, 128)
+        there, here = (-10 * float((image - truth).square().mean().log10()) for image in seen)
+        differences.append(here - there)
+    assert abs(np.mean(differences)) < 0.4  # dB, of 15 dB between mild and heavy draws
+    assert np.std(differences) < 1
 
 
 def test_measured_faces_do_not_depend_on_what_else_is_measured(faces: Faces) -> None:
@@ -121,8 +202,8 @@ def test_a_stream_of_unknown_length_finds_its_end(tmp_path: Path) -> None:
 def test_batches_of_a_stream_are_functions_of_seed_and_step(tmp_path: Path) -> None:
     source = Folders([numbered(tmp_path, 5)], None, None)
 
-    def batches() -> TrainingBatches:
-        return TrainingBatches(FaceStream(source, 3, "cpu"), batch=2, crop=64, degradations=Protocol(), seed=0)
+    def batches() -> WholeFaces:
+        return whole_faces(FaceStream(source, 3, "cpu"), batch=2, degradations=Distribution())
 
     straight, resumed = batches(), batches()
     seen = [straight(step)[1] for step in range(4)]  # the batch of step 1 reaches over two windows
@@ -162,13 +243,17 @@ def test_jitter_moves_as_opencv_does_and_tints(faces: Faces) -> None:
 
 
 def test_a_share_of_the_images_is_jittered(faces: Faces) -> None:
-    def clean(share: float) -> torch.Tensor:
-        batches = TrainingBatches(faces, batch=40, crop=64, degradations=Protocol(), seed=0, jitter=share)
-        return batches(0)[1]
-
-    assert float(clean(0).min()) >= 0
-    whole = TrainingBatches(faces, batch=40, crop=512, degradations=Protocol(), seed=0, jitter=0.25)(0)[1]
+    whole = whole_faces(faces, batch=40, side=512, degradations=Distribution(), jitter=0.25)(0)[1]
     originals = torch.cat((faces.clean([0, 1]), faces.clean([0, 1]).flip(-1)))
     kept = sum(any(torch.equal(image, original) for original in originals) for image in whole)
     assert 22 <= kept <= 38  # 30 of 40, within three standard deviations
     assert Jitter.sample(random.Random(3)) == Jitter.sample(random.Random(3))
+
+
+def test_small_faces_are_tinted_but_not_moved(faces: Faces) -> None:
+    small = Faces(reduce(faces.images.float(), 128).round().to(torch.uint8), faces.names)
+    order = Order(Faces(faces.images[:0], ()), small, 0)
+    clean = WholeFaces(order, Recipe(degradations=Distribution(), seed=0, jitter=1.0), batch=8, side=128)(0)[1]
+    originals = torch.cat((small.clean([0, 1]), small.clean([0, 1]).flip(-1)))
+    for image in clean:  # a tint keeps the order of the values
+        assert max(float(torch.corrcoef(torch.stack((image.flatten(), o.flatten())))[0, 1]) for o in originals) > 0.98

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny import EXAMPLES, FACTS, SMALL, Pool
+from tiny import EXAMPLES, FACTS, Pool, tiny_network
 from torch import nn
 
 from restoration import Degradation, InputError, Restorer
@@ -33,7 +33,6 @@ from restoration.lab.experiment import (
 )
 from restoration.measure.identity import IdentityNetwork
 from restoration.measure.metrics import score
-from restoration.network.unet import UNet
 
 EILEEN = str(EXAMPLES / "eileen_collins.png")
 SETTINGS = Degradation(blur_sigma=2, downsample=4, noise=10)
@@ -214,8 +213,8 @@ class Shade(nn.Module):
 
 def test_a_step_away_from_the_person_is_warned_about(restorer: Restorer, tmp_path: Path) -> None:
     torch.manual_seed(0)
-    darkener = UNet(SMALL)
-    nn.init.constant_(darkener.tail.bias, -1.0)  # every face comes out black
+    darkener = tiny_network()
+    nn.init.constant_(darkener.detail.tail.bias, -1.0)  # every face comes out black
     save_weights(tmp_path / "dark", darkener, FACTS)
     dark, network = Restorer.from_pretrained(tmp_path / "dark"), IdentityNetwork(Shade(), "shade")
     outcome = run_experiment(EILEEN, Degradation(noise=1), 0, dark, network)

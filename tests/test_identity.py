@@ -38,7 +38,7 @@ def test_crop_is_differentiable_and_wants_whole_faces() -> None:
     assert face.grad is not None
     assert float(face.grad[..., 200:400, 200:320].abs().min()) > 0
     with pytest.raises(InputError, match="512"):
-        identity_crop(torch.rand(1, 3, 256, 256))
+        identity_crop(torch.rand(1, 3, 250, 250))
 
 
 def test_angles_are_degrees_between_unit_embeddings() -> None:

@@ -51,7 +51,16 @@ def test_impossible_losses_are_refused() -> None:
     for wrong in ({"lambda_rec": -1}, {"lambda_rec": 0}, {"lambda_id": 1}, {"reconstruction": "lpips"}):
         with pytest.raises(InputError):
             CompositeLoss(**wrong)
-    with pytest.raises(InputError, match="--crop 512"):
+    with pytest.raises(InputError, match="aligned faces"):
         CompositeLoss(lambda_id=1, identity=IdentityNetwork(Pool(), "pool"))(
             torch.rand(1, 3, 64, 64), torch.rand(1, 3, 64, 64)
         )
+
+
+def test_identity_looks_at_so_many_faces_of_a_batch() -> None:
+    faces = torch.rand(3, 3, 128, 128, generator=torch.Generator().manual_seed(0))
+    network = IdentityNetwork(Pool(), "pool")
+    loss = CompositeLoss(lambda_id=1, identity=network, identity_faces=2)
+    restored = torch.cat((faces[:2], 1 - faces[2:]))
+    assert float(loss(restored, faces)["identity"]) == pytest.approx(0, abs=1e-6)
+    assert float(loss(restored.flip(0), faces.flip(0))["identity"]) > 0.1

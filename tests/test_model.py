@@ -4,17 +4,18 @@ import dataclasses
 
 import pytest
 import torch
-from tiny import SMALL
+from tiny import SMALL, SMALL_FACE
 
 from restoration.images import InputError
-from restoration.network.unet import BLOCKS, Block, UNet, UNetConfig
+from restoration.network.unet import CoarseToFine, UNet, UNetConfig, enlarge, reduce
+from train.loop import DETAIL, FACE
 
 
-@pytest.mark.parametrize("block", BLOCKS)
+@pytest.mark.parametrize("attention", [False, True])
 @pytest.mark.parametrize("size", [(64, 64), (65, 127), (512, 512), (100, 2048)])
-def test_any_size_comes_back(block: Block, size: tuple[int, int]) -> None:
+def test_any_size_comes_back(attention: bool, size: tuple[int, int]) -> None:
     with torch.inference_mode():
-        assert UNet(dataclasses.replace(SMALL, block=block))(torch.rand(1, 3, *size)).shape == (1, 3, *size)
+        assert UNet(dataclasses.replace(SMALL, attention=attention))(torch.rand(1, 3, *size)).shape == (1, 3, *size)
 
 
 @pytest.mark.parametrize("shape", [(1, 3, 63, 64), (1, 3, 64, 2049), (1, 1, 64, 64), (3, 64, 64)])
@@ -32,25 +33,23 @@ def test_padding_does_not_touch_the_picture() -> None:
         )
 
 
-def test_default_is_within_its_budget() -> None:
-    assert UNet(UNetConfig()).parameter_count() <= 10_000_000
-    assert UNetConfig().multiple == 32
+def test_what_is_trained_by_default_is_within_its_budget() -> None:
+    assert CoarseToFine(DETAIL, FACE).parameter_count() <= 10_000_000
 
 
 def test_untrained_network_is_close_to_the_identity_and_an_image_does_not_depend_on_its_batch() -> None:
     torch.manual_seed(0)
-    model, images = UNet(UNetConfig()).eval(), torch.rand(2, 3, 64, 64)
+    model, images = UNet(DETAIL).eval(), torch.rand(2, 3, 64, 64)
     with torch.inference_mode():
         out = model(images)
         assert float((out - images).abs().mean()) < 0.2
         assert torch.allclose(model(images[1:]), out[1:], atol=1e-5)
 
 
-@pytest.mark.parametrize("block", BLOCKS)
-def test_every_parameter_receives_a_gradient(block: Block) -> None:
+def test_every_parameter_receives_a_gradient() -> None:
     torch.manual_seed(0)
-    model = UNet(dataclasses.replace(SMALL, block=block))
-    (model(torch.rand(2, 3, 64, 64)) - torch.rand(2, 3, 64, 64)).abs().mean().backward()
+    model, images = CoarseToFine(SMALL, SMALL_FACE), torch.rand(2, 3, 256, 256)
+    (model(images, aligned=True) - torch.rand_like(images)).abs().mean().backward()
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None, name
         assert float(parameter.grad.abs().max()) > 0, name
@@ -67,7 +66,52 @@ def test_configuration_round_trip_and_strictness() -> None:
         {"unshuffle": 0},
         {"encoder": (1, 1.5, 1)},
         {"unshuffle": True},
-        {"block": "dense"},
+        {"guided": 1},
+        {"attention": "yes"},
+        {"positions": 100},
+        {"positions": 32},
+        {"positions": True},
     ):
         with pytest.raises(InputError):
             UNetConfig(**{**SMALL.to_dict(), **wrong})
+
+
+def test_the_face_stage_knows_places_and_takes_one_size() -> None:
+    torch.manual_seed(0)
+    face, grey = UNet(SMALL_FACE).eval(), torch.full((1, 3, 128, 128), 0.5)
+    with torch.inference_mode():
+        before = face(grey)
+        for places in face.positions:
+            places[..., : places.shape[-1] // 2] = 1  # the left half of the face
+        change = (face(grey) - before).abs()[..., 32:96, :]
+    assert float(change[..., :32].mean()) > 3 * float(change[..., 96:].mean())
+    with pytest.raises(InputError, match="128×128"):
+        face(torch.rand(1, 3, 256, 256))
+
+
+def test_both_stages_are_one_network_and_the_detail_stage_works_alone() -> None:
+    torch.manual_seed(0)
+    network, images = CoarseToFine(SMALL, SMALL_FACE).eval(), torch.rand(2, 3, 256, 256)
+    assert network.face is not None
+    with torch.inference_mode():
+        guide = enlarge(network.face(reduce(images, 128)), images)
+        assert torch.equal(network(images, aligned=True), network.detail(images, guide))
+        assert torch.equal(network(images), network.detail(images))
+        assert torch.equal(network.detail(images, images), network.detail(images))  # no change is no answer
+        assert not torch.equal(network(images), network(images, aligned=True))
+        assert CoarseToFine(dataclasses.replace(SMALL, guided=False))(images, aligned=True).shape == images.shape
+    for wrong in (lambda: network(torch.rand(1, 3, 256, 128), aligned=True), lambda: network.face(images, images)):
+        with pytest.raises(InputError):
+            wrong()
+
+
+def test_configuration_of_both_stages_round_trip_and_strictness() -> None:
+    for network in (CoarseToFine(SMALL, SMALL_FACE), CoarseToFine(dataclasses.replace(SMALL, guided=False))):
+        assert CoarseToFine.from_config(network.config).config == network.config
+    detail = SMALL.to_dict()
+    for wrong in ({}, detail, {"face": None, "detail": None}, {"face": [], "detail": detail}, {"detail": detail}):
+        with pytest.raises(InputError):
+            CoarseToFine.from_config(wrong)
+    for stages in ((SMALL_FACE, None), (SMALL, SMALL), (dataclasses.replace(SMALL, guided=False), SMALL_FACE)):
+        with pytest.raises(InputError, match="guide"):
+            CoarseToFine(*stages)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from train.optimizer import Muon, WeightOptimizer, as_matrix, cosine_rate
+from train.optimizer import Muon, WeightOptimizer, as_matrix, scheduled_rate
 
 
 def network(seed: int = 0) -> nn.Sequential:
@@ -105,10 +105,18 @@ def test_a_layout_that_is_no_matrix_is_refused() -> None:
 
 
 def test_the_rate_warms_up_and_falls_by_half_a_cosine() -> None:
-    rates = [cosine_rate(step, 110, 2.0, 0.1, 10) for step in range(111)]
+    rates = [scheduled_rate(step, 110, 2.0, 0.1, 10, 1.0) for step in range(111)]
     assert rates[0] == pytest.approx(0.2)
     assert rates[9] == pytest.approx(2)
     assert rates[10] == pytest.approx(2)
     assert rates[60] == pytest.approx(1.1)
     assert rates[110] == pytest.approx(0.2)
     assert rates[35] == pytest.approx(0.2 + 1.8 * (1 + math.cos(math.pi / 4)) / 2)
+
+
+def test_the_rate_is_level_before_it_falls() -> None:
+    rates = [scheduled_rate(step, 100, 2.0, 0.1, 10, 0.3) for step in range(101)]
+    assert rates[10:71] == [2.0] * 61
+    assert rates[71] < 2
+    assert rates[85] == pytest.approx(1.1)
+    assert rates[100] == pytest.approx(0.2)

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from restoration.degrade.degradations import Degradation
-from restoration.degrade.protocols import BLIND, IDENTITY, ORIGINAL, PRESETS, PROTOCOLS, TRAINING, Mixture, Protocol
+from restoration.degrade.protocols import BLIND, IDENTITY, ORIGINAL, PRESETS, PROTOCOLS, TRAINING, Distribution, Mixture
 from restoration.images import InputError
 
 
-def draws(source: Protocol | Mixture, count: int = 400, seed: int = 0) -> list[Degradation]:
+def draws(source: Distribution | Mixture, count: int = 400, seed: int = 0) -> list[Degradation]:
     rng = random.Random(seed)
     return [source.sample(rng) for _ in range(count)]
 
@@ -46,7 +46,7 @@ def test_draws_depend_on_the_seed_alone() -> None:
 
 
 def test_mixture_keeps_its_shares_and_ranges() -> None:
-    mixture = Mixture(((3, Protocol(noise=(1, 2))), (1, Protocol(noise=(5, 9), jpeg=(20, 30)))))
+    mixture = Mixture(((3, Distribution(noise=(1, 2))), (1, Distribution(noise=(5, 9), jpeg=(20, 30)))))
     share = np.mean([one.jpeg is None for one in draws(mixture, 2000)])
     assert share == pytest.approx(0.75, abs=0.04)
     assert mixture.ranges() == {"noise": (1, 9), "jpeg": (20, 30)}
@@ -62,7 +62,7 @@ def test_training_covers_every_protocol_that_is_measured() -> None:
 
 
 def test_skip_and_grayscale_shares() -> None:
-    drawn = draws(Protocol(noise=(1, 2), jpeg=(50, 60), skip=0.25, grayscale=0.3), 2000)
+    drawn = draws(Distribution(noise=(1, 2), jpeg=(50, 60), skip=0.25, grayscale=0.3), 2000)
     assert np.mean([one.noise > 0 for one in drawn]) == pytest.approx(0.75, abs=0.04)
     assert np.mean([one.grayscale for one in drawn]) == pytest.approx(0.3, abs=0.04)
 
@@ -70,7 +70,7 @@ def test_skip_and_grayscale_shares() -> None:
 @pytest.mark.parametrize("wrong", [{"noise": (5, 1)}, {"noise": (0, 300)}, {"grayscale": 1.5}, {"skip": -0.1}])
 def test_wrong_protocols_are_refused(wrong: dict) -> None:
     with pytest.raises(InputError):
-        Protocol(**wrong)
+        Distribution(**wrong)
 
 
 @pytest.mark.parametrize("key", PRESETS)

@@ -14,14 +14,13 @@ import pytest
 import torch
 from hub_server import READER, WRITER, Hub, stalled, status
 from huggingface_hub import ModelCard
-from tiny import FACTS, SMALL
+from tiny import FACTS, tiny_network
 
 from restoration.cli.main import main
 from restoration.hub import EMBEDDED, WEIGHTS, HubUnreachable, WeightsError, load_weights, push_to_hub, save_weights
 from restoration.hub.pull import CHECKSUMS
 from restoration.hub.push import prepare, without_folders
 from restoration.images import read_image, write_png
-from restoration.network.unet import UNet
 
 REPO = "someone/faces"
 ROOT = Path(__file__).parents[1]
@@ -39,7 +38,7 @@ def run(tmp_path: Path) -> Path:
     """A run's folder as ``train/run.py`` leaves it, evaluated; among it what must not be published."""
     folder = tmp_path / "run"
     torch.manual_seed(0)
-    save_weights(folder / "weights", UNet(SMALL), {**FACTS, "step": 7})
+    save_weights(folder / "weights", tiny_network(), {**FACTS, "step": 7})
     for name in ("train.csv", "validation.csv", "curves.png"):
         (folder / name).write_text(f"content of {name}")
     (folder / "run.json").write_text('{"init": null}')
@@ -57,7 +56,7 @@ def token(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def retrain(run: Path, seed: int = 1) -> None:
     torch.manual_seed(seed)
-    save_weights(run / "weights", UNet(SMALL), {**FACTS, "step": 8})
+    save_weights(run / "weights", tiny_network(), {**FACTS, "step": 8})
     if (run / "evaluation.json").exists():
         (run / "evaluation.json").write_text(evaluation(run))
 
@@ -296,7 +295,7 @@ def test_no_folder_of_the_machine_leaves_it(run: Path, tmp_path: Path) -> None:
     config = {"init": "runs/secret/r0/weights", "identity": "/home/secret/teacher.pt", "license": "CC BY / MIT"}
     facts = {**FACTS, "config": config, "data": ["/home/my secret/train"], "hardware": "one GPU, /mnt/secret/disk"}
     torch.manual_seed(0)
-    save_weights(run / "weights", UNet(SMALL), facts)
+    save_weights(run / "weights", tiny_network(), facts)
     (run / "evaluation.md").write_text("Weights: /home/secret/runs/r0, 1/2.\n")
     (run / "stage1").mkdir()
     (run / "stage1" / "run.json").write_text('{"init": "C:\\\\secret\\\\weights", "out": "./secret/x"}')
@@ -334,7 +333,7 @@ def test_what_is_not_a_set_of_weights_is_refused_before_anything_is_asked(
     hub: Hub, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     torch.manual_seed(1)  # the same name and size
-    save_weights(run / "weights", UNet(SMALL), FACTS)
+    save_weights(run / "weights", tiny_network(), FACTS)
     with pytest.raises(WeightsError, match="not about these weights"):
         prepare(run, tmp_path / "out", REPO)
     (run / "evaluation.json").write_text("[" * 99_000)

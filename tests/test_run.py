@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 from hub_server import WRITER, Hub, status
-from tiny import EXAMPLES, SMALL
+from tiny import EXAMPLES, SMALL, SMALL_FACE, tiny_network
+from torch import nn
 
 from restoration.hub import load_weights
-from restoration.network.unet import UNet
+from restoration.network.checkpoint import load_stage
 from train import loop
 from train.loop import CHECKPOINT
 from train.run import main
@@ -20,8 +21,9 @@ from train.run import main
 ROOT = Path(__file__).parents[1]
 
 COMMAND = [
-    "--data", str(EXAMPLES), "--validation", str(EXAMPLES), "--steps", "2", "--batch", "1", "--crop", "64",
-    "--save-every", "1", "--widths", "8", "12", "16", "--encoder", "1", "1", "1", "--decoder", "1", "1",
+    "--data", str(EXAMPLES), "--validation", str(EXAMPLES), "--steps", "2", "--batch", "1", "--squares", "1",
+    "--crop", "64", "--save-every", "1",
+    "--unshuffle", "4", "--widths", "8", "12", "16", "--encoder", "1", "1", "1", "--decoder", "1", "1",
     "--device", "cpu",
 ]  # fmt: skip
 
@@ -31,22 +33,48 @@ def test_command_trains_resumes_and_leaves_loadable_weights(tmp_path: Path, caps
     assert main([*COMMAND, *out, "--stop-after", "1"]) == 0
     assert main([*COMMAND, *out]) == 0
     weights = load_weights(tmp_path / "run" / "weights")
-    assert weights.model.config == SMALL
-    assert weights.training["step"] == 2
+    assert weights.model.config["detail"] == SMALL.to_dict()
+    assert weights.model.config["face"] == SMALL_FACE.to_dict()
     assert weights.training["training_faces"] == 2
-    assert json.loads((tmp_path / "run" / loop.CONFIG).read_text())["steps"] == 2
-    assert (tmp_path / "run" / "curves.png").stat().st_size > 1000
-    assert "averaged weights of step 2" in capsys.readouterr().out
+    for stage in ("face", "detail"):
+        folder = tmp_path / "run" / stage
+        assert weights.training["stages"][stage]["step"] == 2
+        assert json.loads((folder / loop.CONFIG).read_text())["steps"] == 2
+        assert (folder / "curves.png").stat().st_size > 1000
+        assert states_equal(load_stage(folder / loop.RESULT), getattr(weights.model, stage), 1e-3)  # float16 on disk
+    said = capsys.readouterr().out
+    assert "averaged face stage of step 2" in said
+    assert "averaged detail stage of step 2" in said
     again = ["--out", str(tmp_path / "next"), "--init", str(tmp_path / "run" / "weights"), "--stop-after", "1"]
     assert main([*COMMAND, *again]) == 0
+
+
+def states_equal(a: nn.Module, b: nn.Module, tolerance: float) -> bool:
+    pairs = zip(a.state_dict().values(), b.state_dict().values(), strict=True)
+    return all(torch.allclose(x, y, atol=tolerance) for x, y in pairs)
+
+
+def test_either_stage_is_trained_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = ["--out", str(tmp_path / "run")]
+    assert main([*COMMAND, *out, "--stage", "detail"]) == 2
+    assert "needs a face stage" in capsys.readouterr().err
+    assert main([*COMMAND, *out, "--stage", "face"]) == 0
+    assert not (tmp_path / "run" / "weights").exists()
+    other = ["--out", str(tmp_path / "other"), "--face", str(tmp_path / "run" / "face" / loop.RESULT)]
+    for run in (out, other):
+        assert main([*COMMAND, *run, "--stage", "detail"]) == 0
+    one, two = (load_weights(tmp_path / name / "weights").model for name in ("run", "other"))
+    assert states_equal(one, two, 0)
 
 
 def test_command_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = ["--out", str(tmp_path / "run")]
     wrong = (
         (["--crop", "70"], "crop"),
+        (["--small", "/nowhere", "--dry-run"], "/nowhere"),
+        (["--unshuffle", "3"], "positions"),
         (["--data", "/nowhere"], "/nowhere"),
-        (["--lambda-id", "1"], "--crop 512"),
+        (["--stage", "detail", "--lambda-id", "1"], "--crop 512"),
         (["--weight-decay", "-1"], "weight-decay"),
         (["--seed", "-1"], "seed"),
         (["--seed", "99999999999999999999"], "seed"),
@@ -66,7 +94,7 @@ def test_command_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixtur
     for extra, message in wrong:
         assert main([*COMMAND, *out, *extra]) == 2
         assert message in capsys.readouterr().err
-    assert not (tmp_path / "run" / loop.CHECKPOINT).exists()
+    assert not list((tmp_path / "run").glob("*/checkpoint.pt"))
 
 
 def test_a_push_that_cannot_work_is_refused_before_the_training(
@@ -87,8 +115,8 @@ def test_a_push_that_cannot_work_is_refused_before_the_training(
 def test_dry_run_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*COMMAND, "--out", str(tmp_path / "run"), "--dry-run", "--limit", "1"]) == 0
     facts = json.loads(capsys.readouterr().out)
-    assert facts["parameters"] == UNet(SMALL).parameter_count()
-    assert facts["faces"] == {"data": 1, "validation": 2}
+    assert facts["parameters"] == tiny_network().parameter_count()
+    assert facts["faces"] == {"data": 1, "small": 0, "validation": 2}
     for name in ("..", ".", "a/b@v1"):
         assert main([*COMMAND, "--out", str(tmp_path / "run"), "--dry-run", "--push-to-hub", name]) == 2
         assert "owner/name" in capsys.readouterr().err
@@ -98,7 +126,7 @@ def test_dry_run_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[st
 def test_a_damaged_checkpoint_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = ["--out", str(tmp_path / "run")]
     assert main([*COMMAND, *out, "--stop-after", "1"]) == 0
-    checkpoint = tmp_path / "run" / loop.CHECKPOINT
+    checkpoint = tmp_path / "run" / "face" / loop.CHECKPOINT
     checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
     capsys.readouterr()
     assert main([*COMMAND, *out]) == 2
@@ -107,8 +135,9 @@ def test_a_damaged_checkpoint_is_named(tmp_path: Path, capsys: pytest.CaptureFix
 
 def test_two_processes_train_what_one_would(tmp_path: Path) -> None:
     command = ["--data", "examples", "--validation", "examples", "--validation-faces", "1", "--steps", "3"]
-    command += ["--batch", "4", "--crop", "64", "--precision", "fp32", "--save-every", "3", "--device", "cpu"]
-    command += ["--widths", "8", "12", "16", "--encoder", "1", "1", "1", "--decoder", "1", "1"]
+    command += ["--batch", "4", "--squares", "2", "--crop", "64", "--precision", "fp32", "--save-every", "3"]
+    command += ["--unshuffle", "4", "--widths", "8", "12", "16", "--encoder", "1", "1", "1", "--decoder", "1", "1"]
+    command += ["--device", "cpu"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
 
     def launch(processes: int, *more: str) -> subprocess.CompletedProcess[str]:
@@ -121,9 +150,10 @@ def test_two_processes_train_what_one_would(tmp_path: Path) -> None:
     for processes in (1, 2):
         done = launch(processes, "--out", str(tmp_path / str(processes)))
         assert done.returncode == 0, done.stderr
-    one, two = (torch.load(tmp_path / n / CHECKPOINT, weights_only=True) for n in ("1", "2"))
-    for name, value in one["model"].items():
-        torch.testing.assert_close(two["model"][name], value, rtol=1e-3, atol=2e-4)
+    for stage in ("face", "detail"):
+        one, two = (torch.load(tmp_path / n / stage / CHECKPOINT, weights_only=True) for n in ("1", "2"))
+        for name, value in one["model"].items():
+            torch.testing.assert_close(two["model"][name], value, rtol=1e-3, atol=2e-4)
     training = json.loads((tmp_path / "2" / "weights" / "training.json").read_text())
     assert training["processes"] == 2
     refused = launch(2, "--batch", "3", "--out", str(tmp_path / "odd"))

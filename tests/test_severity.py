@@ -8,7 +8,7 @@ import pytest
 from tiny import EXAMPLES
 
 from restoration.degrade.degradations import Degradation
-from restoration.degrade.protocols import Protocol
+from restoration.degrade.protocols import Distribution
 from restoration.images import read_image
 from train.data import Faces, fixed_draw
 from train.evaluate import evaluate_face, main
@@ -52,7 +52,7 @@ def test_table_and_curves_hold_every_point(tmp_path: Path) -> None:
 
 def test_lanczos_is_told_the_factor_and_leaves_other_degradations_alone(faces: Faces) -> None:
     def psnr(**settings: tuple[float, float]) -> tuple[float, float]:
-        scores = evaluate_face(faces, 0, ("p", Protocol(**settings)), None, None, ["degraded input", "lanczos"])  # type: ignore[arg-type]
+        scores = evaluate_face(faces, 0, ("p", Distribution(**settings)), None, None, ["degraded input", "lanczos"])  # type: ignore[arg-type]
         return scores["degraded input"].psnr, scores["lanczos"].psnr
 
     before, after = psnr(noise=(10, 10))

@@ -1,5 +1,6 @@
 """The smallest network, run, recogniser and published model that still do everything."""
 
+import dataclasses
 import hashlib
 from pathlib import Path
 
@@ -8,16 +9,25 @@ from torch import nn
 
 from restoration.hub import save_weights
 from restoration.hub.pull import CHECKSUMS
-from restoration.network.unet import UNet, UNetConfig
+from restoration.network.unet import CoarseToFine, UNetConfig
 from train.loop import TrainConfig
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
-SMALL = UNetConfig(widths=(8, 12, 16), encoder=(1, 1, 1), decoder=(1, 1))
+SMALL = UNetConfig(unshuffle=4, guided=True, widths=(8, 12, 16), encoder=(1, 1, 1), decoder=(1, 1))
+SMALL_FACE = dataclasses.replace(SMALL, guided=False, positions=128, attention=True)
+
+
+def tiny_network() -> CoarseToFine:
+    """Both stages, untrained."""
+    return CoarseToFine(SMALL, SMALL_FACE)
+
+
 FACTS = {"name": "tiny", "license": "apache-2.0", "ranges": {"noise": [0, 20]}}
 TINY = TrainConfig(
     name="tiny",
     steps=6,
     batch=2,
+    squares=1,
     crop=64,
     warmup=2,
     learning_rate=1e-3,
@@ -42,7 +52,7 @@ Files = dict[str, bytes]  # of a model on the Hub, by name
 def published(folder: Path, seed: int) -> Files:
     """What a complete model on the Hub holds; every seed gives another network. Written to ``folder`` on the way."""
     torch.manual_seed(seed)
-    save_weights(folder, UNet(SMALL), {**FACTS, "seed": seed})
+    save_weights(folder, tiny_network(), {**FACTS, "seed": seed})
     return with_sums({path.name: path.read_bytes() for path in folder.iterdir()})
 
 

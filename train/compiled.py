@@ -17,7 +17,7 @@ NOUGHT = 1e-3  # of the length of all gradients: what is shorter is nought but f
 Score = Callable[[Any], Tensor]  # of what a network gives, the loss
 
 
-def compiled(model: nn.Module, batch: Tensor, score: Score, precision: torch.dtype) -> Callable[[Tensor], Any]:
+def compiled(model: nn.Module, batch: tuple[Tensor, ...], score: Score, precision: torch.dtype) -> Callable[..., Any]:
     """``torch.compile`` of a network, once its gradients are found to be those of the network itself.
 
     Compilers err: that of torch 2.15 got some of the U-Net's gradients wrong on a CPU, and a run ended in NaN.
@@ -31,7 +31,7 @@ def compiled(model: nn.Module, batch: Tensor, score: Score, precision: torch.dty
     Raises:
         InputError: it cannot be compiled here, or its gradients differ.
     """
-    fast: Callable[[Tensor], Any] = torch.compile(model)
+    fast: Callable[..., Any] = torch.compile(model)
     try:
         check_gradients(model, fast, batch, score, precision)
     except TorchDynamoException as error:
@@ -40,19 +40,19 @@ def compiled(model: nn.Module, batch: Tensor, score: Score, precision: torch.dty
 
 
 def check_gradients(
-    model: nn.Module, fast: Callable[[Tensor], Any], batch: Tensor, score: Score, precision: torch.dtype
+    model: nn.Module, fast: Callable[..., Any], batch: tuple[Tensor, ...], score: Score, precision: torch.dtype
 ) -> None:
     """Compare the gradients that two forms of a network give for one batch; both are forgotten.
 
     Raises:
         InputError: those of a parameter differ by more than ``TOLERANCE``.
     """
-    batch = batch.contiguous(memory_format=torch.channels_last)
+    batch = tuple(images.contiguous(memory_format=torch.channels_last) for images in batch)
     found = []
     for form in (model, fast):
         model.zero_grad(set_to_none=True)
-        with torch.autocast(batch.device.type, precision, enabled=precision != torch.float32):
-            given = form(batch)
+        with torch.autocast(batch[0].device.type, precision, enabled=precision != torch.float32):
+            given = form(*batch)
         torch.autograd.backward(score(given))
         found.append({name: x.grad.float() for name, x in model.named_parameters() if x.grad is not None})
     model.zero_grad(set_to_none=True)

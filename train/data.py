@@ -1,12 +1,13 @@
-"""What is learned from?  Aligned faces in memory, degraded on the fly."""
+"""What is learned from: aligned faces in memory, degraded on the fly, as batches for each stage."""
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import itertools
 import math
 import random
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -19,10 +20,13 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from restoration.degrade.degradations import Degradation, degrade
-from restoration.degrade.protocols import Mixture, Protocol
+from restoration.degrade.protocols import Distribution, Mixture
 from restoration.faces.alignment import FACE_SIZE
 from restoration.images import Image, InputError
-from train.face_sources import Folders, Source, Task
+from restoration.network.unet import reduce
+from train.face_sources import MIN_FACE, Folders, Source, Task
+
+SMALL = 128  # pixels; faces that exist at that size only
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,8 @@ class Faces:
     """Aligned faces in memory.
 
     Args:
-        images: (N, 3, 512, 512) uint8 RGB, on the device that trains.
+        images: (N, 3, S, S) uint8 RGB, S of 512, or 128 for faces that exist at that size only; on the device that
+            trains.
         names: N paths relative to the folder that was given; the first part is the group.
     """
 
@@ -56,7 +61,7 @@ class Faces:
         return self
 
     def clean(self, indices: Iterable[int]) -> Tensor:
-        """(B, 3, 512, 512) float32 in [0, 1] of the chosen faces; a copy."""
+        """(B, 3, S, S) float32 in [0, 1] of the chosen faces; a copy."""
         return self.images[list(indices)].float() / 255
 
 
@@ -116,13 +121,13 @@ class FaceStream:
             self.count, start = position, 0
 
 
-def read_faces(tasks: Iterable[Task], room: int, device: str | torch.device = "cpu") -> Faces:
-    """Do the tasks of a source, at most ``room`` of them, in threads.
+def read_faces(tasks: Iterable[Task], room: int, device: str | torch.device = "cpu", side: int = FACE_SIZE) -> Faces:
+    """Do the tasks of a source of faces of ``side`` pixels, at most ``room`` of them, in threads.
 
     Raises:
         InputError: as the tasks, or none of them gives a face.
     """
-    images = torch.empty(room, 3, FACE_SIZE, FACE_SIZE, dtype=torch.uint8)  # pages that are not written cost nothing
+    images = torch.empty(room, 3, side, side, dtype=torch.uint8)  # pages that are not written cost nothing
     names: list[str] = []
     skipped = 0
     for name, face in tqdm(
@@ -152,19 +157,23 @@ def _done(tasks: Iterable[Task]) -> Iterator[tuple[str, Image | None]]:
             yield under_way.popleft().result()
 
 
-def load_faces(folders: Sequence[str | Path], *, limit: int | None = None, device: str = "cpu") -> Faces:
+def load_faces(
+    folders: Sequence[str | Path], *, limit: int | None = None, device: str = "cpu", side: int = FACE_SIZE
+) -> Faces:
     """Read every picture below the folders.
 
     Args:
         folders: searched with their sub-folders; pictures must be square and aligned to the 512 template.
         limit: as for ``find_pictures``.
-        device: where they stay, 0.75 MiB a face.
+        device: where they stay, 0.75 MiB a face of 512 pixels.
+        side: of the faces, pixels.
 
     Raises:
-        InputError: as ``find_pictures``, or a picture that cannot be read, is not square or is under 256 pixels.
+        InputError: as ``find_pictures``, or a picture that cannot be read, is not square or is under ``side`` pixels
+            (of 512: under 256).
     """
-    source = Folders(folders, limit, None)
-    return read_faces(source.read(0), source.count, device)
+    source = Folders(folders, limit, None, min(side, MIN_FACE), side)
+    return read_faces(source.read(0), source.count, device, side)
 
 
 def gather(source: Source, device: str, window: int | None = None) -> Faces | FaceStream:
@@ -193,7 +202,7 @@ def free_memory(device: str) -> int:
 
 
 def draw(
-    seed: str, count: int, source: Protocol | Mixture, device: torch.device
+    seed: str, count: int, source: Distribution | Mixture, device: torch.device
 ) -> tuple[list[Degradation], list[torch.Generator]]:
     """Settings and noise sources for one batch, decided by ``seed`` alone.
 
@@ -209,7 +218,7 @@ class Jitter:
     """One small misalignment and tint.
 
     Args:
-        turn, scale, right, down: degrees, factor, and pixels by which the picture's content moves.
+        turn, scale, right, down: degrees, factor, and pixels of a 512-pixel face by which its content moves.
         gamma, gains: exponent, and factors of red, green and blue.
     """
 
@@ -227,6 +236,11 @@ class Jitter:
         red, green, blue = (rng.uniform(0.9, 1.1) for _ in range(3))
         return cls(*moved, rng.uniform(0.8, 1.25), (red, green, blue))
 
+    @property
+    def tint(self) -> Jitter:
+        """The same tint, unmoved."""
+        return dataclasses.replace(self, turn=0.0, scale=1.0, right=0.0, down=0.0)
+
 
 def apply_jitter(faces: Tensor, jitters: Sequence[Jitter]) -> Tensor:
     """Each face under its jitter: bicubic, mirrored at the border.
@@ -242,7 +256,7 @@ def apply_jitter(faces: Tensor, jitters: Sequence[Jitter]) -> Tensor:
     for j in jitters:
         # ``affine_grid`` asks where each pixel comes from, in halves of the picture: the inverse movement.
         cos, sin = math.cos(math.radians(j.turn)) / j.scale, math.sin(math.radians(j.turn)) / j.scale
-        right, down = 2 * j.right / width, 2 * j.down / height
+        right, down = 2 * j.right / FACE_SIZE, 2 * j.down / FACE_SIZE
         across = sin * height / width, sin * width / height
         rows.append(
             [
@@ -257,75 +271,209 @@ def apply_jitter(faces: Tensor, jitters: Sequence[Jitter]) -> Tensor:
     return (moved.clamp(1e-4, 1) ** gamma * gains).clamp(0, 1)
 
 
-class TrainingBatches:
-    """Batch ``step`` is a function of (seed, step): a resumed run sees what an uninterrupted one would have.
+class Order:
+    """Which face each position of a run shows: all faces once an epoch, in an order that the seed decides.
 
     Args:
-        faces: what to draw from, without replacement within an epoch (of a window with photos that show no face, with).
-        batch: images a step.
-        crop: side of the random square that is cut out, pixels, [64, 512]; 512 keeps the face whole.
+        faces: of 512 pixels. Of a window with photos that show no face, some are drawn twice.
+        small: of 128 pixels, drawn beside them; None for none.
+        seed: of the order.
+    """
+
+    def __init__(self, faces: Faces | FaceStream, small: Faces | None, seed: int) -> None:
+        self.faces, self.small, self.seed = faces, small, seed
+        self._order: tuple[int, Tensor] = (-1, torch.empty(0))
+
+    def __len__(self) -> int:
+        return len(self.faces) + (len(self.small) if self.small else 0)
+
+    @property
+    def fingerprint(self) -> str:
+        """The same for the same faces."""
+        return self.faces.fingerprint + (self.small.fingerprint if self.small else "")
+
+    def __call__(self, position: int) -> Tensor:
+        """(3, S, S) uint8, the face at a position, [0, …)."""
+        epoch, place = divmod(position, len(self))
+        if self._order[0] != epoch:
+            shuffle = torch.Generator().manual_seed(random.Random(f"order/{self.seed}/{epoch}").getrandbits(62))
+            self._order = epoch, torch.randperm(len(self), generator=shuffle)
+        index = int(self._order[1][place])
+        if index >= len(self.faces) and self.small:
+            return self.small.images[index - len(self.faces)]
+        images = self.faces.epoch(epoch).images
+        return images[index % len(images)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How clean faces become pairs to learn from.
+
+    Args:
         degradations: what they go through.
         seed: of everything that is drawn.
-        jitter: share of images that are moved, turned, scaled and tinted first, [0, 1]: a detector does not align as
+        jitter: share of faces that are moved, turned, scaled and tinted first, [0, 1]: a detector does not align as
             well as a data set's makers did, and no two cameras see one colour. The rest keeps its finest detail.
-        part, parts: of several processes that share a batch, which one this is; ``batch`` is a multiple of ``parts``.
-            Together they see what one process alone would.
+        part, parts: of several processes that share a batch, which one this is. Together they see what one process
+            alone would.
+    """
+
+    degradations: Distribution | Mixture
+    seed: int
+    jitter: float = 0.0
+    part: int = 0
+    parts: int = 1
+
+    def share(self, step: int, batch: int) -> range:
+        """Positions of this process in the batch of a step.
+
+        Raises:
+            InputError: the batch cannot be shared evenly.
+        """
+        if batch % self.parts:
+            raise InputError(
+                f"A batch of {batch} cannot be shared by {self.parts} processes: choose a multiple of {self.parts}."
+            )
+        start = step * batch
+        return range(start + self.part * batch // self.parts, start + (self.part + 1) * batch // self.parts)
+
+    def random(self, position: int) -> random.Random:
+        """The source of all that is drawn for a position, whatever batch it lies in."""
+        return random.Random(f"draw/{self.seed}/{position}")
+
+
+class WholeFaces:
+    """Batches for the face stage: step ``n`` is a function of (seed, n), so a resumed run sees what it would have.
+
+    Each face is degraded at the smallest size that shows the same, see ``Degradation.reduced``.
+
+    Args:
+        order: of the faces; one of 128 pixels draws among the degradations that can be done at that size.
+        batch: faces a step.
+        side: of the pictures that come out, pixels, a divisor of 512, at least 128.
+    """
+
+    def __init__(self, order: Order, recipe: Recipe, *, batch: int, side: int) -> None:
+        self.order, self.recipe, self.batch, self.side = order, recipe, batch, side
+
+    def __call__(self, step: int) -> tuple[Tensor, Tensor]:
+        """Degraded and clean, both (B / parts, 3, side, side) float32 in [0, 1], on the faces' device."""
+        positions = self.recipe.share(step, self.batch)
+        groups: dict[int, list[tuple[int, Tensor, Degradation, int]]] = defaultdict(list)
+        for place, position in enumerate(positions):
+            rng, whole = self.recipe.random(position), self.order(position)
+            whole = whole.flip(-1) if rng.random() < 0.5 else whole
+            jitter = Jitter.sample(rng) if rng.random() < self.recipe.jitter else None
+            native, smallest = FACE_SIZE // whole.shape[-1], FACE_SIZE // self.side
+            while True:
+                drawn = self.recipe.degradations.sample(rng)
+                fitting = [k for k in (4, 2, 1) if native <= k <= smallest and drawn.reduced(k)]
+                if fitting:
+                    break
+            settings = drawn.reduced(fitting[0])
+            assert settings is not None
+            face = whole[None].float() / 255
+            if jitter and native > 1:  # aligned by a detector already, and to be kept as sharp as it is
+                face = apply_jitter(face, [jitter.tint])
+            elif jitter:  # at twice the size where that is to be had: what is moved loses its finest detail
+                face = apply_jitter(reduce(face, FACE_SIZE // min(2, fitting[0])), [jitter])
+            face = reduce(face, FACE_SIZE // fitting[0])[0]
+            groups[fitting[0]].append((place, face, settings, rng.getrandbits(62)))
+        device = face.device
+        clean = torch.empty(len(positions), 3, self.side, self.side, device=device)
+        degraded = torch.empty_like(clean)
+        for rows in groups.values():
+            places, faces, settings_, seeds = zip(*rows, strict=True)
+            stack = torch.stack(faces)
+            noise = [torch.Generator(device).manual_seed(seed) for seed in seeds]
+            clean[list(places)] = reduce(stack, self.side)
+            degraded[list(places)] = reduce(degrade(stack, settings_, noise), self.side)
+        return degraded, clean
+
+
+@dataclass(frozen=True)
+class Squares:
+    """A batch for the detail stage.
+
+    Args:
+        degraded, clean: (F, 3, 512, 512) float32 in [0, 1], whole faces.
+        boxes: of each square the index of its face, and its top and left, pixels.
+        crop: side of the squares, pixels.
+        alone: (F,) bool, faces whose squares are learned without the face stage's answer.
+    """
+
+    degraded: Tensor
+    clean: Tensor
+    boxes: list[tuple[int, int, int]]
+    crop: int
+    alone: list[bool]
+
+    def cut(self, images: Tensor) -> Tensor:
+        """(F, 3, 512, 512) to the squares, (B, 3, crop, crop)."""
+        crop = self.crop
+        return torch.stack([images[face, :, top : top + crop, left : left + crop] for face, top, left in self.boxes])
+
+
+class FaceSquares:
+    """Batches for the detail stage: several squares of each degraded face; step ``n`` is a function of (seed, n).
+
+    Args:
+        order: of the faces, all of 512 pixels.
+        batch: squares a step, a multiple of ``squares``.
+        squares: of one face.
+        crop: their side, pixels, [64, 512].
+        alone: share of faces that are learned without the face stage's answer, [0, 1].
+        plain: share of faces that are replaced by a plain colour with a gentle slope, [0, 1]: on these the smallest
+            regular pattern counts.
     """
 
     def __init__(
-        self,
-        faces: Faces | FaceStream,
-        *,
-        batch: int,
-        crop: int,
-        degradations: Protocol | Mixture,
-        seed: int,
-        jitter: float = 0.0,
-        part: int = 0,
-        parts: int = 1,
+        self, order: Order, recipe: Recipe, *, batch: int, squares: int, crop: int, alone: float, plain: float
     ) -> None:
-        if batch % parts:
-            raise InputError(f"A batch of {batch} cannot be shared by {parts} processes: choose a multiple of {parts}.")
-        self.faces, self.batch, self.crop, self.degradations, self.seed = faces, batch, crop, degradations, seed
-        self.jitter = jitter
-        self.mine = slice(part * batch // parts, (part + 1) * batch // parts)
-        self._order: tuple[int, Tensor] = (-1, torch.empty(0))
+        if batch % squares:
+            raise InputError(f"A batch of {batch} is no multiple of {squares} squares a face.")
+        self.order, self.recipe, self.batch, self.squares, self.crop = order, recipe, batch, squares, crop
+        self.alone, self.plain = alone, plain
 
-    def _images(self, step: int) -> Iterator[Tensor]:
-        count = len(self.faces)
-        for position in range(step * self.batch, (step + 1) * self.batch):
-            epoch, place = divmod(position, count)
-            if self._order[0] != epoch:
-                shuffle = torch.Generator().manual_seed(random.Random(f"order/{self.seed}/{epoch}").getrandbits(62))
-                self._order = epoch, torch.randperm(count, generator=shuffle)
-            images = self.faces.epoch(epoch).images
-            yield images[int(self._order[1][place]) % len(images)]
+    def __call__(self, step: int) -> Squares:
+        """This process's faces and squares, on the faces' device."""
+        positions = self.recipe.share(step, self.batch // self.squares)
+        faces, settings, noise, boxes, alone = [], [], [], [], []
+        for place, position in enumerate(positions):
+            rng, whole = self.recipe.random(position), self.order(position)
+            whole = whole.flip(-1) if rng.random() < 0.5 else whole
+            jitter = Jitter.sample(rng) if rng.random() < self.recipe.jitter else None
+            plain = rng.random() < self.plain
+            face = plain_picture(rng).to(whole.device) if plain else whole[None].float() / 255
+            faces.append(apply_jitter(face, [jitter]) if jitter and not plain else face)
+            settings.append(self.recipe.degradations.sample(rng))
+            noise.append(torch.Generator(face.device).manual_seed(rng.getrandbits(62)))
+            reach = FACE_SIZE - self.crop
+            boxes += [(place, rng.randint(0, reach), rng.randint(0, reach)) for _ in range(self.squares)]
+            alone.append(rng.random() < self.alone or plain)
+        clean = torch.cat(faces)
+        return Squares(degrade(clean, settings, noise), clean, boxes, self.crop, alone)
 
-    def __call__(self, step: int) -> tuple[Tensor, Tensor]:
-        """Degraded and clean, both (B / parts, 3, crop, crop) float32 in [0, 1], on the faces' device."""
-        rng = random.Random(f"crop/{self.seed}/{step}")
-        crops = []
-        for whole in self._images(step):
-            top, left = (rng.randint(0, FACE_SIZE - self.crop) for _ in range(2))
-            image = whole[:, top : top + self.crop, left : left + self.crop]
-            image = image.flip(-1) if rng.random() < 0.5 else image
-            crops.append((image, Jitter.sample(rng) if rng.random() < self.jitter else None))
-        clean = torch.stack([image for image, _ in crops[self.mine]]).float() / 255
-        jitters = {i: change for i, (_, change) in enumerate(crops[self.mine]) if change}
-        if jitters:
-            clean[list(jitters)] = apply_jitter(clean[list(jitters)], list(jitters.values()))
-        settings, noise = draw(f"degrade/{self.seed}/{step}", self.batch, self.degradations, clean.device)
-        return degrade(clean, settings[self.mine], noise[self.mine]), clean
+
+def plain_picture(rng: random.Random) -> Tensor:
+    """(1, 3, 512, 512) float32 in [0, 1]: one colour that changes by at most 0.1 from side to side."""
+    axis = torch.linspace(-1, 1, FACE_SIZE)
+    across, down = rng.uniform(-0.05, 0.05), rng.uniform(-0.05, 0.05)
+    slope = across * axis[None] + down * axis[:, None]
+    colour = torch.tensor([rng.uniform(0.05, 0.95) for _ in range(3)])
+    return (colour[:, None, None] + slope).clamp(0, 1)[None]
 
 
 def fixed_draw(
-    faces: Faces, index: int, protocol_name: str, protocol: Protocol | Mixture
+    faces: Faces, index: int, protocol_name: str, protocol: Distribution | Mixture
 ) -> tuple[list[Degradation], list[torch.Generator]]:
     """What ``degraded_face`` does to one face: its settings and a fresh source of its noise, one of each."""
     return draw(f"measure/{protocol_name}/{faces.names[index]}", 1, protocol, torch.device("cpu"))
 
 
-def degraded_face(faces: Faces, index: int, protocol_name: str, protocol: Protocol | Mixture) -> tuple[Tensor, Tensor]:
+def degraded_face(
+    faces: Faces, index: int, protocol_name: str, protocol: Distribution | Mixture
+) -> tuple[Tensor, Tensor]:
     """One face under its own fixed draw of a protocol, decided by the two names alone.
 
     Returns:

@@ -31,7 +31,7 @@ if __package__ in (None, ""):  # started as a file: make the repository importab
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from restoration import Restorer
-from restoration.degrade.protocols import PROTOCOLS, Mixture, Protocol
+from restoration.degrade.protocols import PROTOCOLS, Distribution, Mixture
 from restoration.faces.alignment import FACE_SIZE
 from restoration.faces.detection import load_detector
 from restoration.faces.detectors import EMBEDDED
@@ -51,7 +51,7 @@ METHODS = (INPUT, "lanczos", "non-local means", "restored")
 def evaluate_face(
     faces: Faces,
     index: int,
-    protocol: tuple[str, Protocol | Mixture],
+    protocol: tuple[str, Distribution | Mixture],
     restorer: Restorer,
     identity: IdentityNetwork | None,
     methods: Sequence[str],

@@ -69,8 +69,8 @@ def find_pictures(folders: Sequence[str | Path], *, limit: int | None = None) ->
     return found
 
 
-def square_face(image: Image, smallest: int = MIN_FACE) -> Image:
-    """An aligned face of any size as (512, 512, 3) uint8.
+def square_face(image: Image, smallest: int = MIN_FACE, side: int = FACE_SIZE) -> Image:
+    """An aligned face of any size as (side, side, 3) uint8.
 
     Raises:
         InputError: it is not square, or under ``smallest`` pixels.
@@ -82,10 +82,10 @@ def square_face(image: Image, smallest: int = MIN_FACE) -> Image:
         )
     if height < smallest:
         raise InputError(f"{width} pixels wide; faces of at least {smallest} are needed.")
-    if height == FACE_SIZE:
+    if height == side:
         return image
-    method = cv2.INTER_AREA if height > FACE_SIZE else cv2.INTER_CUBIC
-    resized: Image = cv2.resize(image, (FACE_SIZE, FACE_SIZE), interpolation=method).astype(np.uint8)
+    method = cv2.INTER_AREA if height > side else cv2.INTER_CUBIC
+    resized: Image = cv2.resize(image, (side, side), interpolation=method).astype(np.uint8)
     return resized
 
 
@@ -96,12 +96,19 @@ class Folders:
         folders, limit: as for ``find_pictures``.
         detector: finds the faces of photos; None where the pictures are aligned faces already.
         smallest: side of the smallest face that will do, in the picture's own pixels.
+        side: of the faces that come out, pixels; 512 for those of photos.
     """
 
     def __init__(
-        self, folders: Sequence[str | Path], limit: int | None, detector: Detector | None, smallest: int = MIN_FACE
+        self,
+        folders: Sequence[str | Path],
+        limit: int | None,
+        detector: Detector | None,
+        smallest: int = MIN_FACE,
+        side: int = FACE_SIZE,
     ) -> None:
         self.pictures, self.detector, self.smallest = find_pictures(folders, limit=limit), detector, smallest
+        self.side = side
         self.count = len(self.pictures)
         self.label = "\n".join(name for name, _ in self.pictures)
 
@@ -111,7 +118,7 @@ class Folders:
 
     def _read(self, name: str, path: Path) -> tuple[str, Image | None]:
         try:
-            return name, _face(read_image(path), self.detector, self.smallest)
+            return name, _face(read_image(path), self.detector, self.smallest, self.side)
         except InputError as error:
             if self.detector:  # among one's own photos there is always one that is damaged
                 print(f"left out: {path}: {error}", file=sys.stderr)
@@ -221,10 +228,10 @@ def open_source(data: Sequence[str], *, limit: int | None = None, align: bool = 
     return HubDataset(name, split or "train", limit, detector)
 
 
-def _face(image: Image, detector: Detector | None, smallest: int = MIN_FACE) -> Image | None:
+def _face(image: Image, detector: Detector | None, smallest: int = MIN_FACE, side: int = FACE_SIZE) -> Image | None:
     """The picture itself, or of a photo its largest face, where that is large enough to teach anything."""
     if detector is None:
-        return square_face(image, smallest)
+        return square_face(image, smallest, side)
     faces = find_faces(image, detector)
     if not faces:
         return None

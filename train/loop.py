@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import dataclasses
 import json
@@ -20,57 +21,72 @@ from accelerate import Accelerator
 from torch import Tensor
 from tqdm import tqdm
 
-from restoration.degrade.protocols import BLIND, ORIGINAL, TRAINING
 from restoration.faces.alignment import FACE_SIZE
-from restoration.hub import load_weights, save_weights
 from restoration.images import InputError
-from restoration.measure.identity import EMBEDDED, load_identity
+from restoration.measure.identity import EMBEDDED, SIDES, load_identity
+from restoration.network.checkpoint import save_stage
 from restoration.network.unet import UNet, UNetConfig
 from train.compiled import compiled
-from train.data import Faces, FaceStream, TrainingBatches, degraded_face
 from train.losses import CompositeLoss, Reconstruction, check_weights
-from train.optimizer import Optimizer, WeightOptimizer, cosine_rate
+from train.optimizer import Optimizer, WeightOptimizer, scheduled_rate
+from train.stages import Stage
 
-CHECKPOINT, CONFIG, TRAIN_LOG, VALIDATION_LOG, RESULT = (
+CHECKPOINT, CONFIG, PROGRESS, TRAIN_LOG, VALIDATION_LOG, RESULT = (
     "checkpoint.pt",
     "run.json",
+    "progress.json",
     "train.csv",
     "validation.csv",
-    "weights",
+    "stage.safetensors",
 )
 
+FACE = UNetConfig(positions=128, attention=True, widths=(32, 64, 128, 256), encoder=(2, 2, 2, 3), decoder=(2, 2, 2))
+DETAIL = UNetConfig(guided=True)
+# What a stage trains with where nothing else is asked for.
+STAGES: dict[str, dict[str, Any]] = {
+    "face": {"model": FACE, "steps": 45_000, "reconstruction": "l1", "lambda_id": 0.02, "save_every": 1000},
+    "detail": {"model": DETAIL},
+}
 STATE = {"config", "faces", "step", "seconds", "model", "average", "optimizer"}  # what a checkpoint holds
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """The resolved configuration of a run; written beside its results.
+    """The resolved configuration of a run of one stage; written beside its results.
 
     Args:
+        stage: "face" or "detail".
         name: of the weights that come out.
         license: of the weights that come out; it follows from the training data.
-        init: weights to start from (a folder or an embedded name); None starts at random.
-        steps, batch: optimiser steps, images a step.
-        crop: side of the square that is trained on, pixels, a multiple of the network's, [64, 512].
-        learning_rate: peak of the cosine schedule, reached after ``warmup`` steps;
-            it ends at ``final_rate`` times the peak.
+        init: weights whose stage to start from (a folder, a model on the Hub or an embedded name); None starts
+            at random.
+        steps, batch: optimiser steps, and faces (face stage) or squares (detail stage) a step.
+        crop, squares, alone, plain: of the detail stage, see ``FaceSquares``; ``crop`` a multiple of the network's.
+        learning_rate: peak of the schedule, reached after ``warmup`` steps; in the last share ``decay`` of the steps it
+            falls to ``final_rate`` times the peak.
         ema: decay of the averaged weights a step, [0, 1); shorter at the start.
-        reconstruction, lambda_rec, lambda_id, identity: see ``CompositeLoss``; identity None is the embedded network.
+        reconstruction, lambda_rec, lambda_id, identity, identity_faces: see ``CompositeLoss``; identity None is the
+            embedded network.
         optimizer: "muon" or "adamw", see ``WeightOptimizer``.
         window: faces in memory at a time where they are streamed; None where all are.
-        jitter: share of images that are misaligned and tinted a little, see ``TrainingBatches``.
+        jitter: share of faces that are misaligned and tinted a little, see ``Recipe``.
         precision: "bf16" runs the network under autocast; weights and optimiser stay float32.
         seed: of every draw.
     """
 
+    stage: Literal["face", "detail"] = "detail"
     name: str = "default"
     license: str = "cc-by-nc-sa-4.0"
     init: str | None = None
     steps: int = 20_000
     batch: int = 16
-    crop: int = 256
+    crop: int = 192
+    squares: int = 4
+    alone: float = 0.15
+    plain: float = 0.02
     learning_rate: float = 1e-3
     final_rate: float = 0.01
+    decay: float = 0.3
     warmup: int = 200
     optimizer: Optimizer = "muon"
     weight_decay: float = 1e-4
@@ -80,6 +96,7 @@ class TrainConfig:
     lambda_rec: float = 1.0
     lambda_id: float = 0.0
     identity: str | None = None
+    identity_faces: int = 4
     window: int | None = None
     jitter: float = 0.25
     precision: Literal["bf16", "fp32"] = "bf16"
@@ -87,32 +104,52 @@ class TrainConfig:
     log_every: int = 20
     save_every: int = 500
     validation_faces: int = 32
-    model: UNetConfig = dataclasses.field(default_factory=UNetConfig)
+    model: UNetConfig = DETAIL
 
     def __post_init__(self) -> None:
-        if self.steps < 1 or self.batch < 1 or self.log_every < 1 or self.save_every < 1:
-            raise InputError("steps, batch, log-every and save-every must be at least 1.")
-        if self.warmup < 0 or not 0 <= self.seed < 2**63 or self.validation_faces < 1:
-            raise InputError("warmup and seed must not be negative, and validation-faces must be at least 1.")
+        if self.stage not in ("face", "detail"):
+            raise InputError(f"The stage is face or detail, not {self.stage!r}.")
+        if self.steps < 1 or self.batch < 1 or self.log_every < 1 or self.save_every < 1 or self.squares < 1:
+            raise InputError("steps, batch, squares, log-every and save-every must be at least 1.")
+        if self.warmup < 0 or not 0 <= self.seed < 2**63 or self.validation_faces < 1 or self.identity_faces < 1:
+            raise InputError("warmup and seed must not be negative; validation-faces and identity-faces at least 1.")
         check_weights(self.lambda_rec, self.lambda_id)
-        if not 0 <= self.jitter <= 1:
-            raise InputError(f"jitter is a share and must lie in [0, 1], not {self.jitter}.")
+        for name in ("jitter", "alone", "plain"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise InputError(f"{name} is a share and must lie in [0, 1], not {getattr(self, name)}.")
         if not 0 <= self.weight_decay < 1 or not self.gradient_clip > 0:
             raise InputError("weight-decay must lie in [0, 1), and gradient-clip above 0.")
+        if (
+            not 0 < self.learning_rate < 1
+            or not 0 <= self.ema < 1
+            or not 0 <= self.final_rate <= 1
+            or not 0 < self.decay <= 1
+        ):
+            raise InputError("learning-rate must lie in (0, 1), ema in [0, 1), final-rate in [0, 1], decay in (0, 1].")
+        if self.stage == "face":
+            if self.model.positions not in SIDES or self.model.guided:
+                raise InputError(f"A face stage has positions (one of {SIDES}) and no guide.")
+            return
+        if self.model.positions:
+            raise InputError("The detail stage takes pictures of any size: it has no positions.")
         if not 64 <= self.crop <= 512 or self.crop % self.model.multiple:
             raise InputError(f"crop must be a multiple of {self.model.multiple} from 64 to 512, not {self.crop}.")
+        if self.batch % self.squares:
+            raise InputError(f"A batch of {self.batch} is no multiple of {self.squares} squares a face.")
         if self.lambda_id > 0 and self.crop != FACE_SIZE:
-            raise InputError(f"An identity loss needs whole faces: train with --crop {FACE_SIZE}, or --lambda-id 0.")
-        if not 0 < self.learning_rate < 1 or not 0 <= self.ema < 1 or not 0 <= self.final_rate <= 1:
-            raise InputError("learning-rate must lie in (0, 1), ema in [0, 1), final-rate in [0, 1].")
+            raise InputError(f"An identity loss needs whole faces: train the face stage, or --crop {FACE_SIZE}.")
 
     def to_dict(self) -> dict[str, Any]:
         return {**dataclasses.asdict(self), "model": self.model.to_dict()}
 
 
+class Diverged(Exception):
+    """A run whose loss is not a number any more."""
+
+
 def learning_rate(config: TrainConfig, step: int) -> float:
     """The run's rate at a step."""
-    return cosine_rate(step, config.steps, config.learning_rate, config.final_rate, config.warmup)
+    return scheduled_rate(step, config.steps, config.learning_rate, config.final_rate, config.warmup, config.decay)
 
 
 class Trainer:
@@ -120,9 +157,11 @@ class Trainer:
 
     Args:
         config: what to do.
-        faces, validation: what to learn from and what to watch; both on the device that trains.
+        stage: what to learn from and what to watch.
+        fingerprint: of what it learns from.
+        device: that trains; the stage's batches are on it.
         out: folder of the run. One that holds a checkpoint is resumed when its configuration is the same.
-        facts: further facts for the weights' ``training.json`` (data, hardware).
+        initial: the network to start from; None starts at random.
         accelerator: the processes that share each batch and their gradients; the first of them writes. None is one.
         compile: ``torch.compile`` the network.
 
@@ -133,21 +172,20 @@ class Trainer:
     def __init__(
         self,
         config: TrainConfig,
-        faces: Faces | FaceStream,
-        validation: Faces,
+        stage: Stage,
+        fingerprint: str,
+        device: torch.device,
         out: Path,
-        facts: dict[str, Any],
         *,
+        initial: UNet | None = None,
         accelerator: Accelerator | None = None,
         compile: bool = False,
     ) -> None:
-        self.accelerator = accelerator or Accelerator(cpu=faces.device.type == "cpu")
-        self.config, self.faces, self.validation, self.out, self.facts = config, faces, validation, out, facts
-        self.device = faces.device
+        self.accelerator = accelerator or Accelerator(cpu=device.type == "cpu")
+        self.config, self.stage, self.fingerprint, self.out, self.device = config, stage, fingerprint, out, device
         torch.manual_seed(config.seed)
         goes_on = (out / CHECKPOINT).exists()
-        initial = load_weights(config.init).model if config.init and not goes_on else UNet(config.model)
-        self.model = initial.requires_grad_(True)
+        self.model = UNet(config.model) if initial is None or goes_on else copy.deepcopy(initial).requires_grad_(True)
         if self.model.config != config.model:
             raise InputError(f"The weights {config.init} have another configuration: {self.model.config}.")
         self.model = self.model.to(self.device).to(memory_format=torch.channels_last).train()
@@ -156,10 +194,9 @@ class Trainer:
         self.average.load_state_dict(self.model.state_dict())
         self.forward: Callable[[Tensor], Tensor] = self.model
         if compile:
-            share = max(1, config.batch // self.accelerator.num_processes)
             precision = torch.bfloat16 if config.precision == "bf16" else torch.float32
-            noise = torch.rand(share, 3, config.crop, config.crop, device=self.device)
-            self.forward = compiled(self.model, noise, lambda x: (x.float() - noise).square().mean(), precision)
+            given, clean = stage.batch(0)
+            self.forward = compiled(self.model, given, lambda x: (x.float() - clean).square().mean(), precision)
         if self.accelerator.num_processes > 1:
             self.forward = self.accelerator.prepare_model(self.forward)
         self.optimizer = WeightOptimizer(self.model, config.optimizer, weight_decay=config.weight_decay)
@@ -169,16 +206,7 @@ class Trainer:
             lambda_rec=config.lambda_rec,
             lambda_id=config.lambda_id,
             identity=identity.to(self.device) if identity else None,
-        )
-        self.batches = TrainingBatches(
-            faces,
-            batch=config.batch,
-            crop=config.crop,
-            degradations=TRAINING,
-            seed=config.seed,
-            jitter=config.jitter,
-            part=self.accelerator.process_index,
-            parts=self.accelerator.num_processes,
+            identity_faces=config.identity_faces,
         )
         self.step, self.seconds = 0, 0.0
         out.mkdir(parents=True, exist_ok=True)
@@ -191,7 +219,7 @@ class Trainer:
             (out / CONFIG).write_text(json.dumps(config.to_dict(), indent=2) + "\n")
 
     def run(self, until: int | None = None) -> None:
-        """Train to the last step, or to step ``until``; then save the checkpoint and the averaged weights."""
+        """Train to the last step, or to step ``until``; then save the checkpoint and the averaged stage."""
         last = min(self.config.steps, until if until is not None else self.config.steps)
         bar = tqdm(
             total=self.config.steps,
@@ -204,7 +232,7 @@ class Trainer:
         sums: dict[str, Tensor] = defaultdict(lambda: torch.zeros((), device=self.device))
         begun, logged = time.perf_counter(), self.step
         while self.step < last:
-            for name, value in self.learn(*self.batches(self.step)).items():
+            for name, value in self.learn(*self.stage.batch(self.step)).items():
                 sums[name] += value.detach()
             self.update()
             self.step += 1
@@ -214,7 +242,7 @@ class Trainer:
                 steps = self.step - logged
                 means = {name: float(self.accelerator.reduce(v, "mean")) / steps for name, v in sums.items()}
                 if not math.isfinite(means["total"]):
-                    raise InputError(
+                    raise Diverged(
                         f"The loss is {means['total']} at step {self.step}. What was saved before is kept; begin again "
                         "with another --out and a lower --learning-rate."
                     )
@@ -231,11 +259,11 @@ class Trainer:
                 begun = time.perf_counter()
         bar.close()
 
-    def learn(self, degraded: Tensor, clean: Tensor) -> dict[str, Tensor]:
-        """Gradients of one batch, as ``TrainingBatches`` gives it; returns the terms of its loss."""
-        degraded = degraded.contiguous(memory_format=torch.channels_last)
+    def learn(self, given: tuple[Tensor, ...], clean: Tensor) -> dict[str, Tensor]:
+        """Gradients of one batch, as the stage gives it; returns the terms of its loss."""
+        given = tuple(images.contiguous(memory_format=torch.channels_last) for images in given)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
-            restored = self.forward(degraded)
+            restored = self.forward(*given)
         terms = self.loss(restored.float(), clean)
         self.optimizer.zero_grad()
         self.accelerator.backward(terms["total"])
@@ -251,21 +279,18 @@ class Trainer:
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
-        """Mean PSNR gain over the degraded input, dB, of the averaged weights, for two protocols."""
-        gains = {}
-        for name, protocol in (("blind", BLIND), ("original", ORIGINAL)):
-            gain = 0.0
-            for i in range(len(self.validation)):
-                degraded, clean = degraded_face(self.validation, i, name, protocol)
-                with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
-                    restored = self.average(degraded.contiguous(memory_format=torch.channels_last))
-                before = (degraded - clean).square().mean()
-                gain += float(10 * torch.log10(before / (restored.float().clamp(0, 1) - clean).square().mean()))
-            gains[f"{name}_gain_db"] = gain / len(self.validation)
-        return gains
+        """What the stage measures of the averaged weights."""
+
+        def network(*given: Tensor) -> Tensor:
+            given = tuple(images.contiguous(memory_format=torch.channels_last) for images in given)
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
+                restored: Tensor = self.average(*given)
+            return restored
+
+        return self.stage.measure(network)
 
     def save(self) -> None:
-        """Validate, then write checkpoint, logs and averaged weights; a kill leaves the previous ones whole."""
+        """Validate, then write checkpoint, logs and the averaged stage; a kill leaves the previous ones whole."""
         if self.accelerator.is_main_process:
             self._write()
         self.accelerator.wait_for_everyone()
@@ -274,7 +299,7 @@ class Trainer:
         self._log(VALIDATION_LOG, {"step": self.step, "seconds": round(self.seconds, 1), **self.validate()})
         state = {
             "config": self.config.to_dict(),
-            "faces": self.faces.fingerprint,
+            "faces": self.fingerprint,
             "step": self.step,
             "seconds": self.seconds,
             "model": self.model.state_dict(),
@@ -284,16 +309,9 @@ class Trainer:
         partial = self.out / f"{CHECKPOINT}.partial"
         torch.save(state, partial)
         os.replace(partial, self.out / CHECKPOINT)
-        facts = {
-            "name": self.config.name,
-            "license": self.config.license,
-            "ranges": {name: list(span) for name, span in TRAINING.ranges().items()},
-            "step": self.step,
-            "seconds": round(self.seconds),
-            "config": self.config.to_dict(),
-            **self.facts,
-        }
-        save_weights(self.out / RESULT, self.average, facts)
+        save_stage(self.out / RESULT, self.average)
+        progress = {"step": self.step, "seconds": round(self.seconds), "config": self.config.to_dict()}
+        (self.out / PROGRESS).write_text(json.dumps(progress, indent=2) + "\n")
 
     def _resume(self) -> None:
         path = self.out / CHECKPOINT
@@ -309,7 +327,7 @@ class Trainer:
                 f"{self.out} holds a run with other settings ({', '.join(changed)}). "
                 "Repeat them to resume it, choose another --out, or start from its weights with --init."
             )
-        if state["faces"] != self.faces.fingerprint:
+        if state["faces"] != self.fingerprint:
             raise InputError(
                 f"{self.out} holds a run on other faces. Repeat its --data, --limit and --window to resume it, choose "
                 "another --out, or start from its weights with --init."

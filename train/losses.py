@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from restoration.faces.alignment import FACE_SIZE
 from restoration.images import InputError
 from restoration.measure.identity import IdentityNetwork
 
@@ -52,6 +51,7 @@ class CompositeLoss:
         reconstruction: which distance between pixels in [0, 1].
         lambda_rec, lambda_id: weights of the terms, >= 0. A term of weight 0 is not computed.
         identity: the recogniser; needed when lambda_id > 0. Identity is 1 - cosine of its embeddings, [0, 2].
+        identity_faces: so many of each batch are shown to it, since it costs more than a small network; None for all.
 
     Raises:
         InputError: a negative weight, an unknown name, or an identity weight without a network.
@@ -64,6 +64,7 @@ class CompositeLoss:
         lambda_rec: float = 1.0,
         lambda_id: float = 0.0,
         identity: IdentityNetwork | None = None,
+        identity_faces: int | None = None,
     ) -> None:
         if reconstruction not in get_args(Reconstruction):
             raise InputError(f"The reconstruction loss must be one of {', '.join(get_args(Reconstruction))}.")
@@ -71,13 +72,13 @@ class CompositeLoss:
         if lambda_id > 0 and identity is None:
             raise InputError("An identity loss needs a network: give --identity FILE, or set --lambda-id 0.")
         self.distance, self.lambda_rec, self.lambda_id = RECONSTRUCTIONS[reconstruction], lambda_rec, lambda_id
-        self.identity = identity
+        self.identity, self.identity_faces = identity, identity_faces
 
     def __call__(self, restored: Tensor, clean: Tensor) -> dict[str, Tensor]:
         """Unweighted terms and their weighted sum ``total``, each a scalar tensor.
 
         Args:
-            restored, clean: (B, 3, H, W) float32; H = W = 512 and aligned where identity is measured.
+            restored, clean: (B, 3, H, W) float32; aligned, and of a side in ``SIDES``, where identity is measured.
         """
         terms: dict[str, Tensor] = {}
         total = restored.new_zeros(())
@@ -85,10 +86,9 @@ class CompositeLoss:
             terms["reconstruction"] = self.distance(restored, clean)
             total = total + self.lambda_rec * terms["reconstruction"]
         if self.lambda_id > 0 and self.identity is not None:
-            if restored.shape[-2:] != (FACE_SIZE, FACE_SIZE):
-                raise InputError(f"An identity loss needs whole faces: train with --crop {FACE_SIZE}.")
+            shown = slice(self.identity_faces)
             with torch.no_grad():
-                target = self.identity(clean)
-            terms["identity"] = 1 - (self.identity(restored) * target).sum(dim=1).mean()
+                target = self.identity(clean[shown])
+            terms["identity"] = 1 - (self.identity(restored[shown]) * target).sum(dim=1).mean()
             total = total + self.lambda_id * terms["identity"]
         return {**terms, "total": total}

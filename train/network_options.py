@@ -1,28 +1,34 @@
-"""Which network does a command line ask for?"""
+"""Options of a command line that describe a network."""
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from typing import Any
 
-from restoration.network.unet import BLOCKS, UNetConfig
+from restoration.network.unet import UNetConfig
+
+LISTS = ("widths", "encoder", "decoder")
 
 
 def add_network_options(parser: argparse.ArgumentParser) -> None:
-    """Options for everything that ``UNetConfig`` holds; its defaults are theirs."""
-    default, add = UNetConfig(), parser.add_argument
-    add("--unshuffle", type=int, default=default.unshuffle, help="side of the squares seen as one pixel (%(default)s)")
-    add("--block", choices=BLOCKS, default=default.block, help="kind of block (%(default)s)")
-    add("--widths", type=int, nargs="+", default=default.widths, help="channels a level (%(default)s)")
-    add("--encoder", type=int, nargs="+", default=default.encoder, help="blocks a level down (%(default)s)")
-    add("--decoder", type=int, nargs="+", default=default.decoder, help="blocks a level up (%(default)s)")
+    """Options for what ``UNetConfig`` holds; what is not given is the stage's own."""
+    add = parser.add_argument
+    add("--unshuffle", type=int, help="side of the squares seen as one pixel")
+    add("--widths", type=int, nargs="+", help="channels a level")
+    add("--encoder", type=int, nargs="+", help="blocks a level down")
+    add("--decoder", type=int, nargs="+", help="blocks a level up")
 
 
-def take_network(options: dict[str, Any]) -> UNetConfig:
-    """What was asked for, taken out of the parsed options.
+def take_network(options: dict[str, Any], default: UNetConfig) -> UNetConfig:
+    """What was asked for, as the parsed options have it; else ``default``'s.
 
     Raises:
         InputError: values that ``UNetConfig`` refuses.
     """
-    lists = {name: tuple(options.pop(name)) for name in ("widths", "encoder", "decoder")}
-    return UNetConfig(unshuffle=options.pop("unshuffle"), block=options.pop("block"), **lists)
+    changes: dict[str, Any] = {}
+    for name in ("unshuffle", *LISTS):
+        value = options[name]
+        if value is not None:
+            changes[name] = tuple(value) if name in LISTS else value
+    return dataclasses.replace(default, **changes)

@@ -120,11 +120,16 @@ class Muon(torch.optim.Muon):
         return wide.T if matrix.shape[0] > matrix.shape[1] else wide
 
 
-def cosine_rate(step: int, steps: int, peak: float, final: float, warmup: int) -> float:
-    """Linear warm-up to ``peak``, then half a cosine down to ``final`` times the peak at the last step."""
+def scheduled_rate(step: int, steps: int, peak: float, final: float, warmup: int, decay: float) -> float:
+    """Linear warm-up to ``peak``, level, then half a cosine down to ``final`` times the peak at the last step.
+
+    Args:
+        decay: share of the steps in which it falls, (0, 1]; the level part can be prolonged, a cosine over all cannot.
+    """
     if step < warmup:
         return peak * (step + 1) / warmup
-    progress = (step - warmup) / max(1, steps - warmup)
+    begin = max(warmup, round(steps * (1 - decay)))
+    progress = max(0, step - begin) / max(1, steps - begin)
     return peak * (final + (1 - final) * (1 + math.cos(math.pi * progress)) / 2)
 
 

@@ -22,25 +22,38 @@ if __package__ in (None, ""):  # started as a file: make the repository importab
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from restoration.cli.hub import STAGING, add_push_options
-from restoration.hub import TRAINING, HubModel, load_weights, push_to_hub
+from restoration.degrade.protocols import TRAINING
+from restoration.hub import TRAINING as FACTS
+from restoration.hub import HubModel, load_weights, push_to_hub, save_weights
 from restoration.hub.push import check_push, prepare
 from restoration.images import InputError
-from restoration.network.unet import UNet
+from restoration.measure.identity import load_identity
+from restoration.network.checkpoint import load_stage
+from restoration.network.unet import CoarseToFine, UNet
 from restoration.restorer import select_device
 from train import evaluate
 from train.curves import plot_curves
-from train.data import Faces, gather, load_faces
+from train.data import SMALL, Faces, FaceSquares, FaceStream, Order, Recipe, WholeFaces, gather, load_faces
 from train.face_sources import HUB, find_pictures, open_source
-from train.loop import CHECKPOINT, CONFIG, RESULT, TrainConfig, Trainer
+from train.loop import CHECKPOINT, CONFIG, PROGRESS, RESULT, STAGES, Diverged, TrainConfig, Trainer
 from train.losses import RECONSTRUCTIONS
 from train.network_options import add_network_options, take_network
 from train.optimizer import OPTIMIZERS
 from train.precision import fastest
+from train.stages import DetailStage, FaceStage, Stage
 
 
 def parser() -> argparse.ArgumentParser:
-    """Options; defaults are those of ``TrainConfig``."""
-    default = TrainConfig()
+    """Options; what is not given is the stage's own, as ``TrainConfig`` and ``STAGES`` have it."""
+    stages = {stage: vars(TrainConfig(**{"stage": stage, **fields})) for stage, fields in STAGES.items()}
+
+    def own(name: str) -> str:
+        values = {stage: fields[name] for stage, fields in stages.items()}
+        alike = len(set(values.values())) == 1
+        return (
+            f"({values['face']})" if alike else f"({', '.join(f'{stage} {value}' for stage, value in values.items())})"
+        )
+
     result = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = result.add_argument
     add(
@@ -50,47 +63,53 @@ def parser() -> argparse.ArgumentParser:
         metavar="SOURCE",
         help="aligned square faces to learn from: folders, celeba:ROOT[:SPLIT], or hub:OWNER/NAME[@REVISION][:SPLIT]",
     )
+    add("--small", nargs="+", default=[], metavar="FOLDER", help="aligned faces of 128 pixels, for the face stage")
     add("--align", action="store_true", help="the pictures are photos: cut out and align the largest face of each")
     add("--window", type=int, metavar="N", help="faces in memory at a time (as many as half of what is free holds)")
     add("--validation", nargs="+", required=True, metavar="FOLDER", help="aligned faces of other people to watch")
     add("--out", type=Path, required=True, help="folder of the run; resumed when it holds a checkpoint")
-    add("--name", default=default.name, help="name of the weights (%(default)s)")
-    add("--license", default=default.license, help="licence of the weights (%(default)s)")
+    add("--stage", choices=("both", *STAGES), default="both", help="what is trained; both in their order (%(default)s)")
+    add("--face", metavar="FILE", help="face stage for --stage detail: a run's stage.safetensors (that of --out)")
     add("--init", help="weights to start from: a folder, owner/name@revision on the Hub, or an embedded name")
     add("--limit", type=int, help="use at most so many training faces")
-    add("--steps", type=int, default=default.steps, help="optimiser steps (%(default)s)")
-    add("--batch", type=int, default=default.batch, help="images a step (%(default)s)")
-    add("--crop", type=int, default=default.crop, help="side of the trained square, pixels, 64 to 512 (%(default)s)")
-    add("--learning-rate", type=float, default=default.learning_rate, help="peak (%(default)s)")
-    add("--final-rate", type=float, default=default.final_rate, help="share of the peak at the end (%(default)s)")
-    add("--warmup", type=int, default=default.warmup, help="steps to the peak (%(default)s)")
-    add("--optimizer", choices=OPTIMIZERS, default=default.optimizer, help="for the convolutions (%(default)s)")
-    add("--weight-decay", type=float, default=default.weight_decay, help="decoupled, 0 to 1 (%(default)s)")
-    add("--ema", type=float, default=default.ema, help="decay of the averaged weights a step (%(default)s)")
-    add(
-        "--reconstruction",
-        choices=RECONSTRUCTIONS,
-        default=default.reconstruction,
-        help="distance between pixels (%(default)s)",
-    )
-    add("--lambda-rec", type=float, default=default.lambda_rec, help="weight of reconstruction (%(default)s)")
-    add("--lambda-id", type=float, default=default.lambda_id, help="weight of identity; needs --crop 512 (%(default)s)")
+    for name, kind, text in (
+        ("name", str, "name of the weights"),
+        ("license", str, "licence of the weights"),
+        ("steps", int, "optimiser steps"),
+        ("batch", int, "faces or squares a step"),
+        ("crop", int, "detail stage: side of the squares, pixels, 64 to 512"),
+        ("squares", int, "detail stage: squares of one degraded face"),
+        ("alone", float, "detail stage: share of faces learned without the face stage's answer"),
+        ("plain", float, "detail stage: share of plain pictures"),
+        ("learning-rate", float, "peak"),
+        ("final-rate", float, "share of the peak at the end"),
+        ("decay", float, "share of the steps in which the rate falls"),
+        ("warmup", int, "steps to the peak"),
+        ("weight-decay", float, "decoupled, 0 to 1"),
+        ("ema", float, "decay of the averaged weights a step"),
+        ("lambda-rec", float, "weight of reconstruction"),
+        ("lambda-id", float, "weight of identity; the detail stage needs --crop 512 for it"),
+        ("identity-faces", int, "so many of each batch are shown to the recogniser"),
+        ("jitter", float, "share of faces misaligned and tinted"),
+        ("seed", int, "decides every random draw"),
+        ("log-every", int, "steps between rows of train.csv"),
+        ("save-every", int, "steps between checkpoints"),
+        ("validation-faces", int, "how many to watch"),
+    ):
+        add(f"--{name}", type=kind, help=f"{text} {own(name.replace('-', '_'))}")
+    add("--optimizer", choices=OPTIMIZERS, help=f"for the convolutions {own('optimizer')}")
+    add("--reconstruction", choices=RECONSTRUCTIONS, help=f"distance between pixels {own('reconstruction')}")
     add("--identity", metavar="FILE", help="face recogniser to train against (the embedded one)")
-    add("--jitter", type=float, default=default.jitter, help="share of images misaligned and tinted (%(default)s)")
     add(
         "--precision",
         choices=("auto", "bf16", "fp32"),
         default="auto",
         help="of the network; auto is bf16 on a GPU and on a CPU with matrix units for it, else fp32 (%(default)s)",
     )
-    add("--seed", type=int, default=default.seed, help="decides every random draw (%(default)s)")
-    add("--log-every", type=int, default=default.log_every, help="steps between rows of train.csv (%(default)s)")
-    add("--save-every", type=int, default=default.save_every, help="steps between checkpoints (%(default)s)")
-    add("--validation-faces", type=int, default=default.validation_faces, help="how many to watch (%(default)s)")
     add_network_options(result)
     add("--device", default="auto", help="cpu, cuda, cuda:1 …; auto is the first GPU, else the CPU (%(default)s)")
     add("--compile", action="store_true", help="torch.compile the network")
-    add("--stop-after", type=int, metavar="STEP", help="stop there; the same command without it goes on")
+    add("--stop-after", type=int, metavar="STEP", help="stop each stage there; the same command without it goes on")
     add(
         "--datasets",
         nargs="+",
@@ -104,65 +123,75 @@ def parser() -> argparse.ArgumentParser:
     return result
 
 
+def configurations(options: dict[str, Any], device: torch.device) -> list[TrainConfig]:
+    """One configuration a stage that is to be trained, in their order.
+
+    Args:
+        options: parsed, as ``parser`` names them.
+        device: that trains.
+
+    Raises:
+        InputError: values that cannot be.
+    """
+    given = {key: value for key, value in options.items() if key in vars(TrainConfig()) and value is not None}
+    if given["precision"] == "auto":
+        given["precision"] = fastest(device)
+    result = []
+    for stage in STAGES if options["stage"] == "both" else (options["stage"],):
+        fields = {**STAGES[stage], **given, "stage": stage}
+        result.append(TrainConfig(**{**fields, "model": take_network(options, fields["model"])}))
+    return result
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns the exit status: 0 done, 2 unusable input, 130 interrupted."""
     options = vars(parser().parse_args(arguments))
-    repo_id = options["push_to_hub"]
+    repo_id, out = options["push_to_hub"], options["out"]
     try:
-        model = take_network(options)
-        chosen = select_device(options["device"])
-        device = str(chosen)
-        if options["precision"] == "auto":
-            options["precision"] = fastest(chosen)
-        names = {field for field in TrainConfig.__dataclass_fields__ if field != "model"}
-        config = TrainConfig(model=model, **{key: value for key, value in options.items() if key in names})
-        datasets = _datasets(options["datasets"])
+        device = select_device(options["device"])
+        configs = configurations(options, device)
         bounds = [options[name] for name in ("window", "limit", "stop_after")]
         if any(value is not None and value < 1 for value in bounds):
             raise InputError("--window, --limit and --stop-after must be at least 1.")
+        datasets = _datasets(options["datasets"])
         if options["dry_run"]:
-            found = {
-                "data": open_source(options["data"], limit=options["limit"], align=options["align"]).count,
-                "validation": len(find_pictures(options["validation"], limit=config.validation_faces)),
-            }
-            facts = {"parameters": UNet(model).parameter_count(), "device": device, "faces": found}
-            if config.init and not (options["out"] / CHECKPOINT).exists():
-                load_weights(config.init)
-            if repo_id:
-                facts["push"] = _plan_push(options["out"], repo_id, options["public"])
-            print(json.dumps({**config.to_dict(), **facts}, indent=2))
+            print(json.dumps(_plan(options, configs, device), indent=2))
             return 0
         if repo_id:
             check_push(repo_id, options["public"], options["tag"])  # now rather than after the training
-        _make_folder(options["out"])
-        accelerator = Accelerator(cpu=device == "cpu")
+        _make_folder(out)
+        accelerator = Accelerator(cpu=device.type == "cpu")
         if accelerator.num_processes > 1:
-            device = str(accelerator.device)
+            device = accelerator.device
         source = open_source(options["data"], limit=options["limit"], align=options["align"])
-        faces = gather(source, device, options["window"] or _window_of(options["out"]))
-        config = dataclasses.replace(config, window=None if isinstance(faces, Faces) else faces.size)
-        validation = load_faces(options["validation"], limit=config.validation_faces, device=device)
+        faces = gather(source, str(device), options["window"] or _window_of(out))
+        watched = max(config.validation_faces for config in configs)
+        validation = load_faces(options["validation"], limit=watched, device=str(device))
         facts = {
-            "data": [text if text.startswith(HUB) else Path(text).name for text in options["data"]],
+            "data": [text if text.startswith(HUB) else Path(text).name for text in options["data"] + options["small"]],
             "datasets": datasets,
             "training_faces": len(faces) if isinstance(faces, Faces) else source.count,
             "processes": accelerator.num_processes,
             "hardware": torch.cuda.get_device_name()
-            if device.startswith("cuda")
+            if device.type == "cuda"
             else f"{torch.get_num_threads()} CPU threads",
             "torch": torch.__version__,
             "python": platform.python_version(),
         }
-        trainer = Trainer(
-            config,
-            faces,
-            validation,
-            options["out"],
-            facts,
-            accelerator=accelerator,
-            compile=options["compile"],
-        )
-        trainer.run(options["stop_after"])
+        trainers = {}
+        for config in configs:
+            config = dataclasses.replace(config, window=None if isinstance(faces, Faces) else faces.size)
+            trainer = _trainer(config, options, faces, validation, device, accelerator)
+            trainer.run(options["stop_after"])
+            trainers[config.stage] = trainer
+            if accelerator.is_main_process:
+                plot_curves(trainer.out)
+                print(f"{trainer.out / RESULT}: averaged {config.stage} stage of step {trainer.step}")
+        if "detail" in trainers and accelerator.is_main_process:
+            _save(out, trainers["detail"], _face(options, configs[-1]), facts)
+    except Diverged as error:
+        print(f"run.py: {error}", file=sys.stderr)
+        return 1
     except InputError as error:
         print(f"run.py: {error}", file=sys.stderr)
         return 2
@@ -171,9 +200,100 @@ def main(arguments: list[str] | None = None) -> int:
         return 130
     if not accelerator.is_main_process:
         return 0
-    plot_curves(options["out"])
-    print(f"{options['out'] / RESULT}: averaged weights of step {trainer.step}")
-    return _publish(options, repo_id) if repo_id and trainer.step == config.steps else 0
+    done = all(trainer.step == trainer.config.steps for trainer in trainers.values())
+    return _publish(options, repo_id) if repo_id and done and "detail" in trainers else 0
+
+
+def _trainer(
+    config: TrainConfig,
+    options: dict[str, Any],
+    faces: Faces | FaceStream,
+    validation: Faces,
+    device: torch.device,
+    accelerator: Accelerator,
+) -> Trainer:
+    """A stage that is ready to run; its folder is ``out/face`` or ``out/detail``."""
+    small = (
+        load_faces(options["small"], device=str(device), side=SMALL)
+        if config.stage == "face" and options["small"]
+        else None
+    )
+    order = Order(faces, small, config.seed)
+    recipe = Recipe(
+        degradations=TRAINING,
+        seed=config.seed,
+        jitter=config.jitter,
+        part=accelerator.process_index,
+        parts=accelerator.num_processes,
+    )
+    watched = Faces(validation.images[: config.validation_faces], validation.names[: config.validation_faces])
+    stage: Stage
+    if config.stage == "face":
+        side = config.model.positions
+        batches = WholeFaces(order, recipe, batch=config.batch, side=side)
+        stage = FaceStage(batches, watched, side, load_identity().to(device))
+    else:
+        squares = FaceSquares(
+            order, recipe, batch=config.batch, squares=config.squares, crop=config.crop, alone=config.alone,
+            plain=config.plain,
+        )  # fmt: skip
+        face = _face(options, config)
+        stage = DetailStage(squares, watched, face.to(device) if face else None)
+    initial = load_weights(config.init).model if config.init else None
+    start = (initial.face if config.stage == "face" else initial.detail) if initial else None
+    if initial and start is None:
+        raise InputError(f"The weights {config.init} have no face stage to start from.")
+    return Trainer(
+        config, stage, order.fingerprint, device, options["out"] / config.stage, initial=start,
+        accelerator=accelerator, compile=options["compile"],
+    )  # fmt: skip
+
+
+def _face(options: dict[str, Any], config: TrainConfig) -> UNet | None:
+    """The face stage that guides the detail stage; None where that one takes no guide."""
+    if not config.model.guided:
+        return None
+    path = Path(options["face"] or options["out"] / "face" / RESULT)
+    if not path.is_file():
+        raise InputError(
+            f"The detail stage needs a face stage, and there is no {path}: train it first, or name one by --face."
+        )
+    return load_stage(path)
+
+
+def _save(out: Path, detail: Trainer, face: UNet | None, facts: dict[str, Any]) -> None:
+    """Both stages as one set of weights in ``out/weights``, with how each was made."""
+    network = CoarseToFine(detail.config.model, face.config if face else None)
+    network.detail.load_state_dict(detail.average.state_dict())
+    if face and network.face is not None:
+        network.face.load_state_dict(face.state_dict())
+    stages = {}
+    for stage in STAGES:
+        record = out / stage / PROGRESS
+        if record.exists():
+            stages[stage] = json.loads(record.read_text())
+    ranges = {name: list(span) for name, span in TRAINING.ranges().items()}
+    known = {"name": detail.config.name, "license": detail.config.license, "ranges": ranges}
+    total = {"step": detail.step, "seconds": round(sum(stage["seconds"] for stage in stages.values()))}
+    save_weights(
+        out / "weights", network, {**known, **total, "config": detail.config.to_dict(), "stages": stages, **facts}
+    )
+
+
+def _plan(options: dict[str, Any], configs: list[TrainConfig], device: torch.device) -> dict[str, Any]:
+    """What a dry run prints; everything that can be checked before the training is."""
+    plan: dict[str, Any] = {config.stage: config.to_dict() for config in configs}
+    plan["faces"] = {
+        "data": open_source(options["data"], limit=options["limit"], align=options["align"]).count,
+        "small": len(find_pictures(options["small"])) if options["small"] else 0,
+        "validation": len(find_pictures(options["validation"], limit=max(c.validation_faces for c in configs))),
+    }
+    plan |= {"parameters": sum(UNet(config.model).parameter_count() for config in configs), "device": str(device)}
+    if options["init"] and not (options["out"] / configs[0].stage / CHECKPOINT).exists():
+        load_weights(options["init"])
+    if options["push_to_hub"]:
+        plan["push"] = _plan_push(options["out"], options["push_to_hub"], options["public"])
+    return plan
 
 
 def _publish(options: dict[str, Any], repo_id: str) -> int:
@@ -181,7 +301,7 @@ def _publish(options: dict[str, Any], repo_id: str) -> int:
     out = options["out"]
     sets = [f"{Path(folder).name}{index or ''}={folder}" for index, folder in enumerate(options["validation"])]
     command = ["--faces", *sets, "--protocols", "blind", "original", "--limit", str(options["validation_faces"])]
-    if evaluate.main([*command, "--weights", str(out / RESULT), "--device", options["device"], "--out", str(out)]):
+    if evaluate.main([*command, "--weights", str(out / "weights"), "--device", options["device"], "--out", str(out)]):
         return 2
     try:
         pushed = push_to_hub(out, repo_id, public=options["public"], tag=options["tag"], card=options["card"])
@@ -196,7 +316,7 @@ def _plan_push(out: Path, repo_id: str, public: bool) -> dict[str, Any]:
     """What would be pushed; of a run that has weights already, the files themselves, written to ``STAGING``."""
     HubModel.repository(repo_id)
     plan: dict[str, Any] = {"repository": repo_id, "public": public}
-    if (out / RESULT / TRAINING).exists():
+    if (out / "weights" / FACTS).exists():
         folder = STAGING / repo_id.replace("/", "--")
         plan |= {"folder": str(folder), "files": prepare(out, folder, repo_id)}
     return plan
@@ -211,10 +331,11 @@ def _datasets(texts: list[str]) -> list[dict[str, str]]:
 
 def _window_of(out: Path) -> int | None:
     """Of a run that is resumed: how much is free now must not decide what it learns from."""
-    if not (out / CHECKPOINT).exists() or not (out / CONFIG).exists():
-        return None
-    window: int | None = json.loads((out / CONFIG).read_text()).get("window")
-    return window
+    for stage in STAGES:
+        if (out / stage / CHECKPOINT).exists() and (out / stage / CONFIG).exists():
+            window: int | None = json.loads((out / stage / CONFIG).read_text()).get("window")
+            return window
+    return None
 
 
 def _make_folder(path: Path) -> None:

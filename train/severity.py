@@ -13,7 +13,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
 from restoration.degrade.degradations import LIMITS
-from restoration.degrade.protocols import Protocol
+from restoration.degrade.protocols import Distribution
 from train.summary import INPUT
 
 GRID: dict[str, tuple[float, ...]] = {
@@ -26,10 +26,10 @@ GRID: dict[str, tuple[float, ...]] = {
 SHOWN = {"psnr": "PSNR, dB", "ssim": "SSIM"}  # in curves; the table holds every metric
 
 
-def grid_protocols() -> dict[str, Protocol]:
+def grid_protocols() -> dict[str, Distribution]:
     """One protocol a point of the grid, by name, for example "noise 25"; motion blur takes any direction."""
     return {
-        f"{setting} {value:g}": Protocol(**{setting: (value, value)}, anisotropic=0.0)  # type: ignore[arg-type]
+        f"{setting} {value:g}": Distribution(**{setting: (value, value)}, anisotropic=0.0)  # type: ignore[arg-type]
         for setting, values in GRID.items()
         for value in values
     }

@@ -123,6 +123,32 @@ class Degradation:
         """The Gaussian blur's standard deviations along its first and across it, px."""
         return self.blur_sigma, self.blur_sigma if self.blur_sigma_y is None else self.blur_sigma_y
 
+    def reduced(self, factor: int) -> Degradation | None:
+        """What does the same to a picture reduced by area means as this does to the whole one, then reduced.
+
+        The same but for what reduction itself smooths; where sampling, noise or JPEG happen at a size that the
+        reduced picture no longer holds, or a shake would be thinner than its pixels, there is none.
+
+        Args:
+            factor: of the reduction, 1, 2 or 4.
+
+        Returns:
+            Settings in pixels of the reduced picture, or None.
+        """
+        if factor == 1:
+            return self
+        whole = self.downsample == 1 and self.jpeg is None
+        if not (whole or self.downsample >= factor) or (self.motion_length > 1 and factor > 2):
+            return None
+        return dataclasses.replace(
+            self,
+            motion_length=self.motion_length / factor,
+            blur_sigma=self.blur_sigma / factor,
+            blur_sigma_y=None if self.blur_sigma_y is None else self.blur_sigma_y / factor,
+            downsample=1.0 if whole else self.downsample / factor,
+            noise=self.noise / factor if whole else self.noise,
+        )
+
     @property
     def is_blurred(self) -> bool:
         """True when motion or Gaussian blur does something."""
@@ -208,6 +234,10 @@ def degrade(
             f"{len(images)} images need as many settings and generators, not {len(settings)} and {len(generators)}."
         )
     device = images.device
+    if device.type == "cpu" and len(images) > 1:  # one by one: a batch takes the time of its largest reduced picture
+        known = [None] * len(images) if blurred is None else torch.split(blurred, 1)
+        rows = zip(torch.split(images, 1), settings, generators, known, strict=True)
+        return torch.cat([degrade(image, [s], [g], done) for image, s, g, done in rows])
     with torch.autocast(device.type, enabled=False):
         y = _blur(images, settings)
         height, width = images.shape[-2:]

@@ -1,4 +1,4 @@
-"""Which degradations are there to choose from?  Distributions to train and measure with, presets to try."""
+"""Distributions of degradations to train and measure with, and presets to try."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Range = tuple[float, float]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Protocol:
+class Distribution:
     """A distribution over settings: every range is drawn from uniformly, None is off.
 
     Args:
@@ -78,7 +78,7 @@ class Protocol:
 class Mixture:
     """Several protocols, each with the share of draws that it gets (shares need not sum to 1)."""
 
-    parts: tuple[tuple[float, Protocol], ...]
+    parts: tuple[tuple[float, Distribution], ...]
 
     def sample(self, rng: random.Random) -> Degradation:
         """Choose a protocol by its share, then one draw of it."""
@@ -95,19 +95,19 @@ class Mixture:
         return result
 
 
-IDENTITY = Protocol()
+IDENTITY = Distribution()
 # The blind protocol of GFPGAN (Wang et al., 2021), which VQFR and RestoreFormer share.
-BLIND = Protocol(blur_sigma=(0.1, 10), downsample=(0.8, 8), noise=(0, 20), jpeg=(60, 100))
+BLIND = Distribution(blur_sigma=(0.1, 10), downsample=(0.8, 8), noise=(0, 20), jpeg=(60, 100))
 # DifFace (Yue and Loy, 2022); PMRF and ResShift share it.
-HEAVY = Protocol(blur_sigma=(0.1, 15), downsample=(0.8, 32), noise=(0, 20), jpeg=(30, 100))
+HEAVY = Distribution(blur_sigma=(0.1, 15), downsample=(0.8, 32), noise=(0, 20), jpeg=(30, 100))
 # The three degradations of the project that this one grew from: one at a time, and all in a row.
-ORIGINAL_MOTION = Protocol(motion_length=(9, 31))
-ORIGINAL_LOWRES = Protocol(downsample=(2, 8))
-ORIGINAL_NOISE = Protocol(noise=(2, 25))
+ORIGINAL_MOTION = Distribution(motion_length=(9, 31))
+ORIGINAL_LOWRES = Distribution(downsample=(2, 8))
+ORIGINAL_NOISE = Distribution(noise=(2, 25))
 ORIGINAL = Mixture(((1, ORIGINAL_MOTION), (1, ORIGINAL_LOWRES), (1, ORIGINAL_NOISE)))
-ORIGINAL_ALL = Protocol(motion_length=(9, 31), downsample=(2, 8), noise=(2, 25))
+ORIGINAL_ALL = Distribution(motion_length=(9, 31), downsample=(2, 8), noise=(2, 25))
 
-PROTOCOLS: dict[str, Protocol | Mixture] = {
+PROTOCOLS: dict[str, Distribution | Mixture] = {
     "blind": BLIND,
     "heavy": HEAVY,
     "original": ORIGINAL,
@@ -130,7 +130,7 @@ TRAINING = Mixture(
         (2, ORIGINAL_ALL),
         (
             1,
-            Protocol(
+            Distribution(
                 motion_length=(3, 41),
                 blur_sigma=(0.2, 8),
                 downsample=(1, 16),
@@ -159,7 +159,7 @@ def _fixed(settings: Degradation) -> Callable[[int], Degradation]:
     return lambda seed: settings
 
 
-def _drawn(protocol: Protocol) -> Callable[[int], Degradation]:
+def _drawn(protocol: Distribution) -> Callable[[int], Degradation]:
     return lambda seed: protocol.sample(random.Random(seed))
 
 

@@ -6,14 +6,13 @@ import os
 import warnings
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from restoration.faces.alignment import FACE_SIZE, FACE_TEMPLATE, IDENTITY_TEMPLATE, similarity_transform
-from restoration.images import Image, InputError, check_image
+from restoration.images import Image, InputError, check_image, to_tensor
 from restoration.measure import arcface
 from restoration.measure.embedding import Embedding
 from restoration.measure.recogniser import CROP_SIZE, embed, load_recogniser
@@ -23,45 +22,39 @@ ENVIRONMENT_VARIABLE = "RESTORATION_IDENTITY"
 EMBEDDED = Path(__file__).parent / "embedded_recogniser"
 
 
-def _sampling() -> tuple[slice, slice, Tensor]:
-    """Rows and columns of an aligned 512 face that the ArcFace-112 crop is made of; ``affine_grid`` matrix in them."""
+def _crop_grid() -> Tensor:
+    """(1, 112, 112, 2): where in an aligned face each pixel of the crop lies, in halves of its side from its middle."""
     to_crop = np.vstack((similarity_transform(FACE_TEMPLATE, IDENTITY_TEMPLATE), (0, 0, 1)))  # 512 px -> 112 px
     to_face = np.linalg.inv(to_crop)[:2]
     # Pixel coordinates (centres at whole numbers) to affine_grid's, where -1 and 1 are the outer borders.
     linear = to_face[:, :2] * CROP_SIZE / 2
     middle = to_face[:, :2] @ np.full(2, (CROP_SIZE - 1) / 2) + to_face[:, 2] + 0.5  # px from the face's outer border
-    reach = np.abs(linear).sum(axis=1) + 2  # and what bilinear sampling of means over 2x2 looks at
-    start = 2 * np.floor((middle - reach) / 2).astype(int)
-    size = 2 * np.ceil((middle + reach) / 2).astype(int) - start
-    matrix = np.column_stack((linear / (size / 2)[:, None], (middle - start) / (size / 2) - 1))
-    columns, rows = (slice(int(first), int(first + count)) for first, count in zip(start, size, strict=True))
-    return rows, columns, torch.tensor(matrix, dtype=torch.float32)
+    matrix = np.column_stack((linear, middle - FACE_SIZE / 2)) / (FACE_SIZE / 2)
+    return F.affine_grid(torch.tensor(matrix[None]).float(), [1, 3, CROP_SIZE, CROP_SIZE], align_corners=False)
 
 
-_ROWS, _COLUMNS, _MATRIX = _sampling()
-_GRID = F.affine_grid(_MATRIX[None], [1, 3, CROP_SIZE, CROP_SIZE], align_corners=False)  # (1, 112, 112, 2)
+_GRID = _crop_grid()
+SIDES = (128, 256, 512)
 
 
 def identity_crop(faces: Tensor) -> Tensor:
     """Cut the ArcFace-112 crop out of aligned faces, differentiably.
 
     Args:
-        faces: (B, 3, 512, 512) float, aligned to ``alignment.FACE_TEMPLATE``, range [0, 1].
+        faces: (B, 3, S, S) float, S of 128, 256 or 512, aligned to ``alignment.FACE_TEMPLATE`` (reduced by area where S
+            is under 512), range [0, 1].
 
     Returns:
-        (B, 3, 112, 112), same dtype: means over 2x2 pixels, then bilinear (the crop reduces by 3.6).
+        (B, 3, 112, 112), same dtype: bilinear, at 512 of means over 2x2 pixels (the crop reduces by 3.6).
 
     Raises:
         InputError: faces of another size.
     """
-    if faces.shape[1:] != (3, FACE_SIZE, FACE_SIZE):
-        raise InputError(f"Identity needs aligned faces (B, 3, {FACE_SIZE}, {FACE_SIZE}), not {tuple(faces.shape)}.")
-    return _sample(F.avg_pool2d(faces[..., _ROWS, _COLUMNS], 2))
-
-
-def _sample(halved: Tensor) -> Tensor:
-    """(B, 3, rows / 2, columns / 2), means over 2x2 of those parts of aligned faces, to (B, 3, 112, 112)."""
-    grid = _GRID.to(halved).expand(len(halved), -1, -1, -1)
+    side = faces.shape[-1]
+    if faces.ndim != 4 or side not in SIDES or faces.shape[1:] != (3, side, side):
+        raise InputError(f"Identity needs aligned faces (B, 3, S, S), S of {SIDES}, not {tuple(faces.shape)}.")
+    halved = F.avg_pool2d(faces, 2) if side == FACE_SIZE else faces
+    grid = _GRID.to(faces).expand(len(faces), -1, -1, -1)
     return F.grid_sample(halved, grid, mode="bilinear", align_corners=False)
 
 
@@ -82,7 +75,7 @@ class IdentityNetwork(nn.Module):
         self.name, self.bands = name, bands
 
     def forward(self, faces: Tensor) -> Tensor:
-        """(B, 3, 512, 512) aligned faces in [0, 1] to (B, D) float32 embeddings of unit length; differentiable."""
+        """(B, 3, S, S) aligned faces in [0, 1], S of ``SIDES``, to (B, D) float32 unit embeddings; differentiable."""
         return embed(self.network, identity_crop(faces.clamp(0, 1)))
 
     def angles(self, faces: Tensor, others: Tensor) -> Tensor:
@@ -95,10 +88,7 @@ class IdentityNetwork(nn.Module):
         """Embedding of one aligned (512, 512, 3) uint8 face."""
         if check_image(image).shape != (FACE_SIZE, FACE_SIZE, 3):
             raise InputError(f"Identity needs an aligned face of {FACE_SIZE} × {FACE_SIZE}, not {image.shape}.")
-        part = image[_ROWS, _COLUMNS].astype(np.float32)
-        halved = cv2.resize(part, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)  # means over 2x2, soonest so
-        crop = _sample(torch.from_numpy(halved).permute(2, 0, 1)[None] / 255)
-        return Embedding(self.name, embed(self.network, crop)[0].double().numpy())
+        return Embedding(self.name, self(to_tensor(image))[0].double().numpy())
 
     def angle(self, image: Image, other: Image) -> float:
         """Angle between two aligned (512, 512, 3) uint8 faces in degrees, [0, 180]."""
@@ -106,7 +96,7 @@ class IdentityNetwork(nn.Module):
 
 
 def load_identity(source: str | Path | None = None) -> IdentityNetwork:
-    """The identity network to measure with, and its bands where ``train/extras/verification.py`` measured them.
+    """The identity network to measure with, and its bands where ``train/verification.py`` measured them.
 
     TorchScript is code: load only files that you trust.
 

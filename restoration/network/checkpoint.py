@@ -3,7 +3,7 @@
 A set of weights is a folder:
 
     model.safetensors    float16 tensors, nothing else
-    config.json          the network's configuration
+    config.json          the configuration of its two stages, face and detail
     golden.safetensors   an input and the output that the network gave for it when it was saved
     training.json        how it was made: ranges of the degradations, recipe, hardware, licence
 
@@ -22,12 +22,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor
 
 from restoration.images import InputError
-from restoration.network.unet import UNet, UNetConfig
+from restoration.network.unet import MIN_SIZE, CoarseToFine, UNet, UNetConfig
 
 WEIGHTS, CONFIG, GOLDEN, TRAINING = "model.safetensors", "config.json", "golden.safetensors", "training.json"
 # float16 weights, float32 arithmetic: processors differ in the last bits only; 1/255 is one grey level.
@@ -51,7 +51,7 @@ class Weights:
         notice: what a person has to know about this choice of weights; None where it is what was asked for.
     """
 
-    model: UNet
+    model: CoarseToFine
     training: dict[str, Any]
     source: str
     hub_model: str | None = None
@@ -61,22 +61,26 @@ class Weights:
     @functools.cached_property
     def fingerprint(self) -> str:
         """Twelve hexadecimal digits of the tensors and their configuration: which network this is."""
-        digest = hashlib.sha256(repr(self.model.config).encode())
+        digest = hashlib.sha256(json.dumps(self.model.config).encode())
         for name, value in sorted(self.model.state_dict().items()):
             digest.update(name.encode())
             digest.update(value.detach().cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()[:12]
 
 
-def golden_input(size: int = 64) -> Tensor:
-    """(1, 3, size, size) float32 in [0, 1]: a fixed picture of waves, edges and noise that tests a network."""
+def golden_input(model: CoarseToFine) -> Tensor:
+    """(1, 3, S, S) float32 in [0, 1]: a fixed picture of waves, edges and noise that tests a network.
+
+    S is the face stage's side, so that both stages see it; 64 where there is none.
+    """
+    size = model.face.config.positions if model.face else MIN_SIZE
     y, x = torch.meshgrid(*(torch.linspace(0, 1, size),) * 2, indexing="ij")
     waves = torch.stack((torch.sin(9 * x + 4 * y), torch.cos(7 * x * y * 4), torch.sin(25 * y)))
     noise = torch.rand(3, size, size, generator=torch.Generator().manual_seed(0))
     return (0.5 + 0.3 * waves + 0.2 * (x > y) * (noise - 0.5)).clamp(0, 1)[None]
 
 
-def save_weights(folder: Path, model: UNet, training: dict[str, Any]) -> None:
+def save_weights(folder: Path, model: CoarseToFine, training: dict[str, Any]) -> None:
     """Write a set of weights; a kill at any moment leaves the previous set whole, or one that the loader refuses.
 
     Args:
@@ -91,14 +95,15 @@ def save_weights(folder: Path, model: UNet, training: dict[str, Any]) -> None:
     check_training(training, "The training facts")
     folder.mkdir(parents=True, exist_ok=True)
     halves = {key: value.detach().cpu().to(torch.float16).contiguous() for key, value in model.state_dict().items()}
-    rounded = UNet(model.config).eval()
+    rounded = CoarseToFine.from_config(model.config).eval()
     rounded.load_state_dict({key: value.float() for key, value in halves.items()})
+    example = golden_input(model)
     with torch.inference_mode():
-        output = rounded(golden_input())
+        output = rounded(example, aligned=True)
     files = {
         WEIGHTS: save(halves),  # to bytes: safetensors' own files are closed to everybody else
-        GOLDEN: save({"input": golden_input(), "output": output.contiguous()}),
-        CONFIG: (json.dumps(model.config.to_dict(), indent=2) + "\n").encode(),
+        GOLDEN: save({"input": example, "output": output.contiguous()}),
+        CONFIG: (json.dumps(model.config, indent=2) + "\n").encode(),
         TRAINING: (json.dumps(training, indent=2) + "\n").encode(),
     }
     for name, content in files.items():
@@ -106,6 +111,32 @@ def save_weights(folder: Path, model: UNet, training: dict[str, Any]) -> None:
     (folder / TRAINING).unlink(missing_ok=True)  # from here on the loader refuses, until the last file is in place
     for name in files:
         os.replace(folder / f"{name}.partial", folder / name)
+
+
+def save_stage(path: Path, stage: UNet) -> None:
+    """Write one stage, float32, with its configuration: what a training run of that stage leaves."""
+    tensors = {key: value.detach().cpu().contiguous() for key, value in stage.state_dict().items()}
+    partial = path.with_name(f"{path.name}.partial")
+    partial.write_bytes(save(tensors, {"config": json.dumps(stage.config.to_dict())}))
+    os.replace(partial, path)
+
+
+def load_stage(path: Path) -> UNet:
+    """Inverse of ``save_stage``; the network is in evaluation mode, on the CPU.
+
+    Raises:
+        WeightsError: missing, damaged, or of another shape.
+    """
+    tensors = _read_tensors(path)
+    with safe_open(path, "pt") as file:
+        text = (file.metadata() or {}).get("config", "")
+    try:
+        stage = UNet(UNetConfig.from_dict(json.loads(text))).eval()
+    except (ValueError, TypeError, AttributeError) as error:  # InputError is a ValueError
+        raise WeightsError(f"{path} holds no stage of a network.") from error
+    _check_shapes(path, tensors, {key: value.shape for key, value in stage.state_dict().items()})
+    stage.load_state_dict(tensors)
+    return stage.requires_grad_(False)
 
 
 def read_weights(folder: Path, source: str) -> Weights:
@@ -120,22 +151,23 @@ def read_weights(folder: Path, source: str) -> Weights:
     """
     fields = _read_json(folder / CONFIG)
     try:
-        config = UNetConfig.from_dict(fields)
+        with torch.device("meta"):  # shapes without memory: a configuration may ask for any size
+            model = CoarseToFine.from_config(fields).eval()
     except InputError as error:
         raise WeightsError(f"{folder / CONFIG}: {error}") from error
     training = _read_json(folder / TRAINING)
     check_training(training, str(folder / TRAINING))
     tensors, golden = _read_tensors(folder / WEIGHTS), _read_tensors(folder / GOLDEN)
-    with torch.device("meta"):  # shapes without memory: a configuration may ask for any size
-        model = UNet(config).eval()
+    if model.face is None and "head.weight" in tensors:  # saved before there was a face stage
+        tensors = {f"detail.{key}": value for key, value in tensors.items()}
     _check_shapes(folder / WEIGHTS, tensors, {key: value.shape for key, value in model.state_dict().items()})
     model.load_state_dict({key: value.float() for key, value in tensors.items()}, assign=True)
-    shape = golden_input().shape
+    shape = golden_input(model).shape
     _check_shapes(folder / GOLDEN, golden, {"input": shape, "output": shape})
     if odd := {str(value.dtype) for value in golden.values()} - {"torch.float32"}:
         raise WeightsError(f"{folder / GOLDEN} holds {', '.join(sorted(odd))}, not torch.float32.")
     with torch.inference_mode():
-        deviation = float((model(golden["input"]) - golden["output"]).abs().max())
+        deviation = float((model(golden["input"], aligned=True) - golden["output"]).abs().max())
     if not deviation <= GOLDEN_TOLERANCE:  # also catches NaN
         raise WeightsError(f"The weights in {folder} are damaged: their golden output is off by {deviation:.3g}.")
     return Weights(model.requires_grad_(False), training, source)

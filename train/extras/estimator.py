@@ -29,7 +29,7 @@ from restoration.degrade.resampling import KERNELS
 from restoration.images import InputError
 from restoration.measure.estimate import QUANTITIES, EstimatorNetwork, features, from_scale, to_scale, truth
 from train.data import Faces, load_faces
-from train.optimizer import cosine_rate
+from train.optimizer import scheduled_rate
 
 BATCH, MINIBATCH = 8, 64  # faces that are degraded at once, examples a step
 LEARNING_RATE = 2e-3
@@ -98,7 +98,7 @@ def train(found: Tensor, target: Tensor, *, epochs: int, seed: int) -> Estimator
     optimizer = torch.optim.AdamW(network.parameters(), LEARNING_RATE, weight_decay=1e-2)
     for epoch in range(epochs):
         for group in optimizer.param_groups:
-            group["lr"] = cosine_rate(epoch, epochs, LEARNING_RATE, 0.01, 0)
+            group["lr"] = scheduled_rate(epoch, epochs, LEARNING_RATE, 0.01, 0, 1.0)
         for chosen in torch.split(torch.randperm(len(found)), MINIBATCH):
             jitter = 0.05 * torch.randn(len(chosen), found.shape[1]) * network.deviation
             value = loss(*network.judge(found[chosen] + jitter), target[chosen])

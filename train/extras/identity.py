@@ -1,6 +1,6 @@
 """Train the embedded identity network: a small recogniser learns to see and to say what a trained one does.
 
-python train/extras/identity.py --crops FOLDER --faces FOLDER --teacher FILE --out runs/identity
+python train/identity.py --crops FOLDER --faces FOLDER --teacher FILE --out runs/identity
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if __package__ in (None, ""):  # started as a file: make the repository importab
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from restoration.degrade.degradations import degrade
-from restoration.degrade.protocols import Protocol
+from restoration.degrade.protocols import Distribution
 from restoration.images import InputError, read_image
 from restoration.measure.identity import identity_crop
 from restoration.measure.recogniser import (
@@ -44,11 +44,11 @@ from train.compiled import compiled
 from train.data import draw, load_faces
 from train.extras.teacher import Answers, Teacher
 from train.face_sources import find_pictures
-from train.optimizer import WeightOptimizer, cosine_rate
+from train.optimizer import WeightOptimizer, scheduled_rate
 from train.precision import fastest
 
 # The project's degradations as they look in a crop that is 3.6 times smaller than an aligned face.
-CROP_DEGRADATIONS = Protocol(
+CROP_DEGRADATIONS = Distribution(
     motion_length=(3, 9),
     blur_sigma=(0.2, 2.5),
     downsample=(1, 4),
@@ -342,7 +342,7 @@ def train(
     precision = torch.bfloat16 if fastest(learn.crops.device) == "bf16" else torch.float32
     if compile_model:
         crops, answers = batch(learn, config, step)
-        forward = compiled(model, crops, lambda given: _distance(given[0], answers), precision)
+        forward = compiled(model, (crops,), lambda given: _distance(given[0], answers), precision)
     bar = tqdm(total=config.steps, initial=step, desc="identity", unit="step", mininterval=5)
     total, begun = torch.zeros(2), time.perf_counter() - seconds
     # The next batch is made while this one is learned from, by one thread that does not crowd out the others.
@@ -357,7 +357,7 @@ def train(
         misses = model.misses(seen, answers.maps)
         optimizer.zero_grad()
         torch.autograd.backward(distance + config.hints * (1 - step / config.steps) * misses)
-        optimizer.step(cosine_rate(step, config.steps, config.learning_rate, 0.01, config.warmup))
+        optimizer.step(scheduled_rate(step, config.steps, config.learning_rate, 0.01, config.warmup, 1.0))
         total += torch.stack((distance.detach().cpu(), misses.detach().cpu()))
         step += 1
         bar.update()
