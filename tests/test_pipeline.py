@@ -13,7 +13,6 @@ from tiny import EXAMPLES
 
 from restoration import Degradation, InputError, Restorer, degrade_image, read_image
 from restoration.degrade.protocols import PRESETS
-from restoration.images import to_image, to_tensor
 from restoration.measure.metrics import psnr, ssim
 from restoration.restorer import select_device, select_precision
 
@@ -129,10 +128,7 @@ def test_a_lent_gpu_gives_the_same_faces(monkeypatch: pytest.MonkeyPatch, tiny_w
     assert (len(calls), restorer.on_cpu) == (0, True)
     monkeypatch.setenv("SPACES_ZERO_GPU", "true")
     restorer.use_lent_gpu()
-    faces = to_tensor(FACES["grace_hopper"]).to(memory_format=torch.channels_last)
-    with torch.inference_mode():
-        expected = to_image(restorer._weights.model(faces))  # all products are taken there
-    assert np.array_equal(restorer.restore_aligned(FACES["grace_hopper"]), expected)
+    assert np.array_equal(restorer.restore_aligned(FACES["grace_hopper"]), before)
     assert (len(calls), restorer.on_cpu) == (1, False)
     assert restorer.fingerprint == Restorer.from_pretrained(tiny_weights).fingerprint
 

@@ -235,9 +235,8 @@ def degrade(
         )
     device = images.device
     if device.type == "cpu" and len(images) > 1:  # one by one: a batch takes the time of its largest reduced picture
-        known = [None] * len(images) if blurred is None else torch.split(blurred, 1)
-        rows = zip(torch.split(images, 1), settings, generators, known, strict=True)
-        return torch.cat([degrade(image, [s], [g], done) for image, s, g, done in rows])
+        rows = zip(torch.split(images, 1), settings, generators, strict=True)
+        return torch.cat([degrade(image, [s], [g]) for image, s, g in rows])
     with torch.autocast(device.type, enabled=False):
         y = _blur(images, settings)
         height, width = images.shape[-2:]
