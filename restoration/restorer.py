@@ -87,7 +87,7 @@ class Restorer:
             aligned: False for squares of a picture that are no faces: the detail stage works alone.
 
         Returns:
-            As many (H, W, 3) uint8 RGB in the same order; each as ``restore_aligned`` gives it, but for the last bit of
+            As many (H, W, 3) uint8 RGB in the same order, grey where the input's channels are equal; each as ``restore_aligned`` gives it, but for the last bit of
             a float, which may round a value to its neighbour.
 
         Raises:
@@ -96,7 +96,10 @@ class Restorer:
         if len({check_image(image).shape for image in images}) != 1:
             raise InputError("A batch needs at least one face, and all of one size.")
         restored = self.restore_tensor(torch.cat([to_tensor(image) for image in images]), aligned=aligned)
-        return [to_image(face[None]) for face in restored]
+        for face, image in zip(restored, images, strict=True):
+            if (image == image[..., :1]).all():  # black and white, and to stay so
+                face[:] = face.mean(dim=0)
+        return [to_image(face) for face in restored]
 
     @torch.inference_mode()
     def restore_tensor(self, faces: Tensor, *, aligned: bool = True) -> Tensor:

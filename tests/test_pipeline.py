@@ -53,6 +53,18 @@ def test_inputs_are_not_modified_and_results_repeat(restorer: Restorer) -> None:
     assert np.array_equal(first, restorer.restore_aligned(face))
 
 
+def test_black_and_white_stays_black_and_white_and_a_tone_its_tone(restorer: Restorer) -> None:
+    settings = Degradation(blur_sigma=2, downsample=4, noise=8, jpeg=60, grayscale=True)
+    grey = degrade_image(FACES["eileen_collins"], settings, seed=0)
+    assert (grey == grey[..., :1]).all()
+    toned = np.rint(grey * np.array([1.0, 0.85, 0.65])).astype(np.uint8)
+    restored, restored_toned = restorer.restore_batch([grey, toned])
+    assert (restored == restored[..., :1]).all()
+    assert np.abs(restored_toned.mean(axis=(0, 1)) - toned.mean(axis=(0, 1))).max() < 1
+    photo = restorer.restore(grey, centre=True).photo
+    assert (photo == photo[..., :1]).all()
+
+
 @pytest.mark.parametrize("size", [(64, 64), (100, 333), (700, 512)])
 def test_other_sizes(restorer: Restorer, size: tuple[int, int]) -> None:
     image = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
