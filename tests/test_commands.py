@@ -1,9 +1,14 @@
 """``python -m restoration restore`` and ``degrade``: what they write, what they leave alone, how they end."""
 
+import errno
 import json
 import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 
+import cv2
 import numpy as np
 import PIL.Image
 import pytest
@@ -149,8 +154,10 @@ def test_paths_that_cannot_be_are_named(album: Path, tmp_path: Path, tiny_weight
     loop, photo, long = tmp_path / "loop", str(album / "mirrored.jpg"), str(tmp_path / ("x" * 300))
     loop.symlink_to(loop)
     for command, status, message in (
-        (["degrade", photo, str(loop / "o.png")], 1, "Cannot write"),
-        (["degrade", str(album), str(loop)], 1, "Cannot write"),
+        (["degrade", photo, str(loop / "o.png")], 2, "Cannot write in"),
+        (["degrade", str(album), str(loop)], 2, "Cannot write in"),
+        (["degrade", str(album), "/proc/out"], 2, "Cannot write in"),
+        (["degrade", photo, str(tmp_path / "p.png"), "--json", "/proc/report.json"], 2, "Cannot write in"),
         (["degrade", photo, f"{long}.png"], 2, "xxx"),
         (["degrade", long, str(tmp_path / "o.png")], 2, "xxx"),
         (["degrade", photo, str(tmp_path / "o.txt")], 2, "written as"),
@@ -169,6 +176,134 @@ def test_the_configured_weights_restore(
     out, report = tmp_path / "o.png", tmp_path / "r.json"
     assert main(["restore", str(album / "mirrored.jpg"), str(out), "--centre", "--json", str(report)]) == 0
     assert json.loads(report.read_text())["weights"] == str(tiny_weights)
+
+
+def test_what_can_be_read_is_read_and_the_rest_is_named(tmp_path: Path, capsys) -> None:
+    folder, elsewhere, out = tmp_path / "in", tmp_path / "elsewhere", tmp_path / "out"
+    for path in (folder / "sub", elsewhere):
+        path.mkdir(parents=True)
+    picture = PIL.Image.fromarray(HOPPER[:64, :64])
+    for name in ("a.jpg", "b.jfif", "IMG.HEIC", "c.avif", "p.gif", "p.png", "sub/d.png", "../elsewhere/e.png"):
+        picture.save(folder / name)
+    for name in ("._a.jpg", "clip.mov", "notes.txt"):
+        (folder / name).write_bytes(b"no photo")
+    (folder / "link").symlink_to(elsewhere)
+    (elsewhere / "back").symlink_to(folder)
+    (elsewhere / "again").symlink_to(folder / "sub")
+    assert main(["degrade", str(folder), str(out), "--noise", "3", "--json", str(tmp_path / "r.json")]) == 0
+    told = capsys.readouterr()
+    assert told.out == "degrade: 8 done of 8\n"
+    assert (
+        f"left out, because their names are no photos': 2 ({folder / 'clip.mov'}, {folder / 'notes.txt'})" in told.err
+    )
+    assert {path.relative_to(out).as_posix() for path in out.rglob("*.*")} == {
+        "a.jpg", "b.jfif", "IMG.jpg", "c.png", "p.gif.png", "p.png", "sub/d.png", "link/e.png",
+    }  # fmt: skip
+    assert json.loads((tmp_path / "r.json").read_text())["left_out"][0].endswith("clip.mov")
+    assert all(read_image(path).shape == (64, 64, 3) for path in out.rglob("*.*"))
+
+
+def test_format_quality_and_suffix(album: Path, tmp_path: Path) -> None:
+    out, command = tmp_path / "out", ["degrade", str(album / "navy"), str(tmp_path / "out"), "--noise", "3"]
+    PIL.Image.fromarray(HOPPER).save(album / "navy" / "hopper.bmp")
+    assert main([*command, "--format", "jpg", "--suffix", "_noisy"]) == 0
+    assert main([*command, "--format", "jpg", "--suffix", "_worse", "--quality", "20"]) == 0
+    assert {path.name for path in out.iterdir()} == {
+        "hopper_noisy.jpg", "hopper.png_noisy.jpg", "hopper_worse.jpg", "hopper.png_worse.jpg",
+    }  # fmt: skip
+    assert PIL.Image.open(out / "hopper_noisy.jpg").format == "JPEG"
+    assert (out / "hopper_worse.jpg").stat().st_size < (out / "hopper_noisy.jpg").stat().st_size / 2
+
+
+def test_a_long_name_fails_alone_and_before_the_work(album: Path, tmp_path: Path, capsys) -> None:
+    write_png(HOPPER, album / f"{'x' * 250}.png")
+    assert main(["degrade", str(album), str(tmp_path / "out"), "--noise", "3", "--suffix", "_noisy"]) == 1
+    told = capsys.readouterr()
+    assert told.out == "degrade: 3 done, 2 failed of 5\n"
+    assert "File name too long" in told.err
+    assert main(["degrade", str(album), str(tmp_path / "other"), "--noise", "3"]) == 1
+    assert (tmp_path / "other" / f"{'x' * 250}.png").exists()
+
+
+def test_a_full_disk_stops_and_the_report_before_stays(
+    album: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    report = tmp_path / "report.json"
+    command = ["degrade", str(album), str(tmp_path / "out"), "--noise", "3", "--json", str(report)]
+    assert main(command) == 1
+    before = report.read_bytes()
+    replace = os.replace
+
+    def full(source: Path, target: Path) -> None:
+        if Path(target).name != "mirrored.jpg":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        replace(source, target)
+
+    monkeypatch.setattr("restoration.images.files.os.replace", full)
+    assert main([*command, "--overwrite"]) == 1
+    told = capsys.readouterr()
+    assert told.out.endswith("degrade: 1 done, 2 failed of 4\n")  # broken.png, mirrored.jpg, hopper.png, no wall.png
+    assert "The disk is full: stopped." in told.err
+    assert report.read_bytes() == before
+
+
+def test_a_report_is_whole_after_sigterm_and_a_damaged_one_is_set_aside(album: Path, tmp_path: Path, capsys) -> None:
+    out, report = tmp_path / "out", tmp_path / "report.json"
+    for number in range(30):
+        (album / f"copy{number}.jpg").symlink_to(album / "mirrored.jpg")
+    command = ["degrade", str(album), str(out), "--blur-sigma", "3", "--json", str(report)]
+    process = subprocess.Popen([sys.executable, "-m", "restoration", *command], stdout=subprocess.PIPE, text=True)
+    while process.poll() is None and not (out / "copy0.jpg").exists():
+        time.sleep(0.01)
+    process.terminate()
+    assert "interrupted" in process.communicate(timeout=100)[0]
+    assert process.returncode == 143
+    rows = json.loads(report.read_text())["photos"]
+    done = [row for row in rows if row["status"] == "done"]
+    assert 0 < len(done) < 30
+    for path in set(album.glob("copy*.jpg")) - {album / "copy0.jpg"}:
+        path.unlink()
+    assert main(command) == 1
+    again = {row["output"]: row for row in json.loads(report.read_text())["photos"]}
+    assert again[str(out / "copy0.jpg")]["psnr_db"] == done[0]["psnr_db"]  # told by the run that was ended
+    report.write_text(report.read_text()[:300])
+    assert main(command) == 1
+    assert "was cut off" in capsys.readouterr().err
+    assert (tmp_path / "report.json.damaged").stat().st_size == 300
+    assert json.loads(report.read_text())["command"] == "degrade"
+
+
+def test_faces_are_chosen_by_number_and_size(tmp_path: Path, tiny_weights: Path, capsys) -> None:
+    pair = np.full((600, 1000, 3), 128, np.uint8)
+    pair[44:556, 40:552] = HOPPER[:512, :512]
+    pair[200:456, 660:916] = cv2.resize(HOPPER[:512, :512], (256, 256), interpolation=cv2.INTER_AREA)
+    write_png(pair, tmp_path / "pair.png")
+    command = ["restore", str(tmp_path / "pair.png"), "--weights", str(tiny_weights), "--detector", "embedded"]
+
+    def changed(*options: str) -> tuple[bool, bool]:
+        assert main([*command[:2], str(tmp_path / "out.png"), *command[2:], *options, "--overwrite"]) == 0
+        differ = (read_image(tmp_path / "out.png") != pair).any(axis=(0, 2))
+        return bool(differ[:600].any()), bool(differ[600:].any())
+
+    assert changed() == (True, True)
+    assert changed("--faces", "2") == (False, True)
+    assert changed("--faces", "largest") == (True, False)
+    assert changed("--faces", "1,2", "--max-face", "200") == (False, True)
+    assert main([*command[:2], str(tmp_path / "x.png"), *command[2:], "--faces", "3"]) == 1
+    assert "None of the 2 faces" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main([*command, str(tmp_path / "x.png"), "--faces", "0"])
+
+
+def test_the_network_enlarges_a_photo_without_a_face_and_says_so(
+    album: Path, tmp_path: Path, tiny_weights: Path, capsys
+) -> None:
+    command = ["restore", str(album / "wall.png"), str(tmp_path / "w.png"), "--weights", str(tiny_weights)]
+    assert main([*command, "--detector", "embedded", "--scale", "2"]) == 1
+    assert not (tmp_path / "w.png").exists()
+    assert main([*command, "--detector", "embedded", "--scale", "2", "--background", "network"]) == 0
+    assert "The network enlarged the whole photo" in capsys.readouterr().err
+    assert read_image(tmp_path / "w.png").shape == (200, 200, 3)
 
 
 def test_strength_0_leaves_a_photo_as_it_was(album: Path, tmp_path: Path, tiny_weights: Path) -> None:
@@ -200,6 +335,10 @@ def test_what_cannot_work_says_so_before_anything_is_done(album: Path, tmp_path:
         (["restore", str(album), str(album / "notes.txt")], "needs a folder"),
         (["degrade", str(album), out, "--noise", "-1"], "noise"),
         (["degrade", str(album), out, "--preset", "cctv", "--noise", "3"], "not both"),
+        (["degrade", str(album), out, "--quality", "0"], "between 1 and 100"),
+        (["degrade", str(album), out, "--suffix", "/x"], "part of a file's name"),
+        (["degrade", str(album / "mirrored.jpg"), out + ".png", "--format", "png"], "results in a folder"),
+        (["restore", str(album), out, "--centre", "--faces", "1"], "leave --centre out"),
     ):
         assert main(arguments) == 2
         assert message in capsys.readouterr().err

@@ -13,7 +13,7 @@ import torch
 from restoration import InputError, Restorer, __version__
 from restoration.cli.benchmark import benchmark
 from restoration.cli.hub import add_hub_commands
-from restoration.cli.photos import add_photo_commands, add_precision, open_restorer
+from restoration.cli.photos import add_network, add_photo_commands, open_restorer
 from restoration.hub import WeightsError, find_update, load_configured, load_weights
 from restoration.restorer import select_device
 
@@ -28,10 +28,8 @@ def main(arguments: list[str] | None = None) -> int:
     speed.add_argument("--size", type=int, default=512, help="side of the picture, pixels (%(default)s)")
     speed.add_argument("--rounds", type=int, default=7, help="timed rounds (%(default)s)")
     speed.add_argument("--threads", type=int, default=2, help="of the network (%(default)s)")
-    speed.add_argument("--device", default="cpu", help="of the network (%(default)s)")
-    add_precision(speed)
-    for command in (info, speed):
-        command.add_argument("--weights", help="a folder, owner/name[@revision] on the Hub, or an embedded set")
+    add_network(speed)
+    info.add_argument("--weights", help="a folder, owner/name[@revision] on the Hub, or an embedded set")
     info.set_defaults(run=_print_info)
     speed.set_defaults(run=_print_benchmark)
     add_hub_commands(commands)

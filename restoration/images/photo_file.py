@@ -53,6 +53,7 @@ _WRITTEN: dict[str, tuple[str, dict[str, Any]]] = {
 # What a result is called that cannot be written under its photo's name.
 RENAMED = {".gif": ".png", ".avif": ".png", ".heic": ".jpg", ".heif": ".jpg", ".hif": ".jpg"}
 SUFFIXES = (*_WRITTEN, *RENAMED)
+FORMS = ("png", "jpg", "webp", "tif", "bmp")
 _LONGEST = {"WEBP": 16383, "JPEG": 65500}  # pixels a side that the encoders take
 _MOST = {"JPEG": {"EXIF": 65533, "XMP": 65502, "comment": 65533}}  # bytes: one segment each
 
