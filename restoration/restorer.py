@@ -87,8 +87,8 @@ class Restorer:
             aligned: False for squares of a picture that are no faces: the detail stage works alone.
 
         Returns:
-            As many (H, W, 3) uint8 RGB in the same order, grey where the input's channels are equal; each as ``restore_aligned`` gives it, but for the last bit of
-            a float, which may round a value to its neighbour.
+            As many (H, W, 3) uint8 RGB in the same order, grey where the input's channels are equal; each as
+            ``restore_aligned`` gives it, but for the last bit of a float, which may round a value to its neighbour.
 
         Raises:
             InputError: no image, images of several sizes, or not such images.
