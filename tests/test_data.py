@@ -15,20 +15,8 @@ from restoration.degrade.protocols import BLIND, HEAVY, ORIGINAL, ORIGINAL_ALL, 
 from restoration.images import InputError, read_image, write_png
 from restoration.measure.metrics import psnr
 from restoration.network.unet import reduce
-from train.data import (
-    Faces,
-    FaceSquares,
-    FaceStream,
-    Jitter,
-    Order,
-    Recipe,
-    WholeFaces,
-    apply_jitter,
-    degraded_face,
-    free_memory,
-    gather,
-    load_faces,
-)
+from train.batches import FaceSquares, Jitter, Order, Recipe, WholeFaces, apply_jitter
+from train.data import Faces, FaceStream, degraded_face, free_memory, gather, load_faces
 from train.face_sources import Folders
 
 

@@ -17,8 +17,10 @@ from restoration.measure.identity import load_identity
 from restoration.network.checkpoint import load_stage
 from restoration.network.unet import UNet
 from train import loop
-from train.data import Faces, FaceSquares, Order, Recipe, WholeFaces, degraded_face
-from train.loop import Diverged, TrainConfig, Trainer, learning_rate
+from train.batches import FaceSquares, Order, Recipe, WholeFaces
+from train.config import TrainConfig
+from train.data import Faces, degraded_face
+from train.loop import Diverged, Trainer, learning_rate
 from train.stages import DetailStage, FaceStage
 
 

@@ -8,7 +8,7 @@ from tiny import SMALL, SMALL_FACE
 
 from restoration.images import InputError
 from restoration.network.unet import CoarseToFine, UNet, UNetConfig, enlarge, reduce
-from train.loop import DETAIL, FACE
+from train.config import DETAIL, FACE
 
 
 @pytest.mark.parametrize("attention", [False, True])

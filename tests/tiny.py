@@ -10,7 +10,7 @@ from torch import nn
 from restoration.hub import save_weights
 from restoration.hub.pull import CHECKSUMS
 from restoration.network.unet import CoarseToFine, UNetConfig
-from train.loop import TrainConfig
+from train.config import TrainConfig
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 SMALL = UNetConfig(unshuffle=4, guided=True, widths=(8, 12, 16), encoder=(1, 1, 1), decoder=(1, 1))

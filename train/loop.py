@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import csv
-import dataclasses
 import json
 import math
 import os
@@ -12,23 +11,20 @@ import pickle
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
 
 import torch
 from accelerate import Accelerator
 from torch import Tensor
 from tqdm import tqdm
 
-from restoration.faces.alignment import FACE_SIZE
 from restoration.images import InputError
-from restoration.measure.identity import EMBEDDED, SIDES, load_identity
+from restoration.measure.identity import EMBEDDED, load_identity
 from restoration.network.checkpoint import save_stage
-from restoration.network.unet import UNet, UNetConfig
-from train.compiled import compiled
-from train.losses import CompositeLoss, Reconstruction, check_weights
-from train.optimizer import Optimizer, WeightOptimizer, scheduled_rate
+from restoration.network.unet import UNet
+from train.config import TrainConfig
+from train.losses import CompositeLoss
+from train.optimizer import WeightOptimizer, scheduled_rate
 from train.stages import Stage
 
 CHECKPOINT, CONFIG, PROGRESS, TRAIN_LOG, VALIDATION_LOG, RESULT = (
@@ -40,107 +36,7 @@ CHECKPOINT, CONFIG, PROGRESS, TRAIN_LOG, VALIDATION_LOG, RESULT = (
     "stage.safetensors",
 )
 
-FACE = UNetConfig(positions=128, attention=True, widths=(32, 64, 128, 256), encoder=(2, 2, 2, 3), decoder=(2, 2, 2))
-DETAIL = UNetConfig(guided=True)
-# What a stage trains with where nothing else is asked for.
-STAGES: dict[str, dict[str, Any]] = {
-    "face": {"model": FACE, "steps": 45_000, "reconstruction": "l1", "lambda_id": 0.02, "save_every": 1000},
-    "detail": {"model": DETAIL},
-}
 STATE = {"config", "faces", "step", "seconds", "model", "average", "optimizer"}  # what a checkpoint holds
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainConfig:
-    """The resolved configuration of a run of one stage; written beside its results.
-
-    Args:
-        stage: "face" or "detail".
-        name: of the weights that come out.
-        license: of the weights that come out; it follows from the training data.
-        init: weights whose stage to start from (a folder, a model on the Hub or an embedded name); None starts
-            at random.
-        steps, batch: optimiser steps, and faces (face stage) or squares (detail stage) a step.
-        crop, squares, alone, plain: of the detail stage, see ``FaceSquares``; ``crop`` a multiple of the network's.
-        learning_rate: peak of the schedule, reached after ``warmup`` steps; in the last share ``decay`` of the steps it
-            falls to ``final_rate`` times the peak.
-        ema: decay of the averaged weights a step, [0, 1); shorter at the start.
-        reconstruction, lambda_rec, lambda_id, identity, identity_faces: see ``CompositeLoss``; identity None is the
-            embedded network.
-        optimizer: "muon" or "adamw", see ``WeightOptimizer``.
-        window: faces in memory at a time where they are streamed; None where all are.
-        jitter: share of faces that are misaligned and tinted a little, see ``Recipe``.
-        precision: "bf16" runs the network under autocast; weights and optimiser stay float32.
-        seed: of every draw.
-    """
-
-    stage: Literal["face", "detail"] = "detail"
-    name: str = "default"
-    license: str = "cc-by-nc-sa-4.0"
-    init: str | None = None
-    steps: int = 20_000
-    batch: int = 16
-    crop: int = 192
-    squares: int = 4
-    alone: float = 0.15
-    plain: float = 0.02
-    learning_rate: float = 1e-3
-    final_rate: float = 0.01
-    decay: float = 0.3
-    warmup: int = 200
-    optimizer: Optimizer = "muon"
-    weight_decay: float = 1e-4
-    gradient_clip: float = 0.5
-    ema: float = 0.999
-    reconstruction: Reconstruction = "psnr"
-    lambda_rec: float = 1.0
-    lambda_id: float = 0.0
-    identity: str | None = None
-    identity_faces: int = 4
-    window: int | None = None
-    jitter: float = 0.25
-    precision: Literal["bf16", "fp32"] = "bf16"
-    seed: int = 0
-    log_every: int = 20
-    save_every: int = 500
-    validation_faces: int = 32
-    model: UNetConfig = DETAIL
-
-    def __post_init__(self) -> None:
-        if self.stage not in ("face", "detail"):
-            raise InputError(f"The stage is face or detail, not {self.stage!r}.")
-        if self.steps < 1 or self.batch < 1 or self.log_every < 1 or self.save_every < 1 or self.squares < 1:
-            raise InputError("steps, batch, squares, log-every and save-every must be at least 1.")
-        if self.warmup < 0 or not 0 <= self.seed < 2**63 or self.validation_faces < 1 or self.identity_faces < 1:
-            raise InputError("warmup and seed must not be negative; validation-faces and identity-faces at least 1.")
-        check_weights(self.lambda_rec, self.lambda_id)
-        for name in ("jitter", "alone", "plain"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise InputError(f"{name} is a share and must lie in [0, 1], not {getattr(self, name)}.")
-        if not 0 <= self.weight_decay < 1 or not self.gradient_clip > 0:
-            raise InputError("weight-decay must lie in [0, 1), and gradient-clip above 0.")
-        if (
-            not 0 < self.learning_rate < 1
-            or not 0 <= self.ema < 1
-            or not 0 <= self.final_rate <= 1
-            or not 0 < self.decay <= 1
-        ):
-            raise InputError("learning-rate must lie in (0, 1), ema in [0, 1), final-rate in [0, 1], decay in (0, 1].")
-        if self.stage == "face":
-            if self.model.positions not in SIDES or self.model.guided:
-                raise InputError(f"A face stage has positions (one of {SIDES}) and no guide.")
-            return
-        if self.model.positions:
-            raise InputError("The detail stage takes pictures of any size: it has no positions.")
-        if not 64 <= self.crop <= 512 or self.crop % self.model.multiple:
-            raise InputError(f"crop must be a multiple of {self.model.multiple} from 64 to 512, not {self.crop}.")
-        if self.batch % self.squares:
-            raise InputError(f"A batch of {self.batch} is no multiple of {self.squares} squares a face.")
-        if self.lambda_id > 0 and self.crop != FACE_SIZE:
-            raise InputError(f"An identity loss needs whole faces: train the face stage, or --crop {FACE_SIZE}.")
-
-    def to_dict(self) -> dict[str, Any]:
-        return {**dataclasses.asdict(self), "model": self.model.to_dict()}
 
 
 class Diverged(Exception):
@@ -194,9 +90,9 @@ class Trainer:
         self.average.load_state_dict(self.model.state_dict())
         self.forward: Callable[[Tensor], Tensor] = self.model
         if compile:
-            precision = torch.bfloat16 if config.precision == "bf16" else torch.float32
-            given, clean = stage.batch(0)
-            self.forward = compiled(self.model, given, lambda x: (x.float() - clean).square().mean(), precision)
+            if device.type == "cpu":
+                raise InputError("--compile is for a GPU: what torch compiles for a CPU gets some gradients wrong.")
+            self.forward = torch.compile(self.model)
         if self.accelerator.num_processes > 1:
             self.forward = self.accelerator.prepare_model(self.forward)
         self.optimizer = WeightOptimizer(self.model, config.optimizer, weight_decay=config.weight_decay)

@@ -1,4 +1,4 @@
-"""How are weights changed by their gradients?  Muon for the convolutions' matrices, AdamW for everything else."""
+"""Optimisers: Muon for the convolutions' matrices, AdamW for everything else, and the schedule of their rate."""
 
 from __future__ import annotations
 
@@ -8,10 +8,15 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from train.precision import fastest
+from restoration.restorer import select_precision
 
 Optimizer = Literal["muon", "adamw"]
 OPTIMIZERS: tuple[Optimizer, ...] = ("muon", "adamw")
+
+
+def fastest(device: torch.device) -> Literal["bf16", "fp32"]:
+    """bfloat16 on a GPU and on a CPU with matrix units for it; float32 where bfloat16 is imitated, and slow."""
+    return "bf16" if device.type == "cuda" else select_precision("auto", device)
 
 
 class WeightOptimizer:

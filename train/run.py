@@ -32,28 +32,17 @@ from restoration.network.checkpoint import load_stage
 from restoration.network.unet import CoarseToFine, UNet
 from restoration.restorer import select_device
 from train import evaluate
+from train.batches import FaceSquares, Order, Recipe, WholeFaces
+from train.config import STAGES, TrainConfig, add_options, configurations
 from train.curves import plot_curves
-from train.data import SMALL, Faces, FaceSquares, FaceStream, Order, Recipe, WholeFaces, gather, load_faces
+from train.data import SMALL, Faces, FaceStream, gather, load_faces
 from train.face_sources import HUB, find_pictures, open_source
-from train.loop import CHECKPOINT, CONFIG, PROGRESS, RESULT, STAGES, Diverged, TrainConfig, Trainer
-from train.losses import RECONSTRUCTIONS
-from train.network_options import add_network_options, take_network
-from train.optimizer import OPTIMIZERS
-from train.precision import fastest
+from train.loop import CHECKPOINT, CONFIG, PROGRESS, RESULT, Diverged, Trainer
 from train.stages import DetailStage, FaceStage, Stage
 
 
 def parser() -> argparse.ArgumentParser:
     """Options; what is not given is the stage's own, as ``TrainConfig`` and ``STAGES`` have it."""
-    stages = {stage: vars(TrainConfig(**{"stage": stage, **fields})) for stage, fields in STAGES.items()}
-
-    def own(name: str) -> str:
-        values = {stage: fields[name] for stage, fields in stages.items()}
-        alike = len(set(values.values())) == 1
-        return (
-            f"({values['face']})" if alike else f"({', '.join(f'{stage} {value}' for stage, value in values.items())})"
-        )
-
     result = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = result.add_argument
     add(
@@ -72,41 +61,7 @@ def parser() -> argparse.ArgumentParser:
     add("--face", metavar="FILE", help="face stage for --stage detail: a run's stage.safetensors (that of --out)")
     add("--init", help="weights to start from: a folder, owner/name@revision on the Hub, or an embedded name")
     add("--limit", type=int, help="use at most so many training faces")
-    for name, kind, text in (
-        ("name", str, "name of the weights"),
-        ("license", str, "licence of the weights"),
-        ("steps", int, "optimiser steps"),
-        ("batch", int, "faces or squares a step"),
-        ("crop", int, "detail stage: side of the squares, pixels, 64 to 512"),
-        ("squares", int, "detail stage: squares of one degraded face"),
-        ("alone", float, "detail stage: share of faces learned without the face stage's answer"),
-        ("plain", float, "detail stage: share of plain pictures"),
-        ("learning-rate", float, "peak"),
-        ("final-rate", float, "share of the peak at the end"),
-        ("decay", float, "share of the steps in which the rate falls"),
-        ("warmup", int, "steps to the peak"),
-        ("weight-decay", float, "decoupled, 0 to 1"),
-        ("ema", float, "decay of the averaged weights a step"),
-        ("lambda-rec", float, "weight of reconstruction"),
-        ("lambda-id", float, "weight of identity; the detail stage needs --crop 512 for it"),
-        ("identity-faces", int, "so many of each batch are shown to the recogniser"),
-        ("jitter", float, "share of faces misaligned and tinted"),
-        ("seed", int, "decides every random draw"),
-        ("log-every", int, "steps between rows of train.csv"),
-        ("save-every", int, "steps between checkpoints"),
-        ("validation-faces", int, "how many to watch"),
-    ):
-        add(f"--{name}", type=kind, help=f"{text} {own(name.replace('-', '_'))}")
-    add("--optimizer", choices=OPTIMIZERS, help=f"for the convolutions {own('optimizer')}")
-    add("--reconstruction", choices=RECONSTRUCTIONS, help=f"distance between pixels {own('reconstruction')}")
-    add("--identity", metavar="FILE", help="face recogniser to train against (the embedded one)")
-    add(
-        "--precision",
-        choices=("auto", "bf16", "fp32"),
-        default="auto",
-        help="of the network; auto is bf16 on a GPU and on a CPU with matrix units for it, else fp32 (%(default)s)",
-    )
-    add_network_options(result)
+    add_options(result)
     add("--device", default="auto", help="cpu, cuda, cuda:1 …; auto is the first GPU, else the CPU (%(default)s)")
     add("--compile", action="store_true", help="torch.compile the network")
     add("--stop-after", type=int, metavar="STEP", help="stop each stage there; the same command without it goes on")
@@ -120,26 +75,6 @@ def parser() -> argparse.ArgumentParser:
     add("--push-to-hub", metavar="OWNER/NAME", help="evaluate the finished run on the validation faces and publish it")
     add_push_options(result)
     add("--dry-run", action="store_true", help="check folders and settings, print the resolved configuration, and stop")
-    return result
-
-
-def configurations(options: dict[str, Any], device: torch.device) -> list[TrainConfig]:
-    """One configuration a stage that is to be trained, in their order.
-
-    Args:
-        options: parsed, as ``parser`` names them.
-        device: that trains.
-
-    Raises:
-        InputError: values that cannot be.
-    """
-    given = {key: value for key, value in options.items() if key in vars(TrainConfig()) and value is not None}
-    if given["precision"] == "auto":
-        given["precision"] = fastest(device)
-    result = []
-    for stage in STAGES if options["stage"] == "both" else (options["stage"],):
-        fields = {**STAGES[stage], **given, "stage": stage}
-        result.append(TrainConfig(**{**fields, "model": take_network(options, fields["model"])}))
     return result
 
 

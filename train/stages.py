@@ -11,7 +11,8 @@ from torch import Tensor
 from restoration.degrade.protocols import BLIND, HEAVY, ORIGINAL, Distribution, Mixture
 from restoration.measure.identity import IdentityNetwork
 from restoration.network.unet import UNet, enlarge, reduce
-from train.data import Faces, FaceSquares, WholeFaces, degraded_face
+from train.batches import FaceSquares, WholeFaces
+from train.data import Faces, degraded_face
 
 Network = Callable[..., Tensor]
 VALIDATION: dict[str, Distribution | Mixture] = {"blind": BLIND, "heavy": HEAVY, "original": ORIGINAL}

@@ -103,10 +103,9 @@ class ChannelNorm(nn.Module):
         self.bias = nn.Parameter(torch.zeros(width))
 
     def forward(self, x: Tensor) -> Tensor:
-        # With channels last in memory the permutations cost nothing. It is float32 whatever comes in: in bfloat16
-        # torch.compile (2.15, CPU) sums up its gradients wrongly.
-        normal = F.layer_norm(x.permute(0, 2, 3, 1).float(), self.weight.shape, self.weight, self.bias, 1e-6)
-        return normal.permute(0, 3, 1, 2).to(x.dtype)
+        # With channels last in memory the permutations cost nothing.
+        weight, bias = self.weight.to(x.dtype), self.bias.to(x.dtype)
+        return F.layer_norm(x.permute(0, 2, 3, 1), weight.shape, weight, bias, 1e-6).permute(0, 3, 1, 2)
 
 
 class ResidualBlock(nn.Module):
@@ -122,7 +121,7 @@ class ResidualBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         hidden = F.silu(self.first(self.norm(x)))
         # The scale goes into the weights: one pass less over the picture.
-        weight, bias = self.second.weight * self.scale[..., None], self.second.bias * self.scale.flatten()
+        weight, bias = self.second.weight * self.scale[..., None], self.second.bias * self.scale.flatten()  # type: ignore[operator]
         return x + F.conv2d(hidden, weight, bias, padding=1)
 
 

@@ -1,0 +1,272 @@
+"""Batches to learn from, one kind a stage: every one is a function of the seed and the step."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import random
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from restoration.degrade.degradations import Degradation, degrade
+from restoration.degrade.protocols import Distribution, Mixture
+from restoration.faces.alignment import FACE_SIZE
+from restoration.images import InputError
+from restoration.network.unet import reduce
+from train.data import Faces, FaceStream
+
+
+@dataclass(frozen=True)
+class Jitter:
+    """One small misalignment and tint.
+
+    Args:
+        turn, scale, right, down: degrees, factor, and pixels of a 512-pixel face by which its content moves.
+        gamma, gains: exponent, and factors of red, green and blue.
+    """
+
+    turn: float
+    scale: float
+    right: float
+    down: float
+    gamma: float
+    gains: tuple[float, float, float]
+
+    @classmethod
+    def sample(cls, rng: random.Random) -> Jitter:
+        """Up to 4°, 5 %, 8 pixels, a quarter in exponent and a tenth in gain."""
+        moved = rng.uniform(-4, 4), rng.uniform(0.95, 1.05), rng.uniform(-8, 8), rng.uniform(-8, 8)
+        red, green, blue = (rng.uniform(0.9, 1.1) for _ in range(3))
+        return cls(*moved, rng.uniform(0.8, 1.25), (red, green, blue))
+
+    @property
+    def tint(self) -> Jitter:
+        """The same tint, unmoved."""
+        return dataclasses.replace(self, turn=0.0, scale=1.0, right=0.0, down=0.0)
+
+
+def apply_jitter(faces: Tensor, jitters: Sequence[Jitter]) -> Tensor:
+    """Each face under its jitter: bicubic, mirrored at the border.
+
+    Args:
+        faces: (B, 3, H, W) float32 in [0, 1].
+
+    Returns:
+        the same shape and range.
+    """
+    height, width = faces.shape[-2:]
+    rows = []
+    for j in jitters:
+        # ``affine_grid`` asks where each pixel comes from, in halves of the picture: the inverse movement.
+        cos, sin = math.cos(math.radians(j.turn)) / j.scale, math.sin(math.radians(j.turn)) / j.scale
+        right, down = 2 * j.right / FACE_SIZE, 2 * j.down / FACE_SIZE
+        across = sin * height / width, sin * width / height
+        rows.append(
+            [
+                [cos, across[0], -cos * right - across[0] * down],
+                [-across[1], cos, across[1] * right - cos * down],
+            ]
+        )
+    grid = F.affine_grid(faces.new_tensor(rows), list(faces.shape), align_corners=False)
+    moved = F.grid_sample(faces, grid, mode="bicubic", padding_mode="reflection", align_corners=False)
+    gamma = faces.new_tensor([j.gamma for j in jitters])[:, None, None, None]
+    gains = faces.new_tensor([j.gains for j in jitters])[:, :, None, None]
+    return (moved.clamp(1e-4, 1) ** gamma * gains).clamp(0, 1)
+
+
+class Order:
+    """Which face each position of a run shows: all faces once an epoch, in an order that the seed decides.
+
+    Args:
+        faces: of 512 pixels. Of a window with photos that show no face, some are drawn twice.
+        small: of 128 pixels, drawn beside them; None for none.
+        seed: of the order.
+    """
+
+    def __init__(self, faces: Faces | FaceStream, small: Faces | None, seed: int) -> None:
+        self.faces, self.small, self.seed = faces, small, seed
+        self._order: tuple[int, Tensor] = (-1, torch.empty(0))
+
+    def __len__(self) -> int:
+        return len(self.faces) + (len(self.small) if self.small else 0)
+
+    @property
+    def fingerprint(self) -> str:
+        """The same for the same faces."""
+        return self.faces.fingerprint + (self.small.fingerprint if self.small else "")
+
+    def __call__(self, position: int) -> Tensor:
+        """(3, S, S) uint8, the face at a position, [0, …)."""
+        epoch, place = divmod(position, len(self))
+        if self._order[0] != epoch:
+            shuffle = torch.Generator().manual_seed(random.Random(f"order/{self.seed}/{epoch}").getrandbits(62))
+            self._order = epoch, torch.randperm(len(self), generator=shuffle)
+        index = int(self._order[1][place])
+        if index >= len(self.faces) and self.small:
+            return self.small.images[index - len(self.faces)]
+        images = self.faces.epoch(epoch).images
+        return images[index % len(images)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How clean faces become pairs to learn from.
+
+    Args:
+        degradations: what they go through.
+        seed: of everything that is drawn.
+        jitter: share of faces that are moved, turned, scaled and tinted first, [0, 1]: a detector does not align as
+            well as a data set's makers did, and no two cameras see one colour. The rest keeps its finest detail.
+        part, parts: of several processes that share a batch, which one this is. Together they see what one process
+            alone would.
+    """
+
+    degradations: Distribution | Mixture
+    seed: int
+    jitter: float = 0.0
+    part: int = 0
+    parts: int = 1
+
+    def share(self, step: int, batch: int) -> range:
+        """Positions of this process in the batch of a step.
+
+        Raises:
+            InputError: the batch cannot be shared evenly.
+        """
+        if batch % self.parts:
+            raise InputError(
+                f"A batch of {batch} cannot be shared by {self.parts} processes: choose a multiple of {self.parts}."
+            )
+        start = step * batch
+        return range(start + self.part * batch // self.parts, start + (self.part + 1) * batch // self.parts)
+
+    def random(self, position: int) -> random.Random:
+        """The source of all that is drawn for a position, whatever batch it lies in."""
+        return random.Random(f"draw/{self.seed}/{position}")
+
+
+class WholeFaces:
+    """Batches for the face stage: step ``n`` is a function of (seed, n), so a resumed run sees what it would have.
+
+    Each face is degraded at the smallest size that shows the same, see ``Degradation.reduced``.
+
+    Args:
+        order: of the faces; one of 128 pixels draws among the degradations that can be done at that size.
+        batch: faces a step.
+        side: of the pictures that come out, pixels, a divisor of 512, at least 128.
+    """
+
+    def __init__(self, order: Order, recipe: Recipe, *, batch: int, side: int) -> None:
+        self.order, self.recipe, self.batch, self.side = order, recipe, batch, side
+
+    def __call__(self, step: int) -> tuple[Tensor, Tensor]:
+        """Degraded and clean, both (B / parts, 3, side, side) float32 in [0, 1], on the faces' device."""
+        positions = self.recipe.share(step, self.batch)
+        groups: dict[int, list[tuple[int, Tensor, Degradation, int]]] = defaultdict(list)
+        for place, position in enumerate(positions):
+            rng, whole = self.recipe.random(position), self.order(position)
+            whole = whole.flip(-1) if rng.random() < 0.5 else whole
+            jitter = Jitter.sample(rng) if rng.random() < self.recipe.jitter else None
+            native, smallest = FACE_SIZE // whole.shape[-1], FACE_SIZE // self.side
+            while True:
+                drawn = self.recipe.degradations.sample(rng)
+                fitting = [k for k in (4, 2, 1) if native <= k <= smallest and drawn.reduced(k)]
+                if fitting:
+                    break
+            settings = drawn.reduced(fitting[0])
+            assert settings is not None
+            face = whole[None].float() / 255
+            if jitter and native > 1:  # aligned by a detector already, and to be kept as sharp as it is
+                face = apply_jitter(face, [jitter.tint])
+            elif jitter:  # at twice the size where that is to be had: what is moved loses its finest detail
+                face = apply_jitter(reduce(face, FACE_SIZE // min(2, fitting[0])), [jitter])
+            face = reduce(face, FACE_SIZE // fitting[0])[0]
+            groups[fitting[0]].append((place, face, settings, rng.getrandbits(62)))
+        device = face.device
+        clean = torch.empty(len(positions), 3, self.side, self.side, device=device)
+        degraded = torch.empty_like(clean)
+        for rows in groups.values():
+            places, faces, settings_, seeds = zip(*rows, strict=True)
+            stack = torch.stack(faces)
+            noise = [torch.Generator(device).manual_seed(seed) for seed in seeds]
+            clean[list(places)] = reduce(stack, self.side)
+            degraded[list(places)] = reduce(degrade(stack, settings_, noise), self.side)
+        return degraded, clean
+
+
+@dataclass(frozen=True)
+class Squares:
+    """A batch for the detail stage.
+
+    Args:
+        degraded, clean: (F, 3, 512, 512) float32 in [0, 1], whole faces.
+        boxes: of each square the index of its face, and its top and left, pixels.
+        crop: side of the squares, pixels.
+        alone: (F,) bool, faces whose squares are learned without the face stage's answer.
+    """
+
+    degraded: Tensor
+    clean: Tensor
+    boxes: list[tuple[int, int, int]]
+    crop: int
+    alone: list[bool]
+
+    def cut(self, images: Tensor) -> Tensor:
+        """(F, 3, 512, 512) to the squares, (B, 3, crop, crop)."""
+        crop = self.crop
+        return torch.stack([images[face, :, top : top + crop, left : left + crop] for face, top, left in self.boxes])
+
+
+class FaceSquares:
+    """Batches for the detail stage: several squares of each degraded face; step ``n`` is a function of (seed, n).
+
+    Args:
+        order: of the faces, all of 512 pixels.
+        batch: squares a step, a multiple of ``squares``.
+        squares: of one face.
+        crop: their side, pixels, [64, 512].
+        alone: share of faces that are learned without the face stage's answer, [0, 1].
+        plain: share of faces that are replaced by a plain colour with a gentle slope, [0, 1]: on these the smallest
+            regular pattern counts.
+    """
+
+    def __init__(
+        self, order: Order, recipe: Recipe, *, batch: int, squares: int, crop: int, alone: float, plain: float
+    ) -> None:
+        if batch % squares:
+            raise InputError(f"A batch of {batch} is no multiple of {squares} squares a face.")
+        self.order, self.recipe, self.batch, self.squares, self.crop = order, recipe, batch, squares, crop
+        self.alone, self.plain = alone, plain
+
+    def __call__(self, step: int) -> Squares:
+        """This process's faces and squares, on the faces' device."""
+        positions = self.recipe.share(step, self.batch // self.squares)
+        faces, settings, noise, boxes, alone = [], [], [], [], []
+        for place, position in enumerate(positions):
+            rng, whole = self.recipe.random(position), self.order(position)
+            whole = whole.flip(-1) if rng.random() < 0.5 else whole
+            jitter = Jitter.sample(rng) if rng.random() < self.recipe.jitter else None
+            plain = rng.random() < self.plain
+            face = plain_picture(rng).to(whole.device) if plain else whole[None].float() / 255
+            faces.append(apply_jitter(face, [jitter]) if jitter and not plain else face)
+            settings.append(self.recipe.degradations.sample(rng))
+            noise.append(torch.Generator(face.device).manual_seed(rng.getrandbits(62)))
+            reach = FACE_SIZE - self.crop
+            boxes += [(place, rng.randint(0, reach), rng.randint(0, reach)) for _ in range(self.squares)]
+            alone.append(rng.random() < self.alone or plain)
+        clean = torch.cat(faces)
+        return Squares(degrade(clean, settings, noise), clean, boxes, self.crop, alone)
+
+
+def plain_picture(rng: random.Random) -> Tensor:
+    """(1, 3, 512, 512) float32 in [0, 1]: one colour that changes by at most 0.1 from side to side."""
+    axis = torch.linspace(-1, 1, FACE_SIZE)
+    across, down = rng.uniform(-0.05, 0.05), rng.uniform(-0.05, 0.05)
+    slope = across * axis[None] + down * axis[:, None]
+    colour = torch.tensor([rng.uniform(0.05, 0.95) for _ in range(3)])
+    return (colour[:, None, None] + slope).clamp(0, 1)[None]
