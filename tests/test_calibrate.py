@@ -10,8 +10,7 @@ from tiny import EXAMPLES
 
 from restoration import Restorer
 from restoration.images import InputError, read_image, write_png
-from restoration.measure.calibration import KEY
-from restoration.measure.uncertainty import FEATURES, expected_error
+from restoration.measure.uncertainty import FEATURES, KEY, expected_error
 from train.calibrate import Measured, calibrate, fit, main, rank_correlation, reliability
 
 LAW = dict(zip(FEATURES, (0.6, 0.3, -0.2, 0.1), strict=True))

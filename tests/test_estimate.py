@@ -132,7 +132,7 @@ def test_training_learns_and_measuring_tells_how_well(faces: Faces) -> None:
 
     def error(epochs: int) -> float:
         network = train(found, wanted, epochs=epochs, seed=0)
-        return float((network.judge(found)[0] - wanted).detach().abs().mean())
+        return float((network.from_features(found)[0] - wanted).detach().abs().mean())
 
     assert error(150) < 0.5 * error(1)
     facts = measure(train(found, wanted, epochs=5, seed=0), faces, seed=0)

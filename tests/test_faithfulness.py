@@ -4,19 +4,19 @@ import dataclasses
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from test_calibration import CALIBRATION
-from tiny import EXAMPLES, Pool
+from tiny import CALIBRATION, EXAMPLES, Pool
 
 from restoration import Restorer
 from restoration.degrade.degradations import Degradation, degrade_image
 from restoration.images import Image, InputError, read_image
-from restoration.measure.calibration import KEY
-from restoration.measure.faithfulness import consistency_residual, examine
+from restoration.measure.faithfulness import Examination, consistency_residual, examine
 from restoration.measure.identity import IdentityNetwork
 from restoration.measure.regions import region_errors, region_masks, skin_colour_difference
+from restoration.measure.uncertainty import KEY
 
 TRUTH = read_image(EXAMPLES / "eileen_collins.png")
 SETTINGS = Degradation(blur_sigma=2, downsample=3, noise=12, jpeg=70)
@@ -39,6 +39,10 @@ def restored(restorer: Restorer) -> Image:
     return restorer.restore_aligned(DEGRADED)
 
 
+def look(degraded: Image, restored: Image, restorer: Restorer, **known: Any) -> Examination:
+    return examine(degraded, restored, restorer.restore_tensor, restorer.calibration, **known)
+
+
 def test_the_truth_explains_the_photo_exactly_and_another_face_does_not() -> None:
     assert not consistency_residual(TRUTH, DEGRADED, SETTINGS, 7).any()
     other = read_image(EXAMPLES / "grace_hopper.png")
@@ -48,7 +52,7 @@ def test_the_truth_explains_the_photo_exactly_and_another_face_does_not() -> Non
 
 def test_everything_is_known_where_the_truth_and_the_recipe_are(restorer: Restorer, restored: Image) -> None:
     network = IdentityNetwork(Pool(), "pool")
-    seen = examine(DEGRADED, restored, restorer, truth=TRUTH, recipe=(SETTINGS, 7), identity=network)
+    seen = look(DEGRADED, restored, restorer, truth=TRUTH, recipe=(SETTINGS, 7), identity=network)
     np.testing.assert_array_equal(seen.change, restored.astype(int) - DEGRADED)
     np.testing.assert_array_equal(seen.error, restored.astype(int) - TRUTH)
     np.testing.assert_array_equal(seen.residual, consistency_residual(restored, DEGRADED, SETTINGS, 7))
@@ -67,7 +71,7 @@ def test_everything_is_known_where_the_truth_and_the_recipe_are(restorer: Restor
 
 
 def test_nothing_is_claimed_about_a_photo_without_a_truth(restorer: Restorer, restored: Image) -> None:
-    seen = examine(DEGRADED, restored, restorer, identity=IdentityNetwork(Pool(), "pool"))
+    seen = look(DEGRADED, restored, restorer, identity=IdentityNetwork(Pool(), "pool"))
     assert (seen.residual, seen.error, seen.identity, seen.skin) == (None, None, None, None)
     assert all((region.degraded, region.restored) == (None, None) for region in seen.regions)
     assert seen.calibrated
@@ -78,7 +82,7 @@ def test_nothing_is_claimed_about_a_photo_without_a_truth(restorer: Restorer, re
 
 def test_the_expected_error_of_the_default_weights_is_near_the_true_one() -> None:
     restorer = Restorer.from_pretrained()
-    seen = examine(DEGRADED, restorer.restore_aligned(DEGRADED), restorer, truth=TRUTH)
+    seen = look(DEGRADED, restorer.restore_aligned(DEGRADED), restorer, truth=TRUTH)
     whole = seen.regions[-1]
     assert whole.expected is not None
     assert whole.restored is not None
@@ -89,7 +93,7 @@ def test_the_expected_error_of_the_default_weights_is_near_the_true_one() -> Non
 
 def test_without_a_calibration_only_the_place_is_known(tiny_weights: Path) -> None:
     tiny = Restorer.from_pretrained(tiny_weights)
-    seen = examine(DEGRADED, tiny.restore_aligned(DEGRADED), tiny)
+    seen = look(DEGRADED, tiny.restore_aligned(DEGRADED), tiny)
     assert not seen.calibrated
     assert {region.expected for region in seen.regions} == {None}
     assert any("not measured: uncertainty shows where, not how much" in warning for warning in seen.warnings)
@@ -100,7 +104,7 @@ def test_a_worse_face_is_called_worse(restorer: Restorer) -> None:
     green[region_masks()["skin"]] += [-60, 40, -60]
     spoilt = np.clip(green, 0, 255).astype(np.uint8)
     gentle = degrade_image(TRUTH, Degradation(noise=1), 0)
-    seen = examine(gentle, spoilt, restorer, truth=TRUTH)
+    seen = look(gentle, spoilt, restorer, truth=TRUTH)
     warnings = " ".join(seen.warnings)
     assert "Restoration made the skin worse" in warnings
     assert "The colour of the skin changed: ΔE2000" in warnings
@@ -111,7 +115,7 @@ def test_moving_away_from_the_person_and_the_photo_is_warned_about(restorer: Res
     away = TRUTH.copy()
     away[:, :256] = 255 - away[:, :256]
     network = IdentityNetwork(Pool(), "pool")
-    seen = examine(DEGRADED, away, restorer, truth=TRUTH, recipe=(SETTINGS, 7), identity=network)
+    seen = look(DEGRADED, away, restorer, truth=TRUTH, recipe=(SETTINGS, 7), identity=network)
     assert seen.identity is not None
     assert seen.identity.verdict.better is False
     assert any("moved the face away" in warning for warning in seen.warnings)
@@ -120,9 +124,4 @@ def test_moving_away_from_the_person_and_the_photo_is_warned_about(restorer: Res
 
 def test_other_sizes_are_refused(restorer: Restorer) -> None:
     with pytest.raises(InputError, match="Align"):
-        examine(DEGRADED[:256], DEGRADED[:256], restorer)
-
-
-def test_calibration_is_that_of_the_loaded_weights(restorer: Restorer) -> None:
-    assert restorer.calibration is not None
-    assert restorer.calibration.weights == restorer.fingerprint
+        look(DEGRADED[:256], DEGRADED[:256], restorer)

@@ -6,16 +6,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny import Pool
+from tiny import EXAMPLES, Pool
 
 from restoration import Degradation, degrade_image
 from restoration.faces.alignment import FACE_TEMPLATE, IDENTITY_TEMPLATE
 from restoration.images import InputError, read_image
-from restoration.measure.identity import ENVIRONMENT_VARIABLE, IdentityNetwork, identity_crop, load_identity
+from restoration.measure.identity import (
+    ENVIRONMENT_VARIABLE,
+    IdentityNetwork,
+    angle_between,
+    identity_crop,
+    load_identity,
+)
 from restoration.measure.recogniser import CROP_SIZE
 from restoration.measure.verdict import Bands
-
-EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
 def test_crop_carries_the_face_template_to_the_identity_template() -> None:
@@ -39,6 +43,31 @@ def test_crop_is_differentiable_and_wants_whole_faces() -> None:
     assert float(face.grad[..., 200:400, 200:320].abs().min()) > 0
     with pytest.raises(InputError, match="512"):
         identity_crop(torch.rand(1, 3, 250, 250))
+
+
+@pytest.mark.parametrize("degrees", [0, 1e-6, 9, 90, 179.999999, 180])
+def test_an_angle_is_precise_at_both_ends(degrees: float) -> None:
+    radians = np.deg2rad(degrees)
+    one, other = np.array([1.0, 0, 0]), np.array([np.cos(radians), np.sin(radians), 0])
+    assert angle_between(one, other) == pytest.approx(degrees, abs=1e-9)
+    assert angle_between(other, one) == angle_between(one, other)
+
+
+def test_a_broken_network_gives_no_angle() -> None:
+    face = np.zeros((512, 512, 3), np.uint8)
+    for value in (0.0, math.nan, math.inf):
+        broken = IdentityNetwork(Constant(value), "broken")
+        with pytest.raises(ValueError, match="broken gave no embedding"):
+            broken.angle(face, face)
+
+
+class Constant(torch.nn.Module):
+    def __init__(self, value: float) -> None:
+        super().__init__()
+        self.value = value
+
+    def forward(self, crops: torch.Tensor) -> torch.Tensor:
+        return crops.new_full((len(crops), 4), self.value)
 
 
 def test_angles_are_degrees_between_unit_embeddings() -> None:

@@ -4,9 +4,8 @@ import dataclasses
 
 import numpy as np
 import pytest
-from test_calibration import CALIBRATION
 from test_page import Tags
-from test_verdict import BANDS
+from tiny import BANDS, CALIBRATION
 
 from restoration.measure.faithfulness import Examination, Identity, Region
 from restoration.measure.verdict import judge

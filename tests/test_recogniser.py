@@ -25,20 +25,6 @@ def test_it_is_small_and_every_parameter_learns() -> None:
     assert all(p.grad is not None and float(p.grad.abs().max()) > 0 for p in network.parameters())
 
 
-def test_merged_norms_change_nothing() -> None:
-    torch.manual_seed(0)
-    network, crops = Recogniser(), torch.rand(4, 3, CROP_SIZE, CROP_SIZE)
-    with torch.no_grad():
-        for parameter in network.parameters():
-            parameter += 0.05 * torch.randn_like(parameter)
-        for _ in range(3):
-            network(crops)  # the norms have seen something
-        merged = network.merged()
-        torch.testing.assert_close(embed(merged, crops), embed(network.eval(), crops), atol=1e-4, rtol=1e-4)
-    assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in merged.modules())
-    assert any(isinstance(module, torch.nn.BatchNorm2d) for module in network.modules())
-
-
 def test_files_give_the_same_network_back_to_half_precision(tmp_path: Path) -> None:
     network = Recogniser().eval()
     save_recogniser(tmp_path, network, {"step": 3})

@@ -1,17 +1,21 @@
 """The uncertainty map: passes that undo their own change, features in the right units, the stated formula."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
-from tiny import EXAMPLES
+from tiny import CALIBRATION, EXAMPLES
 
-from restoration.images import read_image, to_tensor
+from restoration import Restorer
+from restoration.images import InputError, read_image, to_tensor
 from restoration.measure.uncertainty import (
     FEATURES,
+    KEY,
     PASSES,
+    calibration_of,
     expected_error,
     perturbed_restorations,
-    smooth,
     uncertainty_features,
 )
 
@@ -41,10 +45,7 @@ def test_a_network_that_changes_nothing_is_sure_but_for_the_noise() -> None:
     levels = (noisy - face)[INNER].flatten(1).std(dim=1) * 255
     assert 0.5 < float(levels[:2].mean()) < 2 < float(levels[2:].mean()) < 5  # interpolation averages some of it away
     assert len({batch.numpy().tobytes() for batch in seen[0]}) == PASSES
-
-
-def test_the_same_face_gives_the_same_passes() -> None:
-    assert torch.equal(perturbed_restorations(FACE, torch.sqrt), perturbed_restorations(FACE, torch.sqrt))
+    assert torch.equal(perturbed_restorations(face, network), passes)
 
 
 def test_the_spread_is_high_where_the_network_wavers() -> None:
@@ -81,9 +82,38 @@ def test_expected_error_is_the_stated_formula_and_never_negative() -> None:
     assert (more > error).all()
 
 
-def test_smoothing_keeps_the_mean() -> None:
-    values = np.zeros((64, 64), np.float32)
-    values[32, 32] = 100
-    blurred = smooth(values, 4.0)
-    assert blurred.sum() == pytest.approx(100, rel=1e-3)
-    assert blurred.max() == pytest.approx(100 / (2 * np.pi * 16), rel=0.02)
+# ---- the figures that travel with weights
+
+
+def test_it_travels_as_json() -> None:
+    facts = json.loads(json.dumps({"name": "x", KEY: CALIBRATION.to_dict()}))
+    assert calibration_of(facts, "0123456789ab") == CALIBRATION
+    assert calibration_of({"name": "x"}, "0123456789ab") is None
+
+
+def test_other_weights_and_damage_are_refused() -> None:
+    stored = CALIBRATION.to_dict()
+    with pytest.raises(InputError, match="measured on other weights"):
+        calibration_of({KEY: stored}, "ba9876543210")
+    damaged = (
+        [],
+        stored | {"more": 1},
+        {key: value for key, value in stored.items() if key != "offset"},
+        stored | {"coefficients": {"spread": 1.0}},
+        stored | {"offset": float("nan")},
+        stored | {"skin_difference": "much"},
+    )
+    for content in damaged:
+        with pytest.raises(InputError, match="calibration"):
+            calibration_of({KEY: content}, "0123456789ab")
+
+
+def test_the_default_weights_are_calibrated_and_know_their_errors() -> None:
+    """After new default weights: ``python train/calibrate.py --faces VALIDATION_FACES``."""
+    calibration = Restorer.from_pretrained().calibration
+    assert calibration is not None
+    assert calibration.protocol == "blind"
+    assert calibration.rank_correlation >= 0.5
+    assert calibration.rank_correlation > calibration.spread_rank_correlation
+    for expected, measured in calibration.reliability:
+        assert measured == pytest.approx(expected, rel=0.35)

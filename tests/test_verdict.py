@@ -4,11 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
+from tiny import BANDS
 
 from restoration.images import InputError
-from restoration.measure.verdict import Bands, judge, read_bands
-
-BANDS = Bands(network="net", pairs=600, accuracy=0.99, threshold=70, same=(30, 48, 66), different=(75, 90, 101))
+from restoration.measure.verdict import judge, read_bands
 
 
 @pytest.mark.parametrize(

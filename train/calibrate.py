@@ -30,10 +30,11 @@ from restoration.degrade.protocols import PROTOCOLS
 from restoration.hub import DEFAULT, EMBEDDED, TRAINING
 from restoration.images import InputError, to_image
 from restoration.images.files import write_atomically
-from restoration.measure.calibration import KEY, Calibration
 from restoration.measure.regions import skin_colour_difference
 from restoration.measure.uncertainty import (
     FEATURES,
+    KEY,
+    Calibration,
     Map,
     expected_error,
     log_feature,

@@ -1,8 +1,10 @@
-"""What do methods without learning reach? The rows that a network has to beat, beside the degraded input."""
+"""Methods without learning: the rows that a network has to beat, beside the degraded input."""
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from skimage.restoration import denoise_nl_means
+from skimage.restoration import wiener as skimage_wiener
 
 from restoration.degrade.blur import MARGIN
 from restoration.images import Image, InputError, check_image
@@ -15,11 +17,7 @@ _NOISE_KERNEL = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
 
 
 def lanczos(image: Image, factor: float) -> Image:
-    """Reduce by area averaging, then enlarge back by Lanczos: classic resampling's answer to noise and small pictures.
-
-    Convention:
-        - the reduced sides are side / factor, rounded half to even, at least 1; pixel areas are kept aligned
-        - enlarged with OpenCV's 8 x 8 Lanczos kernel, then clipped to 8 bits
+    """Reduce by area averaging, then enlarge back by OpenCV's 8 x 8 Lanczos kernel.
 
     Args:
         image: (H, W, 3) uint8 RGB, sides >= 16. Not modified.
@@ -44,13 +42,9 @@ def lanczos(image: Image, factor: float) -> Image:
 
 
 def non_local_means(image: Image, strength: float | None = None) -> Image:
-    """Denoise by averaging pixels whose surroundings look alike.
+    """Denoise by averaging pixels whose surroundings look alike. It removes noise, not blur.
 
-    Convention:
-        - scikit-image's fast variant: 5 x 5 patches, search distance 6, filter strength 0.6 times the noise, patch
-          distances corrected by the noise; RGB patches are compared as a whole. On three faces with noise of 10, 20
-          and 40 it was 0.1 to 3 dB above ``cv2.fastNlMeansDenoisingColored`` at its best strength, and faster
-        - it removes noise, not blur
+    scikit-image's fast variant, with RGB patches of 5 x 5 pixels and a search distance of 6.
 
     Args:
         image: (H, W, 3) uint8 RGB, sides >= 16. Not modified.
@@ -62,13 +56,7 @@ def non_local_means(image: Image, strength: float | None = None) -> Image:
 
     Raises:
         InputError: not an ``Image``; strength outside its range or NaN.
-
-    Source:
-        Buades, Coll, Morel, "A non-local algorithm for image denoising", CVPR 2005; fast variant: Froment,
-        "Parameter-free fast pixelwise non-local means denoising", IPOL 4, 2014.
     """
-    from skimage.restoration import denoise_nl_means  # here: it takes long to import, and the page opens without it
-
     sigma = noise_sigma(image) if strength is None else strength
     if not 0 <= sigma <= MAX_SIGMA:
         raise InputError(f"The strength must be between 0 and {MAX_SIGMA:g} grey levels, got {sigma}.")
@@ -89,11 +77,8 @@ def non_local_means(image: Image, strength: float | None = None) -> Image:
 def wiener(image: Image, point_spread: NDArray[np.floating], noise: float) -> Image:
     """Undo a known blur by Wiener's filter: divide by its spectrum where that does not drown in noise.
 
-    Convention:
-        - scikit-image's filter with its Laplacian as the prior, each channel by itself, on the picture mirrored at its
-          borders. Balance 1 + 0.3 * noise holds for motion blurs up to 31 px, whose spectrum has zeros; on a slight
-          Gaussian blur without noise a smaller one would give several dB more
-        - it is told what no restorer knows: the exact blur and noise. An upper bound for a linear method, not a rival
+    scikit-image's filter, each channel by itself, on the picture mirrored at its borders. It is told what no restorer
+    knows, the exact blur and noise: an upper bound for a linear method, not a rival.
 
     Args:
         image: (H, W, 3) uint8 RGB, sides >= 16. Not modified.
@@ -105,20 +90,14 @@ def wiener(image: Image, point_spread: NDArray[np.floating], noise: float) -> Im
 
     Raises:
         InputError: not an ``Image``; noise outside its range or NaN; a point spread of another shape.
-
-    Source:
-        Orieux, Giovannelli, Rodet, "Bayesian estimation of regularization and point spread function parameters for
-        Wiener-Hunt deconvolution", JOSA A 27(7), 2010 (scikit-image's ``restoration.wiener``).
     """
-    from skimage.restoration import wiener as skimage_wiener  # here: as above
-
     side = point_spread.shape[0]
     if point_spread.shape != (side, side) or side % 2 == 0 or side > 2 * MARGIN:
         raise InputError(f"A point spread is square, with an odd side up to 107 pixels, not {point_spread.shape}.")
     if not 0 <= noise <= MAX_SIGMA:
         raise InputError(f"The noise must be between 0 and {MAX_SIGMA:g} grey levels, got {noise}.")
     padded = np.pad(check_image(image) / 255, ((MARGIN, MARGIN), (MARGIN, MARGIN), (0, 0)), mode="reflect")
-    balance = 1 + 0.3 * noise
+    balance = 1 + 0.3 * noise  # for motion blurs, whose spectrum has zeros; slight Gaussian ones would take less
     channels = [skimage_wiener(padded[..., c], point_spread, balance, clip=False) for c in range(3)]
     sharpened = np.stack(channels, axis=2)[MARGIN:-MARGIN, MARGIN:-MARGIN]
     result: Image = np.clip(np.rint(sharpened * 255), 0, 255).astype(np.uint8)

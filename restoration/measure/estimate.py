@@ -1,4 +1,4 @@
-"""What has a photo been through?  Blur, noise, JPEG quality and effective resolution, estimated without the original.
+"""A photo's past: blur, noise, JPEG quality and effective resolution, estimated without the original.
 
 A small network over spectra and differences, trained on our own degradations (``train/extras/estimator.py``),
 gives each quantity with an interval. Its error bars on faces that it never saw lie beside its weights.
@@ -26,6 +26,7 @@ FOLDER = Path(__file__).parent / "estimator_weights"
 QUANTITIES = ("blur", "downsample", "noise", "jpeg")
 HIGHEST = {"blur": 12.0, "downsample": 16.0, "noise": 60.0, "jpeg": 100.0}
 LOWEST = {"blur": 0.0, "downsample": 1.0, "noise": 0.0, "jpeg": 5.0}
+_OFFSET = {"blur": 0.5, "downsample": 0.0, "noise": 1.0}  # keeps logarithms finite
 
 
 @dataclass(frozen=True)
@@ -75,10 +76,9 @@ def truth(settings: Degradation) -> dict[str, float]:
 
     The blur's is sqrt((sx^2 + sy^2) / 2 + L^2 / 24): variances of Gaussian and motion add, averaged over both axes.
     """
-    across = settings.blur_sigma if settings.blur_sigma_y is None else settings.blur_sigma_y
     length = settings.motion_length if settings.motion_length > 1 else 0.0
     return {
-        "blur": math.sqrt((settings.blur_sigma**2 + across**2) / 2 + length**2 / 24),
+        "blur": math.sqrt(sum(sigma**2 for sigma in settings.blur_sigmas) / 2 + length**2 / 24),
         "downsample": max(1.0, settings.downsample),
         "noise": settings.noise,
         "jpeg": 100.0 if settings.jpeg is None else float(settings.jpeg),
@@ -89,15 +89,12 @@ def to_scale(name: str, value: float) -> float:
     """A quantity on the scale that the network predicts: logarithmic but for JPEG, all about 0 to 4."""
     if name == "jpeg":
         return (100 - value) / 20
-    return math.log2(value + {"blur": 0.5, "downsample": 0.0, "noise": 1.0}[name])
+    return math.log2(value + _OFFSET[name])
 
 
 def from_scale(name: str, value: float) -> float:
     """Inverse of ``to_scale``, clipped to ``LOWEST`` and ``HIGHEST``."""
-    if name == "jpeg":
-        natural = 100 - 20 * value
-    else:
-        natural = 2 ** min(value, 10) - {"blur": 0.5, "downsample": 0.0, "noise": 1.0}[name]
+    natural = 100 - 20 * value if name == "jpeg" else 2 ** min(value, 10) - _OFFSET[name]
     return min(HIGHEST[name], max(LOWEST[name], natural))
 
 
@@ -171,9 +168,9 @@ class EstimatorNetwork(nn.Module):
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """(B, 3, H, W) in [0, 1] to two (B, 4): the quantities on their scales, and their spreads, positive."""
-        return self.judge(features(images))
+        return self.from_features(features(images))
 
-    def judge(self, found: Tensor) -> tuple[Tensor, Tensor]:
+    def from_features(self, found: Tensor) -> tuple[Tensor, Tensor]:
         """As ``forward``, from (B, FEATURES)."""
         centre, spread = self.head((found - self.mean) / self.deviation).chunk(2, dim=1)
         return centre, F.softplus(spread) + 0.02
@@ -217,13 +214,9 @@ def load_estimator(folder: Path = FOLDER) -> Estimator:
     network = EstimatorNetwork()
     try:
         facts = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
-        tensors = load_file(folder / "model.safetensors")
-        expected = {name: value.dtype for name, value in network.state_dict().items()}
-        network.load_state_dict({name: value.to(expected.get(name)) for name, value in tensors.items()})
+        network.load_state_dict(load_file(folder / "model.safetensors"))
         if set(facts["reach"]) != set(QUANTITIES) or not 0 < facts["coverage"] < 1:
-            raise InputError(f"{folder / 'facts.json'} does not fit the estimator.")
+            raise ValueError("facts.json does not fit the estimator")
     except (OSError, SafetensorError, RuntimeError, KeyError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
         raise InputError(f"The estimator in {folder} is missing or damaged: {error}. Restore it from git.") from error
     return Estimator(network, facts)

@@ -1,4 +1,4 @@
-"""Where did restoration change the face, and what can be trusted?  Maps, errors by region, warnings.
+"""What restoration changed in a face, and what of it can be trusted: maps, errors by region, warnings.
 
 Convention:
     - every face is aligned, (512, 512, 3) uint8 RGB; differences are signed, in 8-bit grey levels
@@ -6,26 +6,29 @@ Convention:
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from restoration.degrade.degradations import Degradation, degrade_image
 from restoration.images import Image, to_tensor
-from restoration.measure.calibration import Calibration
-from restoration.measure.identity import IdentityNetwork
-from restoration.measure.regions import REGIONS, region_errors, region_masks, skin_colour_difference
-from restoration.measure.uncertainty import Map, expected_error, perturbed_restorations, uncertainty_features
+from restoration.measure.identity import IdentityNetwork, angle_between
+from restoration.measure.regions import WHOLE, region_errors, region_masks, skin_colour_difference
+from restoration.measure.uncertainty import (
+    Calibration,
+    Map,
+    expected_error,
+    perturbed_restorations,
+    uncertainty_features,
+)
 from restoration.measure.verdict import Verdict, judge
 
-if TYPE_CHECKING:
-    from restoration.restorer import Restorer
-
 Difference = NDArray[np.int16]  # (512, 512, 3)
-WHOLE = "whole picture"
-NOTICEABLE = 0.5  # grey levels; a region is not called worse for less
+NOTICEABLE_LEVELS = 0.5  # grey levels; a region is not called worse for less
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,38 +107,33 @@ class Examination:
 def examine(
     degraded: Image,
     restored: Image,
-    restorer: Restorer,
+    network: Callable[[Tensor], Tensor],
+    calibration: Calibration | None,
     *,
     truth: Image | None = None,
     recipe: tuple[Degradation, int] | None = None,
     identity: IdentityNetwork | None = None,
 ) -> Examination:
-    """Look closely at one restoration. Runs the network eight times.
+    """Look closely at one restoration. Runs the network once, on a batch of eight.
 
     Args:
-        degraded, restored: what the restorer was given and what it gave. Not modified.
-        restorer: the one that made it.
+        degraded, restored: what the network was given and what it gave. Not modified.
+        network: restores (B, 3, H, W) in [0, 1]: ``Restorer.restore_tensor``.
+        calibration: of its weights: ``Restorer.calibration``.
         truth: the clean face, if it is known.
         recipe: the degradation and the seed that made ``degraded``, if they are known.
         identity: measures identity angles where the truth is known.
 
     Raises:
-        InputError: faces of another size, or a calibration that belongs to other weights.
+        InputError: faces of another size.
     """
-    before = None if truth is None else region_errors(degraded, truth)
-    after = None if truth is None else region_errors(restored, truth)
-    region_errors(degraded, restored)  # sizes, where there is no truth
-    calibration = restorer.calibration
-    uncertainty = uncertainty_map(degraded, restorer)
+    change = region_errors(degraded, restored)  # which checks the sizes
+    before, after = ({} if truth is None else region_errors(face, truth) for face in (degraded, restored))
+    uncertainty = uncertainty_map(degraded, network, calibration)
     expected = _by_region(uncertainty) if calibration else {}
     regions = tuple(
-        Region(
-            name=name,
-            expected=expected.get(name),
-            degraded=None if before is None else before[name],
-            restored=None if after is None else after[name],
-        )
-        for name in (*REGIONS, WHOLE)
+        Region(name=name, expected=expected.get(name), degraded=before.get(name), restored=after.get(name))
+        for name in change
     )
     residual = None if recipe is None else consistency_residual(restored, degraded, *recipe)
     skin = None if truth is None else skin_colour_difference(restored, truth)
@@ -167,11 +165,10 @@ def consistency_residual(restored: Image, degraded: Image, settings: Degradation
     return difference(degrade_image(restored, settings, seed), degraded)
 
 
-def uncertainty_map(degraded: Image, restorer: Restorer) -> Map:
+def uncertainty_map(degraded: Image, network: Callable[[Tensor], Tensor], calibration: Calibration | None) -> Map:
     """(H, W): the expected error in grey levels, or, where the weights have no calibration, the spread."""
     face = to_tensor(degraded)
-    features = uncertainty_features(face, perturbed_restorations(face, restorer.restore_tensor))
-    calibration = restorer.calibration
+    features = uncertainty_features(face, perturbed_restorations(face, network))
     if calibration is None:
         return features["spread"]
     return expected_error(features, calibration.coefficients, calibration.offset)
@@ -184,7 +181,7 @@ def _by_region(values: Map) -> dict[str, float]:
 
 def _identity(degraded: Image, restored: Image, truth: Image, network: IdentityNetwork) -> Identity:
     person = network.embed(truth)
-    before, after = (person.angle(network.embed(face)) for face in (degraded, restored))
+    before, after = (angle_between(network.embed(face), person) for face in (degraded, restored))
     verdict = judge(before, after, network.bands)
     return Identity(network=network.name, degraded=before, restored=after, verdict=verdict)
 
@@ -198,15 +195,9 @@ def _warnings(
 ) -> list[str]:
     found = [person.verdict.warning] if person is not None and person.verdict.warning else []
     for region in regions:
-        if (
-            region.degraded is not None
-            and region.restored is not None
-            and region.restored > region.degraded + NOTICEABLE
-        ):
-            found.append(
-                f"Restoration made the {region.name} worse: {region.restored:.1f} grey levels off, "
-                f"not {region.degraded:.1f}."
-            )
+        before, after = region.degraded, region.restored
+        if before is not None and after is not None and after > before + NOTICEABLE_LEVELS:
+            found.append(f"Restoration made the {region.name} worse: {after:.1f} grey levels off, not {before:.1f}.")
     if calibration is None:
         return [*found, "The errors of these weights were not measured: uncertainty shows where, not how much."]
     if skin is not None and skin > calibration.skin_difference:

@@ -1,25 +1,34 @@
-"""Is it still the same person?  Angle between face embeddings of two aligned faces."""
+"""Identity: what a face recogniser says of two aligned faces, as the angle between their embeddings."""
 
 from __future__ import annotations
 
+import math
 import os
 import warnings
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from restoration.faces.alignment import FACE_SIZE, FACE_TEMPLATE, IDENTITY_TEMPLATE, similarity_transform
 from restoration.images import Image, InputError, check_image, to_tensor
 from restoration.measure import arcface
-from restoration.measure.embedding import Embedding
 from restoration.measure.recogniser import CROP_SIZE, embed, load_recogniser
 from restoration.measure.verdict import Bands, read_bands
 
 ENVIRONMENT_VARIABLE = "RESTORATION_IDENTITY"
 EMBEDDED = Path(__file__).parent / "embedded_recogniser"
+Embedding = NDArray[np.float64]  # (D,), of unit length
+
+
+def angle_between(one: Embedding, other: Embedding) -> float:
+    """Degrees between two embeddings, [0, 180]; 0 is the same. Between those of two networks it means nothing."""
+    # The half-angle form keeps its precision where an arc cosine loses it, near 0 and 180 degrees.
+    apart, together = np.linalg.norm(one - other), np.linalg.norm(one + other)
+    return math.degrees(2 * math.atan2(float(apart), float(together)))
 
 
 def _crop_grid() -> Tensor:
@@ -85,14 +94,18 @@ class IdentityNetwork(nn.Module):
 
     @torch.inference_mode()
     def embed(self, image: Image) -> Embedding:
-        """Embedding of one aligned (512, 512, 3) uint8 face."""
+        """Embedding of one aligned (512, 512, 3) uint8 face. ValueError when a broken network gives none."""
         if check_image(image).shape != (FACE_SIZE, FACE_SIZE, 3):
             raise InputError(f"Identity needs an aligned face of {FACE_SIZE} × {FACE_SIZE}, not {image.shape}.")
-        return Embedding(self.name, self(to_tensor(image))[0].double().numpy())
+        vector: Embedding = self(to_tensor(image))[0].double().numpy()
+        length = float(np.linalg.norm(vector))
+        if not length > 0:  # nor NaN
+            raise ValueError(f"Network {self.name} gave no embedding: shape {vector.shape}, length {length}.")
+        return vector / length  # double precision
 
     def angle(self, image: Image, other: Image) -> float:
         """Angle between two aligned (512, 512, 3) uint8 faces in degrees, [0, 180]."""
-        return self.embed(image).angle(self.embed(other))
+        return angle_between(self.embed(image), self.embed(other))
 
 
 def load_identity(source: str | Path | None = None) -> IdentityNetwork:
@@ -115,7 +128,7 @@ def load_identity(source: str | Path | None = None) -> IdentityNetwork:
         return IdentityNetwork(arcface.load_arcface(), arcface.NAME)
     name = path.name.split(".")[0]
     folder = path if path.is_dir() else path.parent
-    network = load_recogniser(path).merged() if path.is_dir() else load_torchscript(path)
+    network = load_recogniser(path) if path.is_dir() else load_torchscript(path)
     return IdentityNetwork(network, name, read_bands(folder / f"{name}.verification.json", name))
 
 

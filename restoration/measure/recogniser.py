@@ -1,10 +1,8 @@
-"""What is the embedded identity network?  A small convolutional face recogniser."""
+"""The embedded identity network: a small convolutional face recogniser."""
 
 from __future__ import annotations
 
-import copy
 import hashlib
-import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,6 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from restoration.images import InputError
 
@@ -49,16 +46,6 @@ class Recogniser(nn.Module):
     def forward(self, crops: Tensor) -> Tensor:
         """(B, 3, 112, 112) RGB in [0, 1], on ArcFace's template, to (B, 256) embeddings, not normalised."""
         return self.read(self.maps(crops)[-1])
-
-    def merged(self) -> Recogniser:
-        """A copy to evaluate with, each norm merged into the convolution before it: less work, the same embeddings."""
-        result = copy.deepcopy(self).eval()
-        for layers in [module for module in result.modules() if isinstance(module, nn.Sequential)]:
-            for place, (first, second) in enumerate(itertools.pairwise(list(layers))):
-                if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
-                    layers[place], layers[place + 1] = fuse_conv_bn_eval(first, second), nn.Identity()
-        result.places, result.norm = fuse_conv_bn_eval(result.places, result.norm), nn.Identity()  # type: ignore[assignment]
-        return result.to(memory_format=torch.channels_last)
 
     def maps(self, crops: Tensor) -> list[Tensor]:
         """What each stage sees of the crops: (B, C, S, S) for C, S of ``WIDTHS`` and 48, 24, 12, 6."""
@@ -137,14 +124,12 @@ def load_recogniser(folder: Path) -> Recogniser:
     Raises:
         InputError: a file is missing, damaged, or of another network.
     """
+    network = Recogniser()
     try:
         content, facts = (folder / WEIGHTS).read_bytes(), json.loads((folder / FACTS).read_text())
-        whole = hashlib.sha256(content).hexdigest() == facts["sha256"]
-        network = Recogniser()
-        if whole:
-            network.load_state_dict(load(content))
+        if hashlib.sha256(content).hexdigest() != facts["sha256"]:
+            raise ValueError(f"its checksum is not the one in {FACTS}")
+        network.load_state_dict(load(content))
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
-        raise InputError(f"{folder} does not hold a recogniser of this version: {error}") from error
-    if not whole:
-        raise InputError(f"{folder / WEIGHTS} is damaged: its checksum is not the one in {FACTS}. Fetch it again.")
+        raise InputError(f"{folder} does not hold a recogniser of this version, whole: {error}.") from error
     return network.to(memory_format=torch.channels_last).eval()

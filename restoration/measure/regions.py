@@ -1,4 +1,4 @@
-"""Which part of an aligned face is which?  Masks of eyes, nose, mouth and skin around the template's landmarks.
+"""Regions of an aligned face: eyes, nose, mouth and skin, as masks around the template's landmarks.
 
 Convention:
     - a mask is (512, 512) bool over an aligned face; the four do not overlap and leave most of the picture out
@@ -14,16 +14,17 @@ from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from skimage.color import deltaE_ciede2000, rgb2lab
 
 from restoration.faces.alignment import FACE_SIZE, FACE_TEMPLATE
 from restoration.images import Image, InputError, check_image
 
-Mask = NDArray[np.bool_]
 REGIONS = ("eyes", "nose", "mouth", "skin")
+WHOLE = "whole picture"
 
 
 @functools.cache
-def region_masks() -> Mapping[str, Mask]:
+def region_masks() -> Mapping[str, NDArray[np.bool_]]:
     """The masks by the names in ``REGIONS``; read-only."""
     left_eye, right_eye, nose, left_mouth, right_mouth = FACE_TEMPLATE
     unit = float(np.linalg.norm(right_eye - left_eye))
@@ -54,7 +55,7 @@ def region_errors(image: Image, truth: Image) -> dict[str, float]:
         image, truth: (512, 512, 3) uint8 RGB, aligned.
 
     Returns:
-        The names of ``REGIONS`` and "whole picture" to [0, 255].
+        The names of ``REGIONS`` and ``WHOLE`` to [0, 255].
 
     Raises:
         InputError: not two aligned faces.
@@ -62,7 +63,7 @@ def region_errors(image: Image, truth: Image) -> dict[str, float]:
     _check_aligned(image, truth)
     error = np.abs(image.astype(np.int16) - truth.astype(np.int16)).mean(axis=2)
     errors = {name: float(error[mask].mean()) for name, mask in region_masks().items()}
-    return {**errors, "whole picture": float(error.mean())}
+    return {**errors, WHOLE: float(error.mean())}
 
 
 def skin_colour_difference(image: Image, truth: Image) -> float:
@@ -81,8 +82,6 @@ def skin_colour_difference(image: Image, truth: Image) -> float:
         Sharma, Wu, Dalal, "The CIEDE2000 color-difference formula", Color Research and Application 30(1), 2005.
     """
     _check_aligned(image, truth)
-    from skimage.color import deltaE_ciede2000, rgb2lab  # slow to import, and the page opens without it
-
     mask = region_masks()["skin"]
     return float(deltaE_ciede2000(rgb2lab(image[mask]), rgb2lab(truth[mask])).mean())
 
@@ -94,16 +93,14 @@ def skin_lightness(image: Image) -> float:
         InputError: not an aligned face.
     """
     _check_aligned(image)
-    from skimage.color import rgb2lab  # as above
-
     return float(np.median(rgb2lab(image[region_masks()["skin"]])[:, 0]))
 
 
-def _ellipse(centre: ArrayLike, across: float, down: float) -> Mask:
+def _ellipse(centre: ArrayLike, across: float, down: float) -> NDArray[np.bool_]:
     """(512, 512): inside the ellipse about (x, y) with these half-axes, pixels."""
     x, y = np.asarray(centre, np.float64)
     rows, columns = np.mgrid[:FACE_SIZE, :FACE_SIZE]
-    inside: Mask = ((columns - x) / across) ** 2 + ((rows - y) / down) ** 2 <= 1
+    inside: NDArray[np.bool_] = ((columns - x) / across) ** 2 + ((rows - y) / down) ** 2 <= 1
     return inside
 
 

@@ -1,32 +1,27 @@
-"""What does an identity angle mean?  Bands measured on pairs of photos, and a verdict in words."""
+"""What an identity angle means: bands measured on pairs of photos, and a verdict in words."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from restoration.images import InputError
 
-NOTICEABLE = 1.0  # degrees; smaller differences are not called closer or further
+NOTICEABLE_DEGREES = 1.0  # smaller differences are not called closer or further
 
 
 @dataclass(frozen=True, kw_only=True)
 class Bands:
     """What one identity network measures between different photos of the same person, and of different people.
 
-    Convention:
-        - angles are in degrees between embeddings; smaller is more alike
-        - ``same`` and ``different`` are the 5th, 50th and 95th percentile over pairs of different photos. Two versions
-          of one photo lie far below ``same``: a restored face inside that band is not thereby faithful
-
     Args:
         network: whose angles these are.
         pairs: how many pairs of photos were measured.
         accuracy: share of pairs that a threshold tells right, 10 folds, [0, 1].
         threshold: that threshold, degrees.
-        same, different: percentiles, degrees, rising within [0, 180].
+        same, different: 5th, 50th and 95th percentile over pairs of different photos, degrees, [0, 180]. Two versions
+            of one photo lie far below ``same``: a restored face inside that band is not thereby faithful.
 
     Raises:
         InputError: percentiles or accuracy outside their range.
@@ -71,7 +66,7 @@ def read_bands(path: Path, network: str) -> Bands | None:
         network: the name that must stand in it.
 
     Returns:
-        The bands, or None when there is no such file: angles then stand without a scale.
+        The bands, or None when there is no such file.
 
     Raises:
         InputError: the file is damaged, or belongs to another network.
@@ -79,8 +74,7 @@ def read_bands(path: Path, network: str) -> Bands | None:
     if not path.is_file():
         return None
     try:
-        fields: dict[str, Any] = json.loads(path.read_text())
-        bands = Bands(**fields)
+        bands = Bands(**json.loads(path.read_text()))
     except (ValueError, TypeError) as error:
         raise InputError(
             f"{path} holds no identity bands ({error}). Write it with train/extras/verification.py."
@@ -107,7 +101,7 @@ def judge(degraded: float, restored: float, bands: Bands | None = None) -> Verdi
         bands: that network's, for a warning when the restored face looks like somebody else.
 
     Returns:
-        ``better`` is None where the difference is below ``NOTICEABLE``.
+        ``better`` is None where the difference is below ``NOTICEABLE_DEGREES``.
     """
     gain = degraded - restored
     stranger = (
@@ -115,7 +109,7 @@ def judge(degraded: float, restored: float, bands: Bands | None = None) -> Verdi
         if bands is not None and restored >= bands.different[0]
         else None
     )
-    if abs(gain) < NOTICEABLE:
+    if abs(gain) < NOTICEABLE_DEGREES:
         return Verdict("As close to the person as the degraded photo", None, stranger)
     if gain > 0:
         return Verdict(f"Closer to the person than the degraded photo by {gain:.0f}°", True, stranger)

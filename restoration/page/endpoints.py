@@ -87,7 +87,8 @@ def add_endpoints(site: Site) -> None:
         seen = examine(
             pictures[DEGRADED],
             pictures[RESTORED],
-            restorer,
+            restorer.restore_tensor,
+            restorer.calibration,
             truth=pictures[CLEAN],
             recipe=(settings, number),
             identity=identity,

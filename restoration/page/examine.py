@@ -38,7 +38,15 @@ def add_examination(site: Site, result: gr.HTML) -> None:
         truth = pictures.get(CLEAN)
         before = pictures[DEGRADED] if truth is not None else pictures[PHOTO]
         restorer, identity = site.restorer, site.identity
-        seen = examine(before, pictures[RESTORED], restorer, truth=truth, recipe=recipe, identity=identity)
+        seen = examine(
+            before,
+            pictures[RESTORED],
+            restorer.restore_tensor,
+            restorer.calibration,
+            truth=truth,
+            recipe=recipe,
+            identity=identity,
+        )
         maps = []
         for map_ in face_maps(seen):
             path = folder / f"{map_.name}.png"

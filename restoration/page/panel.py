@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from restoration.images import Image
-from restoration.measure.calibration import Calibration
 from restoration.measure.faithfulness import Examination, Identity, Region
+from restoration.measure.uncertainty import Calibration
 from restoration.measure.verdict import Bands
 from restoration.page.maps import amplified, heat
 from restoration.page.words import items

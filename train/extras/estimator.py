@@ -101,7 +101,7 @@ def train(found: Tensor, target: Tensor, *, epochs: int, seed: int) -> Estimator
             group["lr"] = scheduled_rate(epoch, epochs, LEARNING_RATE, 0.01, 0, 1.0)
         for chosen in torch.split(torch.randperm(len(found)), MINIBATCH):
             jitter = 0.05 * torch.randn(len(chosen), found.shape[1]) * network.deviation
-            value = loss(*network.judge(found[chosen] + jitter), target[chosen])
+            value = loss(*network.from_features(found[chosen] + jitter), target[chosen])
             optimizer.zero_grad()
             value.backward()  # type: ignore[no-untyped-call]
             optimizer.step()

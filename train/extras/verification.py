@@ -25,8 +25,7 @@ if __package__ in (None, ""):  # started as a file: make the repository importab
 
 from restoration.faces.alignment import Points, align_face
 from restoration.images import Image, InputError, read_image
-from restoration.measure.embedding import Embedding
-from restoration.measure.identity import load_identity
+from restoration.measure.identity import Embedding, angle_between, load_identity
 from restoration.measure.verdict import Bands
 
 FOLDS = 10
@@ -144,7 +143,7 @@ def measure(
         else:
             embeddings[name] = embed(align_face(photo, landmarks))
     known = [(a, b, same) for a, b, same in pairs if a in embeddings and b in embeddings]
-    angles = np.array([embeddings[a].angle(embeddings[b]) for a, b, _ in known])
+    angles = np.array([angle_between(embeddings[a], embeddings[b]) for a, b, _ in known])
     return angles, np.array([same for *_, same in known], bool), missed
 
 
