@@ -14,7 +14,7 @@ import pytest
 from tiny import EXAMPLES
 
 from restoration import Degradation, Restorer, degrade_image, read_image
-from restoration.lab.bundle import comparison_bundle, grid_bundle
+from restoration.lab.bundle import comparison_bundle, comparison_csv, grid_bundle
 from restoration.lab.comparison import METHODS, Row, compare
 from restoration.lab.experiment import read_face
 from restoration.lab.grid import Axis, Point, SeverityGrid, run_grid
@@ -131,26 +131,12 @@ def test_the_corners_of_a_sweep_are_in_the_zip(swept: tuple[Recipe, list[Point],
     assert len([name for name in archive.namelist() if name.endswith("restored.png")]) == 4
 
 
-def test_the_same_recipe_gives_the_same_bytes(
-    comparison: tuple[Recipe, list[Row], zipfile.ZipFile], restorer: Restorer
+def test_the_same_measurements_give_the_same_bytes(
+    comparison: tuple[Recipe, list[Row], zipfile.ZipFile], swept: tuple[Recipe, list[Point], zipfile.ZipFile]
 ) -> None:
     recipe, rows, _ = comparison
-    again = list(compare(FACE, recipe.cases, recipe.seed, restorer, load_identity()))
-    assert comparison_bundle(recipe, FACE, again) == comparison_bundle(recipe, FACE, rows)
-
-
-def test_the_code_of_a_comparison_prints_its_numbers(
-    comparison: tuple[Recipe, list[Row], zipfile.ZipFile], tmp_path: Path
-) -> None:
-    archive = comparison[2]
-    close(printed(archive.read("recipe.py"), tmp_path), archive.read("metrics.csv").decode())
-
-
-def test_the_code_of_a_sweep_prints_its_numbers(
-    swept: tuple[Recipe, list[Point], zipfile.ZipFile], tmp_path: Path
-) -> None:
-    archive = swept[2]
-    close(printed(archive.read("recipe.py"), tmp_path), archive.read("metrics.csv").decode())
+    assert comparison_bundle(recipe, FACE, rows) == comparison_bundle(recipe, FACE, rows)
+    assert grid_bundle(swept[0], FACE, swept[1]) == grid_bundle(swept[0], FACE, swept[1])
 
 
 def test_what_a_stopped_sweep_measured_is_taken_home(
@@ -177,18 +163,15 @@ def test_what_a_stopped_sweep_measured_is_taken_home(
     assert words not in whole.read("plot.svg").decode()
 
 
-def test_the_code_for_an_own_picture_names_its_place(restorer: Restorer, tmp_path: Path) -> None:
+def test_the_code_of_a_comparison_prints_its_numbers_for_an_own_picture_too(restorer: Restorer, tmp_path: Path) -> None:
     path = tmp_path / OWN_FACE
     PIL.Image.fromarray(FACE[40:440, 20:480]).save(path)
     face, _ = read_face(str(path))
-    recipe = Recipe(
-        view="test", face="", picture=picture_id(face), seed=1, model=restorer.fingerprint,
-        cases={"Custom": Degradation(noise=15)},
-    )  # fmt: skip
+    cases = {"Custom": Degradation(noise=15), 'A "quoted"\n{label}, é': Degradation()}
+    recipe = Recipe(view="compare", face="", picture=picture_id(face), seed=1, model=restorer.fingerprint, cases=cases)
     code = to_python(recipe)
     assert code.count(OWN_FACE) == 1
-    expected = comparison_bundle(recipe, face, list(compare(face, recipe.cases, 1, restorer, load_identity())))
-    table = zipfile.ZipFile(io.BytesIO(expected)).read("metrics.csv").decode()
+    table = comparison_csv(compare(face, cases, 1, restorer, load_identity()))
     close(printed(code.replace(OWN_FACE, str(path)), tmp_path), table)
 
 

@@ -4,7 +4,6 @@ import math
 
 import numpy as np
 import pytest
-import torch
 from tiny import EXAMPLES, Pool
 
 from restoration import Degradation, InputError, Restorer, degrade_image, read_image
@@ -40,27 +39,21 @@ def rows(face: np.ndarray, restorer: Restorer, identity: IdentityNetwork) -> dic
     return {row.label: row for row in compare(face, CASES, 3, restorer, identity)}
 
 
-def test_every_case_is_a_row_in_its_order(rows: dict[str, Row]) -> None:
+def test_every_row_is_what_its_methods_are_one_by_one(
+    rows: dict[str, Row], face: np.ndarray, restorer: Restorer, identity: IdentityNetwork
+) -> None:
     assert list(rows) == list(CASES)
     for label, row in rows.items():
         assert row.settings == CASES[label]
         assert tuple(row.cells) == METHODS
-
-
-def test_the_pictures_are_those_of_one_by_one(rows: dict[str, Row], face: np.ndarray, restorer: Restorer) -> None:
-    for label, row in rows.items():
+        for cell in (row.degraded, *filter(None, row.cells.values())):
+            assert cell.scores == score(cell.picture, face, identity)
         degraded = degrade_image(face, CASES[label], 3)
         np.testing.assert_array_equal(row.degraded.picture, degraded)
         np.testing.assert_array_equal(row.cells[NETWORK].picture, restorer.restore_aligned(degraded))
         np.testing.assert_array_equal(row.cells[NON_LOCAL_MEANS].picture, non_local_means(degraded))
     small = rows["small"]
     np.testing.assert_array_equal(small.cells[LANCZOS].picture, lanczos(small.degraded.picture, 4))
-
-
-def test_every_score_is_against_the_truth(rows: dict[str, Row], face: np.ndarray, identity: IdentityNetwork) -> None:
-    for row in rows.values():
-        for cell in (row.degraded, *filter(None, row.cells.values())):
-            assert cell.scores == score(cell.picture, face, identity)
 
 
 def test_a_method_with_nothing_to_undo_is_left_out(rows: dict[str, Row]) -> None:
@@ -116,22 +109,3 @@ def test_rows_arrive_one_at_a_time(face: np.ndarray, restorer: Restorer, monkeyp
 def test_too_few_or_many_cases_are_refused(face: np.ndarray, restorer: Restorer, count: int) -> None:
     with pytest.raises(InputError, match="1 to 12"):
         next(compare(face, {str(i): Degradation(noise=1) for i in range(count)}, 0, restorer))
-
-
-def test_a_batch_is_what_single_faces_are(restorer: Restorer, face: np.ndarray) -> None:
-    faces = [face, face[::-1].copy(), degrade_image(face, CASES["noise"], 0)]
-    for one, image in zip(restorer.restore_batch(faces), faces, strict=True):
-        assert np.abs(one.astype(int) - restorer.restore_aligned(image)).max() <= 1
-    for wrong in ([], [face, face[:256]]):
-        with pytest.raises(InputError, match="batch"):
-            restorer.restore_batch(wrong)
-
-
-def test_the_fingerprint_is_of_the_weights(tiny_weights, restorer: Restorer) -> None:  # type: ignore[no-untyped-def]
-    again = Restorer.from_pretrained(tiny_weights)
-    assert again.fingerprint == restorer.fingerprint
-    assert len(again.fingerprint) == 12
-    changed = Restorer.from_pretrained(tiny_weights)
-    with torch.no_grad():
-        next(changed._model.parameters())[0] += 1e-3
-    assert changed.fingerprint != restorer.fingerprint

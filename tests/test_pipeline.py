@@ -175,3 +175,21 @@ def test_bfloat16_is_chosen_where_it_is_the_faster_one(monkeypatch: pytest.Monke
     assert select_precision("auto", cpu) == "fp32"
     with pytest.raises(InputError, match="auto, fp32, bf16, not 'fp16'"):
         Restorer.from_pretrained(precision="fp16")
+
+
+def test_a_batch_is_what_single_faces_are(tiny_weights: Path) -> None:
+    restorer = Restorer.from_pretrained(tiny_weights)
+    faces = [FACES["grace_hopper"], FACES["grace_hopper"][::-1].copy()]
+    for one, image in zip(restorer.restore_batch(faces), faces, strict=True):
+        assert np.abs(one.astype(int) - restorer.restore_aligned(image)).max() <= 1
+    for wrong in ([], [faces[0], faces[0][:256]]):
+        with pytest.raises(InputError, match="batch"):
+            restorer.restore_batch(wrong)
+
+
+def test_the_fingerprint_is_of_the_weights(tiny_weights: Path) -> None:
+    restorer, again, changed = (Restorer.from_pretrained(tiny_weights) for _ in range(3))
+    with torch.no_grad():
+        next(changed._weights.model.parameters())[0] += 1e-3
+    assert len(restorer.fingerprint) == 12
+    assert again.fingerprint == restorer.fingerprint != changed.fingerprint

@@ -71,7 +71,10 @@ def _pack(
     plot: Figure,
     more: Mapping[str, bytes] | None = None,
 ) -> bytes:
-    files = {f"{name}.png": _png(picture) for name, picture in pictures.items()}
+    files = {}
+    for name, picture in pictures.items():
+        write_png(picture, buffer := io.BytesIO())
+        files[f"{name}.png"] = buffer.getvalue()
     files |= {"recipe.json": recipe.to_json().encode(), "recipe.py": code.encode(), **(more or {})}
     plots = {f"plot.{form}": save(plot, form) for form in ("png", "svg")}
     return archive({**files, "metrics.csv": table.encode(), **plots})
@@ -85,12 +88,6 @@ def archive(files: Mapping[str, bytes]) -> bytes:
             entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
             pressed = zipfile.ZIP_STORED if name.endswith(".png") else zipfile.ZIP_DEFLATED
             packed.writestr(entry, data, compress_type=pressed)
-    return buffer.getvalue()
-
-
-def _png(image: Image) -> bytes:
-    buffer = io.BytesIO()
-    write_png(image, buffer)
     return buffer.getvalue()
 
 

@@ -56,13 +56,8 @@ class Cell:
 class Row:
     """One degradation of the face, and what every method made of it.
 
-    Args:
-        label: the degradation's name.
-        settings: what it is.
-        degraded: the input of every method.
-        cells: a method of ``METHODS`` to its result; None where there is nothing for it to undo (Lanczos without
-            downsampling, Wiener without blur).
-        warnings: settings outside the range that the network was trained on, plain text.
+    cells: a method of ``METHODS`` to its result; None where there is nothing for it to undo (Lanczos without
+    downsampling, Wiener without blur). warnings: settings outside the network's trained range, plain text.
     """
 
     label: str

@@ -60,31 +60,25 @@ def read_face(photo: str | bytes | None) -> tuple[Image, list[str]]:
     image = read_image(photo)
     face, box = crop_centre(image)
     side, notes = box.right - box.left, []
-    if image.shape[0] != image.shape[1]:
-        notes.append(
-            f"Only the centred {side} × {side} square of your {image.shape[1]} × {image.shape[0]} photo is used."
-        )
+    height, width = image.shape[:2]
+    if height != width:
+        notes.append(f"Only the centred {side} × {side} square of your {width} × {height} photo is used.")
     if side < FACE_SIZE:
-        notes.append(
-            f"The face was enlarged {FACE_SIZE / side:.1f}× to {FACE_SIZE} × {FACE_SIZE}, so it holds less detail."
-        )
+        factor = f"{FACE_SIZE / side:.1f}× to {FACE_SIZE} × {FACE_SIZE}"
+        notes.append(f"The face was enlarged {factor}, so it holds less detail.")
     return face, notes
 
 
 def make_seed(seed: Any) -> int:
-    """A seed as JSON may bring it, where 3 can arrive as 3.0.
-
-    Args:
-        seed: anything; a whole number in [0, MAX_SEED] is a seed.
+    """A whole number in [0, MAX_SEED] as JSON may bring it, where 3 can arrive as 3.0.
 
     Raises:
         InputError: anything else: None, text, NaN, a fraction, a number outside the range.
     """
     if isinstance(seed, (int, float)) and 0 <= seed <= MAX_SEED and seed == int(seed):  # NaN fails the range
         return int(seed)
-    if seed is None:
-        raise InputError(f"The seed must be a whole number from 0 to {MAX_SEED}. It is empty.")
-    raise InputError(f"The seed must be a whole number from 0 to {MAX_SEED}, not {seed}.")
+    told = "It is empty." if seed is None else f"It is {seed}."
+    raise InputError(f"The seed must be a whole number from 0 to {MAX_SEED}. {told}")
 
 
 def run_degrade(
@@ -153,9 +147,8 @@ def identity_verdict(scores: dict[str, Scores], bands: Bands | None = None) -> V
     Args:
         scores: rows of an ``Outcome``. bands: of the network that measured the angles.
     """
-    angles = [scores[row].identity_angle for row in (INPUT_ROW, RESTORED_ROW) if row in scores]
-    known = [angle for angle in angles if angle is not None]
-    return judge(known[0], known[1], bands) if len(known) == 2 else None
+    before, after = (scores[row].identity_angle if row in scores else None for row in (INPUT_ROW, RESTORED_ROW))
+    return None if before is None or after is None else judge(before, after, bands)
 
 
 def report(outcome: Outcome, restorer: Restorer) -> dict[str, Any]:

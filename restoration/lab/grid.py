@@ -64,8 +64,7 @@ class SeverityGrid:
 
     Args:
         base: every other setting; those of the axes are replaced.
-        x: what changes from column to column.
-        y: what changes from row to row; None is a single row.
+        x, y: what changes from column to column, and from row to row; y None is a single row.
 
     Raises:
         InputError: both axes the same setting, or more than ``MAX_POINTS`` points.

@@ -120,22 +120,19 @@ class Recipe:
         except (binascii.Error, zlib.error, ValueError) as error:
             raise error if isinstance(error, InputError) else InputError(DAMAGED) from error
 
-    def check(self, face: Image, model: str) -> list[str]:
+    def check(self, face: Image | None, model: str) -> list[str]:
         """What keeps this face and these weights from giving the recipe's pictures; plain sentences, empty for nothing.
 
         Args:
-            face: the clean face that is to be used.
-            model: as for ``check_model``.
+            face: the clean face that is to be used; None where it is not there to be looked at.
+            model: ``Restorer.fingerprint`` of the weights in use.
         """
-        same = picture_id(face) == self.picture
-        notes = [] if same else ["This recipe was made with another picture: its numbers will differ."]
-        return notes + self.check_model(model)
-
-    def check_model(self, model: str) -> list[str]:
-        """As ``check``, of the weights alone: ``model`` is the ``Restorer.fingerprint`` of those in use."""
-        if model == self.model:
-            return []
-        return [f"This recipe was made with weights {self.model}, here are {model}: its numbers will differ."]
+        notes = []
+        if face is not None and picture_id(face) != self.picture:
+            notes.append("This recipe was made with another picture: its numbers will differ.")
+        if model != self.model:
+            notes.append(f"This recipe was made with weights {self.model}, here are {model}: its numbers will differ.")
+        return notes
 
 
 def picture_id(face: Image) -> str:

@@ -137,7 +137,7 @@ def open_recipe(token: str, faces: dict[str, str], model: str) -> Opened:
         notes = recipe.check(read_image(faces[recipe.face]), model)
     else:
         notes = ["This recipe was made with its author's own picture, which a link never holds: choose that picture."]
-        notes += recipe.check_model(model)
+        notes += recipe.check(None, model)
     return Opened(recipe=recipe, chosen=chosen, knobs=knobs, notes=notes)
 
 
