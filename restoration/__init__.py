@@ -4,7 +4,16 @@ A name is imported when it is first asked for: torch takes seconds, and not ever
 """
 
 import importlib
+import sys
 from typing import TYPE_CHECKING
+
+DEBIAN_PACKAGES = ("libgl1", "libglib2.0-0")  # hold the libraries that OpenCV loads; a desktop has them
+try:
+    import cv2  # noqa: F401
+except ImportError as error:
+    if not any(library in str(error) for library in ("libGL", "libglib", "libgthread")):
+        raise
+    sys.exit(f"OpenCV cannot load a library of the system ({error}): run apt-get install {' '.join(DEBIAN_PACKAGES)}")
 
 if TYPE_CHECKING:
     from restoration.degrade.degradations import Degradation, degrade_image

@@ -1,24 +1,27 @@
 """Detectors: where they come from, that the embedded one finds people, and in which coordinates they answer."""
 
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from facexlib.detection.retinaface import RetinaFace
 
 from examples.make_examples import PORTRAITS
 from restoration.faces import detection
 from restoration.faces.detection import (
     DEFAULT,
+    EMBEDDED,
     ENVIRONMENT_VARIABLE,
+    RetinaFaceDetector,
     find_faces,
     load_detector,
 )
-from restoration.faces.detectors import EMBEDDED, MIRRORED, EmbeddedDetector, RetinaFaceDetector, refine
 from restoration.faces.download import DownloadError
-from restoration.faces.face import Face
-from restoration.faces.retinaface import RetinaFace
+from restoration.faces.face import MIRRORED, Face
+from restoration.faces.small_detector import EmbeddedDetector, refine
 from restoration.images import Image, InputError
 
 COLLINS, HOPPER = PORTRAITS
@@ -105,8 +108,9 @@ def forget() -> None:
 def published(folder: Path) -> Path:
     """A file of the published name that holds an untrained network, keys prefixed as the release's are."""
     torch.manual_seed(0)
-    path = folder / detection.PUBLISHED[DEFAULT][1]
-    torch.save({f"module.{key}": value for key, value in RetinaFace("mobile0.25").state_dict().items()}, path)
+    path = folder / detection.PUBLISHED[DEFAULT][0]
+    network = RetinaFace("mobile0.25", device="cpu")
+    torch.save({f"module.{key}": value for key, value in network.state_dict().items()}, path)
     return path
 
 
@@ -123,6 +127,29 @@ def test_a_folder_with_the_published_file_is_a_detector(tmp_path: Path, monkeypa
     path.rename(tmp_path / "other" / path.name).write_bytes(b"no weights")
     with pytest.raises(DownloadError, match="does not hold"):
         load_detector(tmp_path / "other")
+
+
+def test_it_answers_what_facexlib_answers_for_a_batch_and_from_several_threads() -> None:
+    """facexlib's corner of a picture is at 0, ours at -0.5; it wants blue, green, red; it keeps a scale in itself."""
+    torch.manual_seed(0)
+    network = RetinaFace("mobile0.25", device="cpu").requires_grad_(False)
+    for name, weight in network.named_parameters():
+        if weight.ndim > 1 and "Head" not in name:
+            torch.nn.init.kaiming_normal_(weight)  # torch's own start leaves all scores nearly equal
+    found = RetinaFaceDetector("untrained", network)
+    photos = [COLLINS.read()[80:170, 180:270], HOPPER.read()[200:264, 200:300]]
+    reference = [network.detect_faces(photo[..., ::-1], found.PROPOSED)[:20] for photo in photos]
+    assert all(len(rows) == 20 for rows in reference)
+
+    def compare(i: int) -> None:
+        batch = np.stack([photos[i], 255 - photos[i]])
+        boxes, landmarks, scores = (values[:20] for values in found._see(batch, scale=2)[0])
+        np.testing.assert_allclose(boxes * 2 + 1, reference[i][:, :4], atol=0.01)
+        np.testing.assert_allclose(landmarks.flatten(1) * 2 + 1, reference[i][:, 5:], atol=0.01)
+        np.testing.assert_allclose(scores, reference[i][:, 4], atol=1e-5)
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(compare, [0, 1] * 10)) == [None] * 20
 
 
 @pytest.mark.parametrize("portrait", PORTRAITS, ids=lambda portrait: portrait.name)
@@ -150,14 +177,14 @@ def test_the_published_file_comes_from_the_cache_by_its_checksum(
 ) -> None:
     path = published(tmp_path)
     checksum = hashlib.sha256(path.read_bytes()).hexdigest()
-    backbone, file, _ = detection.PUBLISHED[DEFAULT]
+    file, _ = detection.PUBLISHED[DEFAULT]
     monkeypatch.setattr(detection, "cache_folder", lambda: tmp_path)
-    monkeypatch.setitem(detection.PUBLISHED, DEFAULT, (backbone, file, checksum))
+    monkeypatch.setitem(detection.PUBLISHED, DEFAULT, (file, checksum))
     forget()
     assert load_detector(DEFAULT).name == DEFAULT
     forget()
     assert load_detector("auto").name == DEFAULT
-    monkeypatch.setitem(detection.PUBLISHED, DEFAULT, (backbone, file, "0" * 64))
+    monkeypatch.setitem(detection.PUBLISHED, DEFAULT, (file, "0" * 64))
     forget()
     with pytest.raises(DownloadError, match="checksum"):
         load_detector(DEFAULT)
@@ -174,9 +201,9 @@ def test_without_network_and_cache_the_embedded_detector_is_named(
     with pytest.raises(DownloadError, match="cannot be reached"):
         load_detector(DEFAULT)
     # A file that somebody puts there is used at once, and the network is not asked again for it.
-    backbone, file, _ = detection.PUBLISHED[DEFAULT]
+    file, _ = detection.PUBLISHED[DEFAULT]
     checksum = hashlib.sha256(published(tmp_path).read_bytes()).hexdigest()
-    monkeypatch.setitem(detection.PUBLISHED, DEFAULT, (backbone, file, checksum))
+    monkeypatch.setitem(detection.PUBLISHED, DEFAULT, (file, checksum))
     assert load_detector("auto").name == DEFAULT
     forget()
 

@@ -15,7 +15,7 @@ ROOMS: dict[str, set[str]] = {
     "network": {"images"},
     "faces": {"images"},
     "measure": {"images", "degrade", "network", "faces"},
-    "hub": {"images", "network"},
+    "hub": {"images", "network", "restoration"},
     "restorer": set(BELOW[:-1]),
     "lab": set(BELOW),
     "cli": {*BELOW, "lab", "restoration"},

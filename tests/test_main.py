@@ -1,6 +1,7 @@
 """The command line: what it prints, and what it refuses."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -12,6 +13,8 @@ from hub_server import Hub, status
 from tiny import EXAMPLES, REPO, Files
 
 from restoration.cli.main import main
+
+ROOT = Path(__file__).parents[1]
 
 
 def test_info_command(capsys: pytest.CaptureFixture[str]) -> None:
@@ -96,3 +99,18 @@ def test_wrong_commands_end_with_usage(capsys: pytest.CaptureFixture[str]) -> No
     ):
         assert main(["benchmark", *wrong]) == 2
         assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("library", ["libGL.so.1", "libgthread-2.0.so.0"])
+@pytest.mark.parametrize("command", [["-m", "restoration", "--version"], ["app.py"], ["train/run.py", "--help"]])
+def test_without_opencv_s_libraries_one_sentence_names_the_packages(
+    tmp_path: Path, library: str, command: list[str]
+) -> None:
+    (tmp_path / library).write_bytes(b"")  # comes before the system's, and is none
+    environment = {**os.environ, "LD_LIBRARY_PATH": str(tmp_path)}
+    run = subprocess.run([sys.executable, *command], cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert run.returncode == 1
+    assert run.stdout == ""
+    [line] = run.stderr.splitlines()
+    assert library in line
+    assert line.endswith("apt-get install libgl1 libglib2.0-0")

@@ -29,7 +29,7 @@ FILES = {
     ".ci/run": b"",
     ".gitignore": b"secret.txt\n",
 }
-SENT = {name for name in FILES if not name.startswith(("tests/", "train/", "."))}
+SENT = {*(name for name in FILES if not name.startswith(("tests/", "train/", "."))), "packages.txt"}
 
 
 @pytest.fixture
@@ -62,7 +62,8 @@ def test_a_space_holds_what_the_app_needs_and_a_second_time_changes_nothing(hub:
     assert space.private
     assert space.sdk == "gradio"
     assert {name: data for name, data in space.files.items() if name != ".gitattributes"} == {
-        name: FILES[name] for name in SENT
+        **{name: FILES[name] for name in SENT if name in FILES},
+        "packages.txt": b"libgl1\nlibglib2.0-0\n",
     }
     assert space.commits[space.head]["restoration/weights/default/model.safetensors"].large
     assert len(hub.asked("PUT /storage")) == 2  # the weights and the picture, not as a part of the commit

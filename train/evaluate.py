@@ -33,8 +33,7 @@ if __package__ in (None, ""):  # started as a file: make the repository importab
 from restoration import Restorer
 from restoration.degrade.protocols import PROTOCOLS, Distribution, Mixture
 from restoration.faces.alignment import FACE_SIZE
-from restoration.faces.detection import load_detector
-from restoration.faces.detectors import EMBEDDED
+from restoration.faces.detection import EMBEDDED, load_detector
 from restoration.images import Image, InputError, to_image
 from restoration.measure.baselines import lanczos, non_local_means
 from restoration.measure.identity import IdentityNetwork, load_identity

@@ -12,8 +12,7 @@ import cv2
 import numpy as np
 
 from restoration.faces.alignment import FACE_SIZE, align_face, enlargement
-from restoration.faces.detection import find_faces, load_detector
-from restoration.faces.detectors import EMBEDDED
+from restoration.faces.detection import EMBEDDED, find_faces, load_detector
 from restoration.faces.face import Detector
 from restoration.images import Image, InputError, read_image
 

@@ -1,4 +1,4 @@
-"""How does a published file reach this machine?  Once, whole, checked, and into the user's cache."""
+"""A published file reaches this machine once, whole, checked, and in the user's cache; a network takes its weights."""
 
 from __future__ import annotations
 
@@ -7,15 +7,19 @@ import os
 import urllib.error
 import urllib.request
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import unquote, urlsplit
 
+import torch
 from filelock import FileLock
 from huggingface_hub.constants import HF_HOME
+from torch import nn
 
 from restoration.images import InputError
 
 TIMEOUT = 10.0  # seconds without a byte
 _CHUNK = 1 << 20
+Network = TypeVar("Network", bound=nn.Module)
 
 
 class DownloadError(InputError):
@@ -69,6 +73,28 @@ def fetch(url: str, sha256: str, *, folder: Path | None = None) -> Path:
             f"Cannot keep a download in {folder} ({error.strerror}). Set HF_HOME to another folder."
         ) from error
     return path
+
+
+def load_checkpoint(path: Path, network: Network) -> Network:
+    """Give a network the weights of a published file, on the CPU. No code in the file is run.
+
+    Args:
+        path: as ``fetch`` returns it; ``torch.save`` of a state dictionary, each key of which may begin with "module.".
+        network: with exactly the file's parameters.
+
+    Returns:
+        the same network in evaluation mode, its parameters without gradients.
+
+    Raises:
+        DownloadError: damaged, or not this network's.
+    """
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        network.load_state_dict({key.removeprefix("module."): value for key, value in state.items()})
+    except Exception as error:  # a damaged file can raise anything
+        name = type(network).__name__
+        raise DownloadError(f"{path} does not hold the weights of {name}. Delete it and fetch it again.") from error
+    return network.eval().requires_grad_(False)
 
 
 def _download(url: str, partial: Path, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What is a found face?  Where it lies, when two are the same, and which can be aligned.
+"""A found face: where it lies, when two are the same, and which can be aligned.
 
 Convention:
     - coordinates are ``alignment``'s: (x, y) pixels of the photo, whole numbers at pixel centres
@@ -15,10 +15,11 @@ import torch
 from torch import Tensor
 
 from restoration.faces.alignment import FACE_TEMPLATE, MAX_ENLARGEMENT, Points, enlargement
-from restoration.faces.overlap import nms
 from restoration.images import Image, InputError
 
 SAME_FACE = 0.4  # overlap (intersection over union) of two boxes from which on they are one face
+MIRRORED = [1, 0, 2, 4, 3]  # which landmark each one becomes in a mirror
+MOST_PIXELS_ACROSS = 2048  # a larger photo is searched reduced to this: faces down to 1/64 of its longest side
 FACE_BOX = np.array([117.0, 89.0, 395.0, 468.0])  # of FACE_TEMPLATE: the mean of RetinaFace's boxes on 3,000 faces
 
 
@@ -61,15 +62,17 @@ def boxes_around(landmarks: Tensor) -> Tensor:
     return boxes
 
 
-def distinct(boxes: Tensor, landmarks: Tensor, scores: Tensor) -> list[Face]:
-    return [
-        Face(
-            box=(float(boxes[i, 0]), float(boxes[i, 1]), float(boxes[i, 2]), float(boxes[i, 3])),
-            landmarks=landmarks[i].double().numpy(),
-            score=float(scores[i]),
-        )
-        for i in nms(boxes, scores, SAME_FACE)
-    ]
+def distinct(boxes: Tensor, landmarks: Tensor, scores: Tensor, most: float = SAME_FACE) -> list[Face]:
+    """The surest of the faces whose boxes overlap by more than ``most`` (intersection over union), surest first.
+
+    Args:
+        boxes: (N, 4); landmarks: (N, 5, 2); scores: (N,).
+    """
+    from torchvision.ops import nms  # here: takes seconds to import
+
+    rows = zip(boxes.tolist(), landmarks.double().numpy(), scores.tolist(), strict=True)
+    faces = [Face(tuple(box), points, score) for box, points, score in rows]
+    return [faces[i] for i in nms(boxes, scores, most)]
 
 
 def without_parts(faces: list[Face]) -> list[Face]:

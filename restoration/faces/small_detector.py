@@ -1,4 +1,4 @@
-"""How are faces found when nothing can be downloaded?  Two small networks whose weights are part of this package.
+"""The embedded detector: two small networks that find faces where nothing can be downloaded.
 
 The ``Proposer`` looks at the photo in many sizes, each half the area of the one before, for faces of one size; the
 ``Refiner`` looks at each proposal turned upright, says whether it is a face, and where its landmarks are.
@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from restoration.faces.alignment import FACE_SIZE, FACE_TEMPLATE, Points, similarity_transform
-from restoration.images import Image
+from restoration.faces.face import MIRRORED, MOST_PIXELS_ACROSS, Face, boxes_around, distinct, without_parts
+from restoration.images import Image, check_image
 
 STRIDE = 8  # pixels a cell of the proposer
 EYES = 12.0  # pixels between the eyes of a face that the proposer looks for; it learns from 8.5 to 17
@@ -136,6 +137,67 @@ def cut_crops(picture: Image, landmarks: Points) -> tuple[Image, NDArray[np.floa
         cv2.warpAffine(halves[level], local, (CROP, CROP), crops[i], flags, cv2.BORDER_REPLICATE)
         back[i] = inverse
     return crops, back
+
+
+class EmbeddedDetector:
+    """Proposer and refiner, with weights that are part of this package: nothing is downloaded.
+
+    Args:
+        proposer, refiner: in evaluation mode.
+        threshold: score from which on a proposal is a face.
+    """
+
+    name = "embedded"
+    SMALLEST = 12.0  # pixels between the eyes of the smallest face that is looked for
+
+    def __init__(self, proposer: Proposer, refiner: Refiner, *, threshold: float = 0.9) -> None:
+        self._proposer, self._refiner, self._threshold = proposer, refiner, threshold
+
+    @torch.inference_mode()
+    def find(self, photo: Image) -> list[Face]:
+        """As ``Detector.find``; meant for faces that look at the camera and are at least 64 pixels wide."""
+        longest = max(check_image(photo).shape[:2])
+        smallest = self.SMALLEST * max(1.0, longest / MOST_PIXELS_ACROSS)
+        points, scores = [], []
+        for level, scale in pyramid(photo, smallest):
+            logits, landmarks = self._proposer(torch.from_numpy(level).permute(2, 0, 1)[None].float() / 255)
+            score = logits[0].sigmoid().flatten()
+            keep = score > PROPOSAL_SCORE
+            points.append((landmarks[0].flatten(0, 1)[keep] + 0.5) / scale - 0.5)
+            scores.append(score[keep])
+        if not points:
+            return []
+        found = torch.cat(points)
+        faces = distinct(boxes_around(found), found, torch.cat(scores), 0.6)[:MOST_PROPOSALS]
+        proposals = torch.tensor(np.array([face.landmarks for face in faces]).reshape(-1, 5, 2)).float()
+        for _ in range(2):  # the second look is at a crop that is better placed
+            proposals = proposals[(proposals[:, 1] - proposals[:, 0]).norm(dim=-1) > 2]
+            proposals, score = refine(self._refiner, photo, proposals)
+        keep = score > self._threshold
+        return without_parts(distinct(boxes_around(proposals[keep]), proposals[keep], score[keep]))
+
+
+def refine(refiner: Refiner, photo: Image, landmarks: Tensor) -> tuple[Tensor, Tensor]:
+    """Look at faces turned upright, and at their mirror images.
+
+    Args:
+        refiner: in evaluation mode.
+        photo: (H, W, 3) uint8 RGB. Not modified.
+        landmarks: (N, 5, 2) float, roughly where they are; the eyes of none in one place.
+
+    Returns:
+        landmarks (N, 5, 2) and scores (N,) in [0, 1], means of both looks.
+    """
+    if not len(landmarks):
+        return landmarks, torch.zeros(0)
+    cut, back = cut_crops(photo, landmarks.double().numpy())
+    crops = torch.from_numpy(cut).permute(0, 3, 1, 2).float() / 255
+    logits, points = refiner(torch.cat((crops, crops.flip(3))))
+    points, mirrored = points.chunk(2)
+    unmirrored = (mirrored * points.new_tensor((-1, 1)) + points.new_tensor((CROP - 1, 0)))[:, MIRRORED]
+    matrices = torch.from_numpy(back).float()
+    seen = (points + unmirrored) / 2 @ matrices[:, :, :2].mT + matrices[:, None, :, 2]
+    return seen, torch.stack(logits.sigmoid().chunk(2)).mean(dim=0)
 
 
 def _convolution(inputs: int, outputs: int, stride: int) -> nn.Sequential:

@@ -10,6 +10,7 @@ from typing import Any
 
 from huggingface_hub import HfApi, RepoCard
 
+from restoration import DEBIAN_PACKAGES
 from restoration.hub.client import HubModel, in_time
 from restoration.hub.pull import FILES
 from restoration.hub.push import CARD, Pushed, find, seconds_for, send
@@ -21,6 +22,7 @@ ROOT = Path(__file__).parents[2]
 # What the app does not need: tests, training, and the tools' settings. Everything else that git tracks is sent.
 LEFT_OUT = {"tests", "train", ".ci", ".gitignore", ".mypy.ini", ".pytest.ini", ".ruff.toml"}
 APP, MARK = "app.py", "restoration/__init__.py"
+PACKAGES = "packages.txt"  # names the Debian packages that a Space installs; made here, not kept in the repository
 
 
 def prepare_space(out: Path, model: HubModel | None = None, *, root: Path = ROOT) -> list[str]:
@@ -48,12 +50,13 @@ def prepare_space(out: Path, model: HubModel | None = None, *, root: Path = ROOT
     for name in names:
         (out / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(root / name, out / name)
+    (out / PACKAGES).write_text("\n".join(DEBIAN_PACKAGES) + "\n")
     if model:
         card = RepoCard((out / CARD).read_text())
         card.data["models"] = [model.repo_id]
         card.data["preload_from_hub"] = [f"{model.repo_id} {','.join(FILES)} {model.revision}"]
         (out / CARD).write_text(str(card))
-    return names
+    return sorted([*names, PACKAGES])
 
 
 def publish_space(repo_id: str, model: HubModel | None = None, *, public: bool = False, root: Path = ROOT) -> Pushed:

@@ -10,8 +10,7 @@ import gradio as gr
 from restoration.degrade.degradations import LIMITS, Degradation
 from restoration.degrade.protocols import PRESETS
 from restoration.degrade.resampling import KERNELS
-from restoration.faces.detection import AUTO, DEFAULT, load_detector
-from restoration.faces.detectors import EMBEDDED
+from restoration.faces.detection import AUTO, DEFAULT, EMBEDDED, load_detector
 from restoration.faces.photo import CENTRED, CentredSquare, NoFaceError, describe
 from restoration.images import Image, InputError, read_image
 from restoration.lab.experiment import (

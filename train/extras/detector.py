@@ -27,8 +27,7 @@ if __package__ in (None, ""):  # started as a file: make the repository importab
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from restoration.faces.alignment import FACE_SIZE, FACE_TEMPLATE, Points
-from restoration.faces.detection import DEFAULT, load_detector
-from restoration.faces.detectors import EMBEDDED, RetinaFaceDetector
+from restoration.faces.detection import DEFAULT, EMBEDDED, RetinaFaceDetector, load_detector
 from restoration.faces.face import Detector
 from restoration.faces.small_detector import Proposer, Refiner
 from restoration.images import Image, InputError, read_image
