@@ -31,7 +31,11 @@ def watched(faces: Faces) -> Faces:
 
 
 def detail_run(
-    config: TrainConfig, faces: Faces, watched: Faces, out: Path, degradations: Distribution | Mixture = TRAINING
+    config: TrainConfig,
+    faces: Faces,
+    watched: Faces,
+    out: Path,
+    degradations: Distribution | Mixture = TRAINING["detail"],
 ) -> Trainer:
     """A run of the detail stage, behind an untrained face stage."""
     torch.manual_seed(9)

@@ -41,8 +41,8 @@ def test_original_three_come_one_at_a_time() -> None:
 
 
 def test_draws_depend_on_the_seed_alone() -> None:
-    assert draws(TRAINING, seed=1) == draws(TRAINING, seed=1)
-    assert draws(TRAINING, seed=1) != draws(TRAINING, seed=2)
+    assert draws(TRAINING["face"], seed=1) == draws(TRAINING["face"], seed=1)
+    assert draws(TRAINING["face"], seed=1) != draws(TRAINING["face"], seed=2)
 
 
 def test_mixture_keeps_its_shares_and_ranges() -> None:
@@ -52,8 +52,9 @@ def test_mixture_keeps_its_shares_and_ranges() -> None:
     assert mixture.ranges() == {"noise": (1, 9), "jpeg": (20, 30)}
 
 
-def test_training_covers_every_protocol_that_is_measured() -> None:
-    trained = TRAINING.ranges()
+@pytest.mark.parametrize("stage", TRAINING)
+def test_training_covers_every_protocol_that_is_measured(stage: str) -> None:
+    trained = TRAINING[stage].ranges()
     for name, protocol in PROTOCOLS.items():
         for setting, (low, high) in protocol.ranges().items():
             assert trained[setting][0] <= low, (name, setting)

@@ -155,7 +155,7 @@ def _trainer(
     )
     order = Order(faces, small, config.seed)
     recipe = Recipe(
-        degradations=TRAINING,
+        degradations=TRAINING[config.stage],
         seed=config.seed,
         jitter=config.jitter,
         part=accelerator.process_index,
@@ -207,7 +207,7 @@ def _save(out: Path, detail: Trainer, face: UNet | None, facts: dict[str, Any]) 
         record = out / stage / PROGRESS
         if record.exists():
             stages[stage] = json.loads(record.read_text())
-    ranges = {name: list(span) for name, span in TRAINING.ranges().items()}
+    ranges = {name: list(span) for name, span in TRAINING["detail"].ranges().items()}
     known = {"name": detail.config.name, "license": detail.config.license, "ranges": ranges}
     total = {"step": detail.step, "seconds": round(sum(stage["seconds"] for stage in stages.values()))}
     save_weights(

@@ -118,32 +118,39 @@ PROTOCOLS: dict[str, Distribution | Mixture] = {
     "undegraded": IDENTITY,
 }
 
-# What the default weights learn from: the protocols above, and what real photos bring beyond them. The single
-# degradations have large shares because a network needs many examples of each to gain as much as it can on them.
-TRAINING = Mixture(
-    (
-        (6, BLIND),
-        (0.5, HEAVY),
-        (4, ORIGINAL_MOTION),
-        (3, ORIGINAL_LOWRES),
-        (4, ORIGINAL_NOISE),
-        (2, ORIGINAL_ALL),
+# What real photos bring beyond the protocols.
+WIDE = Distribution(
+    motion_length=(3, 41), blur_sigma=(0.2, 8), downsample=(1, 16), kernel="area", noise=(1, 50), jpeg=(20, 95),
+    grayscale=0.1, skip=0.5,
+)  # fmt: skip
+# What each stage of the default weights learns from. The face stage is there for faces that hold little; the detail stage
+# needs many examples of each single degradation to gain as much as it can on them.
+TRAINING: dict[str, Mixture] = {
+    "face": Mixture(
         (
-            1,
-            Distribution(
-                motion_length=(3, 41),
-                blur_sigma=(0.2, 8),
-                downsample=(1, 16),
-                kernel="area",
-                noise=(1, 50),
-                jpeg=(20, 95),
-                grayscale=0.1,
-                skip=0.5,
-            ),
-        ),
-        (0.2, IDENTITY),
-    )
-)
+            (5, BLIND),
+            (6, HEAVY),
+            (1.5, ORIGINAL_MOTION),
+            (1.5, ORIGINAL_LOWRES),
+            (0.5, ORIGINAL_NOISE),
+            (2, ORIGINAL_ALL),
+            (2, WIDE),
+            (0.2, IDENTITY),
+        )
+    ),
+    "detail": Mixture(
+        (
+            (6, BLIND),
+            (1.5, HEAVY),
+            (4, ORIGINAL_MOTION),
+            (3, ORIGINAL_LOWRES),
+            (3, ORIGINAL_NOISE),
+            (2, ORIGINAL_ALL),
+            (1, WIDE),
+            (0.3, IDENTITY),
+        )
+    ),
+}
 
 
 @dataclass(frozen=True)
