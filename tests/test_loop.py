@@ -11,7 +11,7 @@ import torch
 from tiny import SMALL, SMALL_FACE, TINY
 from torch import nn
 
-from restoration.degrade.protocols import BLIND, HEAVY, ORIGINAL, TRAINING, Distribution, Mixture
+from restoration.degrade.protocols import BLIND, HEAVY, ORIGINAL, Distribution, Mixture
 from restoration.images import InputError
 from restoration.measure.identity import load_identity
 from restoration.network.checkpoint import load_stage
@@ -35,7 +35,7 @@ def detail_run(
     faces: Faces,
     watched: Faces,
     out: Path,
-    degradations: Distribution | Mixture = TRAINING["detail"],
+    degradations: Distribution | Mixture = BLIND,
 ) -> Trainer:
     """A run of the detail stage, behind an untrained face stage."""
     torch.manual_seed(9)
