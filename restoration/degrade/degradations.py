@@ -99,10 +99,8 @@ class Degradation:
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
                 raise InputError(f"{limit.label} ({name}) must be a number, not {value!r}.")
             if not limit.low <= value <= limit.high:
-                raise InputError(
-                    f"{limit.label} ({name}) is {value:g}; "
-                    f"choose a value from {limit.low:g} to {limit.high:g} {limit.unit}."
-                )
+                bounds = f"from {limit.low:g} to {limit.high:g} {limit.unit}"
+                raise InputError(f"{limit.label} ({name}) is {value:g}; choose a value {bounds}.")
             if name == "jpeg" and value != int(value):
                 raise InputError(f"JPEG quality (jpeg) must be a whole number, not {value!r}.")
             object.__setattr__(self, name, int(value) if name == "jpeg" else float(value))
@@ -114,9 +112,8 @@ class Degradation:
     @property
     def is_identity(self) -> bool:
         """True when an image passes through unchanged."""
-        return not (
-            self.is_blurred or self.downsample != 1 or self.noise > 0 or self.jpeg is not None or self.grayscale
-        )
+        untouched = self.downsample == 1 and self.noise == 0 and self.jpeg is None and not self.grayscale
+        return untouched and not self.is_blurred
 
     @property
     def blur_sigmas(self) -> tuple[float, float]:

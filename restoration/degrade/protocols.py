@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from restoration.degrade.degradations import LIMITS, Degradation
@@ -155,65 +154,49 @@ TRAINING: dict[str, Mixture] = {
 
 @dataclass(frozen=True)
 class Preset:
-    """A degradation that people recognise. ``draw(seed)`` gives the settings; most do not depend on the seed."""
+    """A degradation that people recognise: fixed settings, or a distribution from which the seed draws them."""
 
     label: str
     description: str
-    draw: Callable[[int], Degradation]
+    source: Degradation | Distribution
 
-
-def _fixed(settings: Degradation) -> Callable[[int], Degradation]:
-    return lambda seed: settings
-
-
-def _drawn(protocol: Distribution) -> Callable[[int], Degradation]:
-    return lambda seed: protocol.sample(random.Random(seed))
+    def draw(self, seed: int) -> Degradation:
+        """The settings that this seed gives."""
+        return self.source if isinstance(self.source, Degradation) else self.source.sample(random.Random(seed))
 
 
 PRESETS: dict[str, Preset] = {
     "old_phone": Preset(
         "Old phone",
         "A 2005 phone camera: few pixels, noise, strong compression.",
-        _fixed(Degradation(blur_sigma=1.2, downsample=4, noise=10, jpeg=50)),
+        Degradation(blur_sigma=1.2, downsample=4, noise=10, jpeg=50),
     ),
     "video_call": Preset(
-        "Video call",
-        "A poor connection: blocky and soft.",
-        _fixed(Degradation(blur_sigma=2, downsample=4, noise=3, jpeg=30)),
+        "Video call", "A poor connection: blocky and soft.", Degradation(blur_sigma=2, downsample=4, noise=3, jpeg=30)
     ),
     "cctv": Preset(
         "CCTV",
         "A surveillance camera at night: far away, noisy, monochrome.",
-        _fixed(Degradation(blur_sigma=2.5, downsample=8, noise=15, jpeg=60, grayscale=True)),
+        Degradation(blur_sigma=2.5, downsample=8, noise=15, jpeg=60, grayscale=True),
     ),
     "shaky_hand": Preset(
         "Shaky hand",
         "The camera moved while the shutter was open.",
-        _fixed(Degradation(motion_length=23, motion_angle=25, noise=3, jpeg=90)),
+        Degradation(motion_length=23, motion_angle=25, noise=3, jpeg=90),
     ),
-    "thumbnail": Preset(
-        "Thumbnail",
-        "A 64-pixel profile picture, enlarged.",
-        _fixed(Degradation(downsample=8, jpeg=80)),
-    ),
+    "thumbnail": Preset("Thumbnail", "A 64-pixel profile picture, enlarged.", Degradation(downsample=8, jpeg=80)),
     "blind_protocol": Preset(
         "Research mix",
         "One draw of the blind protocol that published work measures with; the seed chooses which.",
-        _drawn(BLIND),
+        BLIND,
     ),
     "original_motion": Preset(
-        "Motion blur alone",
-        "Motion blur of 9 to 31 pixels; the seed chooses length and angle.",
-        _drawn(ORIGINAL_MOTION),
+        "Motion blur alone", "Motion blur of 9 to 31 pixels; the seed chooses length and angle.", ORIGINAL_MOTION
     ),
     "original_lowres": Preset(
-        "Low resolution alone",
-        "Downsampling by 2 to 8; the seed chooses the factor.",
-        _drawn(ORIGINAL_LOWRES),
+        "Low resolution alone", "Downsampling by 2 to 8; the seed chooses the factor.", ORIGINAL_LOWRES
     ),
     "original_noise": Preset(
-        "Noise alone",
-        "Gaussian noise of 2 to 25 grey levels; the seed chooses how much.",
-        _drawn(ORIGINAL_NOISE),
+        "Noise alone", "Gaussian noise of 2 to 25 grey levels; the seed chooses how much.", ORIGINAL_NOISE
     ),
 }
