@@ -245,7 +245,7 @@ def test_a_push_that_is_killed_half_way_leaves_the_old_revision_and_no_token(
 def test_a_silent_hub_is_given_up(hub: Hub, run: Path) -> None:
     hub.fail("GET /api", stalled())
     begun = time.monotonic()
-    with pytest.raises(HubUnreachable, match="did not finish"):
+    with pytest.raises(HubUnreachable):
         push_to_hub(run, REPO)
     assert time.monotonic() - begun < 6
 

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 from tqdm import tqdm
 
-if __package__ in (None, ""):  # started as a file: make the repository importable
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+if not __package__:  # python train/calibrate.py
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from restoration import Restorer
 from restoration.degrade.degradations import degrade

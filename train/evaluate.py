@@ -27,8 +27,8 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-if __package__ in (None, ""):  # started as a file: make the repository importable
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+if not __package__:  # python train/evaluate.py
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from restoration import Restorer
 from restoration.degrade.protocols import PROTOCOLS, Distribution, Mixture

@@ -6,7 +6,6 @@ import copy
 import csv
 import json
 import math
-import os
 import pickle
 import time
 from collections import defaultdict
@@ -19,6 +18,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from restoration.images import InputError
+from restoration.images.files import replacing, write_atomically
 from restoration.measure.identity import EMBEDDED, load_identity
 from restoration.network.checkpoint import save_stage
 from restoration.network.unet import UNet
@@ -202,12 +202,11 @@ class Trainer:
             "average": self.average.state_dict(),
             "optimizer": self.optimizer.state_dict(),
         }
-        partial = self.out / f"{CHECKPOINT}.partial"
-        torch.save(state, partial)
-        os.replace(partial, self.out / CHECKPOINT)
+        with replacing(self.out / CHECKPOINT) as partial:
+            torch.save(state, partial)
         save_stage(self.out / RESULT, self.average)
         progress = {"step": self.step, "seconds": round(self.seconds), "config": self.config.to_dict()}
-        (self.out / PROGRESS).write_text(json.dumps(progress, indent=2) + "\n")
+        write_atomically(self.out / PROGRESS, json.dumps(progress, indent=2) + "\n")
 
     def _resume(self) -> None:
         path = self.out / CHECKPOINT
@@ -242,10 +241,8 @@ class Trainer:
             with log.open() as file:
                 rows = [row for row in csv.reader(file) if row]
             kept = rows[:1] + [row for row in rows[1:] if int(row[0]) <= self.step]
-            partial = log.with_suffix(".partial")
-            with partial.open("w", newline="") as file:
+            with replacing(log) as partial, partial.open("w", newline="") as file:
                 csv.writer(file).writerows(kept)
-            os.replace(partial, log)
 
     def _log(self, name: str, row: dict[str, float]) -> None:
         if not self.accelerator.is_main_process:

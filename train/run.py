@@ -18,8 +18,8 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 
-if __package__ in (None, ""):  # started as a file: make the repository importable
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+if not __package__:  # python train/run.py
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from restoration.cli.hub import STAGING, add_push_options
 from restoration.degrade.protocols import TRAINING

@@ -18,8 +18,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-if __package__ in (None, ""):  # started as a file: make the repository importable
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+if not __package__:  # python train/sweep.py
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode

@@ -27,6 +27,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from restoration.images import InputError
+from restoration.images.files import write_atomically
 from restoration.network.unet import MIN_SIZE, CoarseToFine, UNet, UNetConfig
 
 WEIGHTS, CONFIG, GOLDEN, TRAINING = "model.safetensors", "config.json", "golden.safetensors", "training.json"
@@ -116,9 +117,7 @@ def save_weights(folder: Path, model: CoarseToFine, training: dict[str, Any]) ->
 def save_stage(path: Path, stage: UNet) -> None:
     """Write one stage, float32, with its configuration: what a training run of that stage leaves."""
     tensors = {key: value.detach().cpu().contiguous() for key, value in stage.state_dict().items()}
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_bytes(save(tensors, {"config": json.dumps(stage.config.to_dict())}))
-    os.replace(partial, path)
+    write_atomically(path, save(tensors, {"config": json.dumps(stage.config.to_dict())}))
 
 
 def load_stage(path: Path) -> UNet:
