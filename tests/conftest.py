@@ -3,11 +3,15 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import huggingface_hub.constants
 import pytest
 import torch
 from hub_server import Hub, serving
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+from served import CHROMIUM, SIZES, SLOW, running_app
 from tiny import EXAMPLES, FACTS, Files, published, tiny_network
 
 from restoration.hub import save_weights
@@ -95,3 +99,41 @@ def hub_environment(hub: Hub, tmp_path: Path) -> dict[str, str]:
     """The same for other processes: their environment."""
     own = {"HF_ENDPOINT": hub.endpoint, "HF_HOME": str(tmp_path / "hf"), "HF_HUB_DISABLE_XET": "1"}
     return {**{key: value for key, value in os.environ.items() if not key.startswith("HF_")}, **own}
+
+
+@pytest.fixture(scope="session")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Of the page with the embedded weights: one process for all tests."""
+    with running_app(tmp_path_factory.mktemp("page")) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
+    expect.set_options(timeout=SLOW)
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(params=SIZES)
+def page(request: Any, browser: Browser, address: str) -> Iterator[Page]:
+    """The page as it opens; afterwards: no error was logged, no other host was asked, nothing scrolls sideways."""
+    width, height = SIZES[request.param]
+    context = browser.new_context(viewport={"width": width, "height": height}, accept_downloads=True)
+    page = context.new_page()
+    page.set_default_timeout(SLOW)
+    problems: list[str] = []
+    page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    hosts: set[str] = set()
+    page.on("request", lambda asked: hosts.add(urlsplit(asked.url).netloc))
+    page.goto(address)
+    expect(page.locator("#result .verdict")).to_be_visible()
+    yield page
+    assert problems == []
+    assert hosts - {""} == {urlsplit(address).netloc}  # "" is a data: or blob: address
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    context.close()

@@ -6,7 +6,7 @@ import io
 import json
 import re
 import zipfile
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
@@ -19,7 +19,7 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from mcp import ClientSession
 from mcp.client.streamable_http import streamablehttp_client
-from test_app import EILEEN, GRACE, running_app
+from served import EILEEN, GRACE
 
 from restoration import Degradation, Restorer, degrade_image, read_image
 from restoration.lab.experiment import run_experiment
@@ -31,12 +31,6 @@ TOOLS = {
     "degrade", "restore", "degrade_and_restore", "examine_restoration", "presets",
     "compare_degradations", "sweep_severities", "read_recipe", "estimate_degradation",
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with running_app(tmp_path_factory.mktemp("agents")) as url:
-        yield url
 
 
 @pytest.fixture(scope="module")

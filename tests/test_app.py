@@ -3,15 +3,8 @@
 import base64
 import io
 import json
-import os
 import re
-import socket
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -22,6 +15,7 @@ import PIL.Image
 import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
+from served import EILEEN, GRACE, ROOT, pixels
 
 from examples.make_examples import PORTRAITS
 from examples.make_photos import group
@@ -33,52 +27,9 @@ from restoration.images import Image, read_image
 from restoration.measure.identity import load_identity
 from restoration.measure.metrics import score
 from restoration.measure.verdict import judge
-from restoration.page.examples import NOTE_HTML
+from restoration.page.words import TABLES
 
-ROOT = Path(__file__).parents[1]
-EILEEN, GRACE = (ROOT / "examples" / f"{name}.png" for name in ("eileen_collins", "grace_hopper"))
 OLD_PHONE = PRESETS["old_phone"].draw(0)
-
-
-@contextmanager
-def running_app(folder: Path, *command: str | Path) -> Iterator[str]:
-    """``python app.py`` (or another ``command``) on a free port, its cache in ``folder``; yields the address."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    environment = {**os.environ, "GRADIO_SERVER_PORT": str(port), "GRADIO_TEMP_DIR": str(folder / "cache")}
-    for setting in ("RESTORATION_IDENTITY", "RESTORATION_NO_SKIPS"):  # the latter is the tests' own
-        environment.pop(setting, None)
-    environment["RESTORATION_DETECTOR"] = "embedded"  # no network
-    log = folder / "app.log"
-    with log.open("w") as output:
-        process = subprocess.Popen(
-            [sys.executable, *(command or (ROOT / "app.py",))],
-            cwd=folder,
-            env=environment,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-        try:
-            address, deadline = f"http://127.0.0.1:{port}", time.monotonic() + 180
-            while True:
-                assert process.poll() is None, log.read_text()
-                try:
-                    urlopen(address, timeout=5).close()
-                    break
-                except OSError:
-                    assert time.monotonic() < deadline, log.read_text()
-                    time.sleep(0.3)
-            yield address
-        finally:
-            process.terminate()
-            process.wait(timeout=30)
-
-
-@pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with running_app(tmp_path_factory.mktemp("app")) as url:
-        yield url
 
 
 @pytest.fixture(scope="module")
@@ -89,13 +40,6 @@ def client(address: str) -> Client:
 @pytest.fixture(scope="module")
 def restorer() -> Restorer:
     return Restorer.from_pretrained()
-
-
-def pixels(path: str) -> Image:
-    """The picture in a file that must be a PNG."""
-    with PIL.Image.open(path) as picture:
-        assert picture.format == "PNG"
-        return np.asarray(picture.convert("RGB"))
 
 
 def photo(seed: int, size: tuple[int, int] = (96, 120)) -> PIL.Image.Image:
@@ -372,7 +316,7 @@ def test_two_visitors_at_once_get_their_own_results(address: str, restorer: Rest
 
 def test_nothing_is_written_outside_the_cache(address: str, client: Client, tmp_path_factory: Any) -> None:
     client.predict(image=handle_file(EILEEN), seed=0, api_name="/degrade")
-    folder = next(path for path in tmp_path_factory.getbasetemp().iterdir() if (path / "app.log").exists())
+    folder = next(path for path in tmp_path_factory.getbasetemp().glob("page*") if (path / "app.log").exists())
     assert {path.name for path in folder.iterdir()} == {"app.log", "cache"}
     assert not list(ROOT.glob("*.pyi"))  # Gradio writes one beside every subclass of a component
 
@@ -396,4 +340,5 @@ def test_the_page_keeps_no_history_and_calls_nobody(address: str) -> None:
 
 def test_the_page_says_how_far_the_example_faces_were_enlarged() -> None:
     for portrait in PORTRAITS:
-        assert f"{enlargement(portrait.landmarks):.1f}×" in NOTE_HTML
+        for table in TABLES.values():
+            assert f"{enlargement(portrait.landmarks):.1f}×" in table["note_examples"]

@@ -4,16 +4,14 @@ import json
 import re
 import time
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import numpy as np
 import PIL.Image
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
-from test_app import EILEEN, ROOT, running_app
+from playwright.sync_api import Browser, Locator, Page, expect
+from served import EILEEN, ROOT, SLOW, in_browser, numbers, running_app, upload
 
 from examples.make_photos import group
 from restoration.degrade.degradations import degrade_image
@@ -22,56 +20,7 @@ from restoration.faces.pasting import Patch, blend
 from restoration.images import Image, read_image
 from restoration.measure.metrics import psnr, ssim
 
-CHROMIUM = Path("/usr/bin/chromium")
-pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"no browser at {CHROMIUM} (apt-get install chromium)")
-SIZES = {"desktop": (1440, 900), "phone": (390, 844)}
-SLOW = 60_000  # milliseconds; a restoration takes 0.3 s, but a test machine may be busy
-
-
-@pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with running_app(tmp_path_factory.mktemp("page")) as url:
-        yield url
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
-    expect.set_options(timeout=SLOW)
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
-        yield chromium
-        chromium.close()
-
-
-@pytest.fixture(params=SIZES)
-def page(request: Any, browser: Browser, address: str) -> Iterator[Page]:
-    """The page as it opens; afterwards: no error was logged, no other host was asked, nothing scrolls sideways."""
-    width, height = SIZES[request.param]
-    context = browser.new_context(viewport={"width": width, "height": height}, accept_downloads=True)
-    page = context.new_page()
-    page.set_default_timeout(SLOW)
-    problems: list[str] = []
-    page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: problems.append(str(error)))
-    hosts: set[str] = set()
-    page.on("request", lambda asked: hosts.add(urlsplit(asked.url).netloc))
-    page.goto(address)
-    expect(page.locator("#result .verdict")).to_be_visible()
-    yield page
-    assert problems == []
-    assert hosts - {""} == {urlsplit(address).netloc}  # "" is a data: or blob: address
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    context.close()
-
-
-def upload(page: Page, path: Path, area: str) -> None:
-    """Choose a file as a visitor does, in place of the picture that is there."""
-    field = page.locator(area)
-    if field.get_by_label("Clear").count():
-        field.get_by_label("Clear").first.click()
-    field.locator("input[type=file]").first.set_input_files(path)
-    expect(field.locator("img").first).to_be_visible()
+pytestmark = in_browser
 
 
 def downloaded(page: Page, link: Locator, tmp_path: Path) -> Image:
@@ -82,12 +31,6 @@ def downloaded(page: Page, link: Locator, tmp_path: Path) -> Image:
     with PIL.Image.open(path) as picture:
         assert (picture.format, picture.size) == ("PNG", (512, 512))
     return read_image(path)
-
-
-def numbers(page: Page, row: str) -> tuple[float, float]:
-    """PSNR and SSIM that the page shows in one row of its table."""
-    cells = page.get_by_role("row", name=re.compile(row)).get_by_role("cell").all_inner_texts()
-    return float(cells[0].split()[0]), float(cells[1].split()[0])
 
 
 def shifted(page: Page) -> float:

@@ -10,21 +10,19 @@ from typing import Any
 import numpy as np
 import PIL.Image
 import pytest
-import test_browser
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Locator, Page, expect
-from test_app import EILEEN, GRACE
+from served import EILEEN, GRACE, SLOW, in_browser, upload
 
 from restoration import Degradation, Restorer, degrade_image, read_image
 from restoration.degrade.protocols import PRESETS
 from restoration.lab.grid import Axis, SeverityGrid
 from restoration.lab.recipe import Recipe, picture_id
 from restoration.measure.metrics import psnr
-from restoration.page.i18n import TABLES
 from restoration.page.links import drawn
+from restoration.page.words import TABLES
 
-pytestmark = test_browser.pytestmark
-address, browser, page = test_browser.address, test_browser.browser, test_browser.page  # the same fixtures
+pytestmark = in_browser
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +51,7 @@ def tick(page: Page, *names: str) -> None:
 
 
 def compared(page: Page) -> None:
-    expect(page.locator(".grid-lab .verdict")).to_have_text(re.compile("compared"), timeout=3 * test_browser.SLOW)
+    expect(page.locator(".grid-lab .verdict")).to_have_text(re.compile("compared"), timeout=3 * SLOW)
 
 
 def cell(page: Page, row: int, column: int) -> Locator:
@@ -265,7 +263,7 @@ def test_a_photo_s_past_is_told_and_replayed(page: Page, tmp_path: Path) -> None
     expect(page.locator("#estimate .verdict")).to_contain_text("holds detail of about")
     expect(page.locator("#estimate tbody tr")).to_have_count(4)
     page.get_by_role("button", name="What to expect?").click()
-    expect(page.locator("#estimate h4")).to_have_text(["Eileen Collins", "Grace Hopper"], timeout=3 * test_browser.SLOW)
+    expect(page.locator("#estimate h4")).to_have_text(["Eileen Collins", "Grace Hopper"], timeout=3 * SLOW)
     page.get_by_role("link", name="Open this experiment in the first tab").last.click()
     expect(page.locator("#result .caption")).to_contain_text("Downsampled", ignore_case=True)
     expect(page.get_by_label("Degradation", exact=True).first).to_have_value("Custom")
@@ -273,49 +271,47 @@ def test_a_photo_s_past_is_told_and_replayed(page: Page, tmp_path: Path) -> None
 
 @pytest.mark.parametrize(
     ("scheme", "width", "language"),
-    [("light", 390, "en"), ("dark", 1440, "en"), ("light", 1440, "zh"), ("dark", 390, "zh")],
+    [("light", 390, "en"), ("dark", 1440, "en"), ("light", 1440, "zh-CN"), ("dark", 390, "zh-CN")],
 )
 def test_axe_finds_no_barrier(
     browser: Browser, address: str, tmp_path: Path, scheme: Any, width: int, language: str
 ) -> None:
-    page = browser.new_page(color_scheme=scheme, viewport={"width": width, "height": 900})
-    page.set_default_timeout(test_browser.SLOW)
+    page = browser.new_page(color_scheme=scheme, locale=language, viewport={"width": width, "height": 900})
+    page.set_default_timeout(SLOW)
 
     def check(where: str) -> None:
         page.wait_for_timeout(400)  # colours fade in
         found = [each for each in Axe().run(page).response["violations"] if each["impact"] in ("serious", "critical")]
         assert [(each["id"], each["nodes"][0]["html"][:200]) for each in found] == [], where
 
-    def say(text: str) -> str:
-        return TABLES[language][text] if language in TABLES else text
-
-    page.goto(f"{address}?lang={language}")
+    words = TABLES[language[:2]]
+    page.goto(address)
     expect(page.locator("#result .verdict")).to_be_visible()
     assert page.evaluate("document.documentElement.lang") == language
-    page.get_by_role("button", name=say("Where did it change the face?")).click()
-    expect(page.locator(".examination img").first).to_be_visible(timeout=3 * test_browser.SLOW)
+    page.get_by_role("button", name=words["where_changed"]).click()
+    expect(page.locator(".examination img").first).to_be_visible(timeout=3 * SLOW)
     check("test")
     tabs = page.get_by_role("tab")
     tabs.nth(1).click()
-    test_browser.upload(page, Path(EILEEN), "#photo")
+    upload(page, Path(EILEEN), "#photo")
     expect(page.locator("#faces .box")).to_have_count(1)
-    page.get_by_role("button", name=say("Restore"), exact=True).click()
+    page.get_by_role("button", name=words["restore"], exact=True).click()
     expect(page.locator("#photo-result img").first).to_be_visible()
-    page.get_by_role("button", name=say("What has this photo been through?")).click()
+    page.get_by_role("button", name=words["past"]).click()
     expect(page.locator("#estimate .verdict")).to_be_visible()
     check("photo")
     tabs.nth(2).click()
     untick(page, spared=2)
     page.locator("#compare-go").click()
-    expect(page.locator(".grid-lab .share")).to_be_visible(timeout=3 * test_browser.SLOW)
+    expect(page.locator(".grid-lab .share")).to_be_visible(timeout=3 * SLOW)
     check("grid")
     cell(page, 0, 2).click()
     check("viewer")
     page.keyboard.press("Escape")
     page.locator("#mode input[type=radio]").nth(1).check()
     for place, row in enumerate([(0, 10, 2), (0, 10, 2)]):
-        for label, value in zip(("From", "To", "Steps"), row, strict=True):
-            page.get_by_label(say(label), exact=True).nth(place).fill(str(value))
+        for key, value in zip(("from", "to", "steps"), row, strict=True):
+            page.get_by_label(words[key], exact=True).nth(place).fill(str(value))
     page.locator("#sweep-go").click()
     expect(page.locator(".heat button")).to_have_count(4)
     expect(page.locator(".sweep-lab .share")).to_be_visible()
@@ -325,36 +321,28 @@ def test_axe_finds_no_barrier(
 
 @pytest.mark.parametrize("width", [1440, 390])
 def test_the_page_speaks_chinese(browser: Browser, address: str, width: int) -> None:
+    words = TABLES["zh"]
     page = browser.new_page(locale="zh-CN", viewport={"width": width, "height": 900})
-    page.set_default_timeout(test_browser.SLOW)
+    page.set_default_timeout(SLOW)
     page.goto(address)
-    expect(page.get_by_role("button", name="退化并修复")).to_be_visible()
-    assert page.evaluate("document.documentElement.lang") == "zh"
-    preset = page.get_by_label("退化方式", exact=True).first
-    expect(preset).to_have_value("旧手机")
+    expect(page.get_by_role("button", name=words["degrade_restore"])).to_be_visible()
+    expect(page.get_by_role("heading", level=1)).to_have_text("人脸修复，实测")
+    expect(page.get_by_text(words["privacy"])).to_be_visible()
+    preset = page.get_by_label(words["preset"], exact=True).first
+    expect(preset).to_have_value(words["preset_old_phone"])
     preset.click()
-    page.get_by_role("option", name="手抖").click()
-    expect(preset).to_have_value("手抖")
-    expect(page.get_by_text("快门打开时相机动了。")).to_be_visible()  # Gradio was told the preset's own name
-    page.get_by_label("随机种子").first.fill("-1")
-    page.get_by_role("button", name="退化并修复").first.click()
-    expect(page.get_by_text(re.compile("^随机种子必须是 0 到 .* 的整数，不能是 -1。$")).first).to_be_visible()
-    page.get_by_role("tab", name="对比").click()
-    untick(page)
-    page.get_by_role("checkbox", name="缩略图", exact=True).check()
-    page.get_by_role("button", name="对比", exact=True).click()
-    expect(page.locator(".grid-lab .verdict")).to_have_text("已对比 1 种退化", timeout=3 * test_browser.SLOW)
-    english = page.evaluate(
-        """() => [...document.querySelectorAll('.top *, .strip *, .facts *, .note *, .grid-lab *, .foot *, [role=tab]')]
-        .filter(node => node.checkVisibility() && !node.closest('pre')).flatMap(node => [
-          node.getAttribute('aria-label'), node.title, node.alt,
-          ...[...node.childNodes].filter(child => child.nodeType === Node.TEXT_NODE).map(child => child.data)])
-        .filter(text => text && /[a-z]{4}/.test(text))"""
-    )
-    names = re.compile("Eileen Collins|Grace Hopper|Eileen|Grace|embedded_recogniser|Wiener|Lanczos|Python|area")
-    assert [text for text in english if re.search("[a-z]{4}", names.sub("", text))] == []
-    page.get_by_role("link", name="English").click()
-    expect(page.get_by_role("button", name="Degrade & restore")).to_be_visible()
-    assert page.evaluate("document.documentElement.lang") == "en"
+    page.get_by_role("option", name=words["preset_shaky_hand"]).click()
+    expect(page.get_by_text(words["about_shaky_hand"])).to_be_visible()
+    page.get_by_label(words["seed"]).first.fill("-1")
+    page.get_by_role("button", name=words["degrade_restore"]).first.click()
+    expect(page.get_by_text("The seed must be a whole number")).to_be_visible()  # errors are English
+    for place, tab in enumerate(("tab_degrade", "tab_photo", "tab_compare")):
+        page.get_by_role("tab", name=words[tab]).click()
+        seen = page.get_by_role("tabpanel").nth(place)
+        expect(seen.get_by_role("button").filter(visible=True).first).to_be_visible()
+    expect(page.locator("#grid .empty")).to_contain_text("每一行")
+    controls = "label > span, [data-testid=block-info], .press button, .note p, .top *, [role=tab]"
+    english = page.locator(controls).filter(visible=True).filter(has_text=re.compile("[a-z]{4}")).all_inner_texts()
+    assert [text for text in english if text not in ("Eileen Collins", "Grace Hopper")] == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     page.close()

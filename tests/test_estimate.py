@@ -24,7 +24,7 @@ from restoration.measure.estimate import (
     to_scale,
     truth,
 )
-from restoration.page.guess import expected, in_words, table
+from restoration.page.reports import estimated, expected, in_words
 from train.data import Faces
 from train.extras.estimator import draw_settings, make_examples, measure, targets, train
 
@@ -165,7 +165,7 @@ def test_an_estimate_is_said_in_words() -> None:
 
 
 def test_intervals_and_what_to_expect_are_shown() -> None:
-    text = table(guess(2, 4, 10, 40))
+    text = estimated(guess(2, 4, 10, 40))
     assert "<td>2.0</td><td>1.0 to 4.0</td>" in text
     assert "<td>128</td><td>64 to 256</td>" in text
     assert "90 of 100" in text

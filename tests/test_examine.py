@@ -10,8 +10,7 @@ import PIL.Image
 import pytest
 from gradio_client import Client, handle_file
 from playwright.sync_api import Page, expect
-from test_app import EILEEN
-from test_browser import CHROMIUM, address, browser, page, upload  # noqa: F401 - fixtures
+from served import EILEEN, in_browser, upload
 
 from examples.make_photos import group
 from restoration import InputError, Restorer
@@ -20,14 +19,13 @@ from restoration.images import read_image
 from restoration.lab.experiment import PHOTO, RESTORED, Outcome, run_experiment
 from restoration.measure.regions import region_errors
 from restoration.page.examine import read_result, result_folder
-from restoration.page.parts import present
+from restoration.page.widgets import present
 
 BUTTON = "Where did it change the face?"
-in_browser = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"no browser at {CHROMIUM} (apt-get install chromium)")
 
 
 @in_browser
-def test_the_panel_opens_on_request_and_closes_with_a_new_result(page: Page) -> None:  # noqa: F811
+def test_the_panel_opens_on_request_and_closes_with_a_new_result(page: Page) -> None:
     panel = page.locator(".examination section")
     expect(panel).to_have_count(0)
     page.get_by_role("button", name=BUTTON).click()
@@ -49,7 +47,7 @@ def test_the_panel_opens_on_request_and_closes_with_a_new_result(page: Page) -> 
 
 
 @in_browser
-def test_a_photo_shows_what_changed_and_claims_no_truth(page: Page) -> None:  # noqa: F811
+def test_a_photo_shows_what_changed_and_claims_no_truth(page: Page) -> None:
     page.get_by_role("button", name="restore a photo of your own").click()
     upload(page, Path(EILEEN), "#photo")
     page.get_by_role("button", name="Restore", exact=True).click()
@@ -62,7 +60,7 @@ def test_a_photo_shows_what_changed_and_claims_no_truth(page: Page) -> None:  # 
 
 @in_browser
 def test_of_several_faces_the_panels_say_which_and_without_any_they_stay_closed(
-    page: Page,  # noqa: F811
+    page: Page,
     tmp_path: Path,
 ) -> None:
     page.get_by_role("tab", name="Restore my photo").click()
@@ -81,7 +79,7 @@ def test_of_several_faces_the_panels_say_which_and_without_any_they_stay_closed(
     expect(page.locator("#estimate")).to_contain_text("Of face 1, the first of those")
 
 
-def test_a_program_can_look_too(address: str) -> None:  # noqa: F811
+def test_a_program_can_look_too(address: str) -> None:
     client, settings = Client(address, verbose=False), PRESETS["old_phone"].draw(1)
     change, unsure, report = client.predict(handle_file(EILEEN), 1, **asdict(settings), api_name="/examine")
     restorer = Restorer.from_pretrained()

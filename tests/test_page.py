@@ -1,7 +1,6 @@
-"""The page's texts, tables, controls and files, without a browser and without gradio."""
+"""The page's texts, tables, controls and files, without a browser."""
 
-import base64
-import io
+import dataclasses
 import math
 import re
 from dataclasses import fields
@@ -9,25 +8,21 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
-import PIL.Image
 import pytest
-from tiny import EXAMPLES
+from tiny import BANDS, CALIBRATION, EXAMPLES
 
 from restoration import Degradation, InputError, Restorer
 from restoration.degrade.degradations import LIMITS, degrade_image
 from restoration.degrade.protocols import PRESETS
 from restoration.images import read_image
 from restoration.lab.experiment import Outcome
+from restoration.measure.faithfulness import Examination, Identity, Region
 from restoration.measure.metrics import Scores
-from restoration.page import assets
-from restoration.page.examples import EXAMPLES as OFFERED
-from restoration.page.examples import FACES, strip
-from restoration.page.facts import facts, measured
-from restoration.page.i18n import TABLES
+from restoration.measure.verdict import judge
+from restoration.page.reports import amplified, changes, face_maps, facts, footer, heat, measured
 from restoration.page.settings import CUSTOM, ORDER, bounds, fill, from_controls, idle, on_step
-from restoration.page.words import footer, items, refused
+from restoration.page.words import items, refused, t
 
-TEXTS = (".css", ".js", ".html")
 MARKUP = '<b onclick="x">&'
 
 
@@ -160,6 +155,105 @@ def test_facts_hold_headline_caption_table_warnings_and_time() -> None:
     assert "<table>" not in quiet
 
 
+# ---- the panel ------------------------------------------------------------------------------------
+
+ZERO = np.zeros((512, 512, 3), np.int16)
+FULL = Examination(
+    change=ZERO + 3,
+    uncertainty=np.full((512, 512), 5, np.float32),
+    calibrated=True,
+    residual=ZERO - 2,
+    error=ZERO + 1,
+    regions=(
+        Region(name="eyes", expected=9.04, degraded=12.0, restored=8.0),
+        Region(name="skin", expected=3.0, degraded=2.0, restored=2.6),
+    ),
+    identity=Identity(network="<net>", degraded=40, restored=31, verdict=judge(40, 31, BANDS)),
+    skin=4.25,
+    warnings=["Skin & more"],
+)
+PHOTO = dataclasses.replace(
+    FULL,
+    residual=None,
+    error=None,
+    regions=(Region(name="eyes", expected=9.0, degraded=None, restored=None),),
+    identity=None,
+    skin=None,
+    warnings=[],
+)
+
+
+def test_a_signed_difference_can_be_read_back() -> None:
+    difference = np.random.default_rng(0).integers(-30, 31, (32, 32, 3)).astype(np.int16)
+    picture = amplified(difference, 4)
+    np.testing.assert_array_equal((picture.astype(int) - 128) / 4, difference)
+    assert amplified(np.full((1, 1, 3), 200, np.int16), 4).max() == 255
+    assert amplified(np.full((1, 1, 3), -200, np.int16), 4).min() == 0
+
+
+def test_heat_rises_in_lightness_and_ends_at_its_top() -> None:
+    values = np.linspace(0, 25, 256, dtype=np.float32)[None]
+    colours = heat(values, 20.0)[0].astype(float)
+    luma = colours @ (0.299, 0.587, 0.114)
+    assert (np.diff(luma) >= -1).all()  # readable without colour, but for rounding
+    assert luma[0] < 50 < 200 < luma[-1]
+    assert colours[0, 2] > colours[0, 1]  # violet, not red: channels are RGB
+    np.testing.assert_array_equal(colours[values[0] >= 20], np.broadcast_to(colours[-1], (sum(values[0] >= 20), 3)))
+
+
+def test_maps_are_those_that_are_known_each_with_an_alternative_text() -> None:
+    assert [name for name, *_ in face_maps(FULL)] == ["change", "uncertainty", "consistency", "error"]
+    assert [name for name, *_ in face_maps(PHOTO)] == ["change", "uncertainty"]
+    for (_, _, _, alt, picture), number in zip(face_maps(FULL), ("3.0", "5.0", "2.0", "1.0"), strict=True):
+        assert number in alt
+        assert picture.shape == (512, 512, 3)
+    _, _, note, alt, _ = face_maps(dataclasses.replace(FULL, calibrated=False))[1]
+    assert "Expected error" not in note
+    assert "grey levels" not in note + alt
+
+
+def test_the_panel_says_everything_in_words() -> None:
+    text = changes(FULL, BANDS, CALIBRATION)
+    Tags(text)
+    assert '<p class="verdict better">▲ Closer to the person than the degraded photo by 9°</p>' in text
+    assert "Input <b>40°</b>" in text
+    assert "Photos of one person <b>30–66°</b>" in text
+    assert 'class="same" style="left:25.0%;width:30.0%"' in text  # 30° to 66° of 120°
+    assert 'class="after" style="left:25.8%"' in text
+    assert "&lt;net&gt;" in text
+    assert "<net>" not in text
+    assert "Skin &amp; more" in text
+    assert "<td>9.0</td><td>12.0</td>" in text
+    assert "▲ −4.0" in text
+    assert "▼ +0.6 worse" in text
+    assert "ΔE2000 4.2 from the clean face; 95 % of validation faces stay below 6.0" in text
+    assert "correlation of 0.60" in text
+
+
+def test_without_bands_or_calibration_there_are_no_such_claims() -> None:
+    text = changes(dataclasses.replace(FULL, calibrated=False), None, None)
+    Tags(text)
+    assert "Photos of one person" not in text
+    assert "validation faces" not in text
+
+
+@pytest.mark.parametrize("expected", [9.0, None])
+def test_a_photo_without_a_truth_has_no_verdict_and_no_measured_error(expected: float | None) -> None:
+    region = dataclasses.replace(PHOTO.regions[0], expected=expected)
+    text = changes(dataclasses.replace(PHOTO, regions=(region,)), BANDS, CALIBRATION)
+    Tags(text)
+    assert "measured" not in text
+    assert "verdict" not in text
+    assert "ΔE" not in text
+    assert ("<td>9.0</td>" in text) == (expected is not None)
+
+
+def test_a_step_away_is_marked_in_words() -> None:
+    away = Identity(network="net", degraded=30, restored=36, verdict=judge(30, 36))
+    text = changes(dataclasses.replace(FULL, identity=away), None, CALIBRATION)
+    assert '<p class="verdict worse">▼ Further from the person than the degraded photo by 6°</p>' in text
+
+
 # ---- words -------------------------------------------------------------------------------------
 
 
@@ -221,12 +315,11 @@ def test_the_custom_preset_changes_no_control() -> None:
 @pytest.mark.parametrize("key", PRESETS)
 def test_what_the_controls_hold_stays_on_their_steps_and_within_their_bounds(key: str, seed: int) -> None:
     values, description = fill(key, seed)
-    assert description == PRESETS[key].description
+    assert description == t(f"about_{key}")
     for name in LIMITS:
-        low, high, label = bounds(name)
+        low, high = bounds(name)
         assert low <= values[name] <= high, name
         assert values[name] == on_step(name, values[name]), name
-        assert LIMITS[name].label in label
     shown = dict(values)
     from_controls(values)
     assert values == shown
@@ -273,72 +366,3 @@ def test_a_control_rests_exactly_where_it_changes_nothing() -> None:
         assert idle(values) == still, case
         seen.add(frozenset(still))
     assert len(seen) == len(cases)
-
-
-# ---- files and examples ------------------------------------------------------------------------
-
-
-FOLDER = Path(assets.__file__).parent
-FILES = {path.name: path.read_text(encoding="utf-8").strip() for path in FOLDER.iterdir() if path.suffix in TEXTS}
-NAMES = [name for name in vars(assets) if name.isupper() and not name.startswith("_")]
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_assets_are_the_files_beside_the_module(name: str) -> None:
-    """An asset is one file, or several one after the other."""
-    left = getattr(assets, name)
-    assert left.strip()
-    for text in FILES.values():
-        left = left.replace(text, "")
-    assert left.strip() == ""
-
-
-def test_every_asset_is_used() -> None:
-    for name, text in FILES.items():
-        assert any(text in getattr(assets, asset) for asset in NAMES), name
-    Tags(assets.HEADER_HTML)
-
-
-def test_the_strip_shows_every_example_really_degraded() -> None:
-    faces = {name: read_image(EXAMPLES / f"{name}.png") for name in FACES}
-    text = strip(faces)
-    assert Tags(text).names.count("button") == len(OFFERED)
-    assert [int(index) for index in re.findall(r'data-index="(\d+)"', text)] == list(range(len(OFFERED)))
-    for face, preset in OFFERED:
-        assert f'aria-label="Example: {FACES[face]}, {PRESETS[preset].label}"' in text
-    pictures = re.findall(r'src="data:image/jpeg;base64,([^"]+)"', text)
-    assert len(set(pictures)) == len(OFFERED)
-    for picture in pictures:
-        with PIL.Image.open(io.BytesIO(base64.b64decode(picture))) as thumbnail:
-            assert thumbnail.size == (144, 144)
-
-
-# ---- other languages ---------------------------------------------------------------------------
-
-GRADIO = {  # what Gradio's own parts say on the page
-    "Remove Image", "Clear", "Upload file", "Capture from camera", "Paste from clipboard", "Drop Image Here", "- or -",
-    "Drop an image file here to upload", "Click to Upload", "Gradio footer navigation", "Use via API or MCP", "logo",
-    "Built with Gradio", "number input for {}", "range slider for {}", "processing |", "In queue: {} of {}", "faces |",
-    "Faces: {} / {} faces", "common.complete", "Error",
-}  # fmt: skip
-
-
-def test_every_translated_sentence_is_said_by_the_page() -> None:
-    """A key that the page no longer says would never be used: its words stand in the sources or in the settings."""
-    sources = [*FOLDER.parent.rglob("*.py"), *(path for path in FOLDER.iterdir() if path.suffix in {*TEXTS, ".py"})]
-    words = " ".join(path.read_text(encoding="utf-8") for path in sources)
-    said = re.sub(r"[\"']\s+f?[\"']|\s+", " ", words).replace("  ", " ").lower()
-    labels = {bounds(name)[2] for name in LIMITS} | {limit.label for limit in LIMITS.values()}
-    for table in TABLES.values():
-        for key in set(table) - GRADIO:
-            parts = [part.strip(" ▲▼.") for part in key.split("{}")]
-            spoken = [word for part in parts for word in part.split()] if "{}" in key else parts
-            assert key in labels or all(part.lower() in said for part in spoken), key
-
-
-@pytest.mark.parametrize("language", TABLES)
-def test_a_translation_keeps_what_changes(language: str) -> None:
-    for key, text in TABLES[language].items():
-        assert key.count("{}") == text.count("{}"), key
-        assert key == " ".join(key.split()), "white space is folded before a sentence is looked up"
-        assert "<" not in text

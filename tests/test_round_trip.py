@@ -11,7 +11,7 @@ import pytest
 from gradio_client import Client, handle_file
 from hub_server import WRITER, Hub
 from huggingface_hub import ModelCard
-from test_app import EILEEN, pixels, running_app
+from served import EILEEN, pixels, running_app
 from test_run import COMMAND
 from tiny import REPO
 

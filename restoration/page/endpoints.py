@@ -1,7 +1,13 @@
-"""What can a program ask of the page?  Named endpoints for ``gradio_client``."""
+"""What a program or an agent can ask of the page: named endpoints for ``gradio_client`` and MCP.
+
+Parameters default to "off"; values are checked by ``Degradation``. Those that may be None stand in the signatures: only
+there does the client see that they are optional. JSON comes as text, not by gr.JSON: that declares a type that is no
+JSON Schema, and clients of the protocol refuse the tool.
+"""
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from typing import Any
 
@@ -13,43 +19,68 @@ from restoration.degrade.resampling import KERNELS
 from restoration.faces.detection import AUTO, DEFAULT, EMBEDDED, load_detector
 from restoration.faces.photo import CENTRED, CentredSquare, NoFaceError, describe
 from restoration.images import Image, InputError, read_image
-from restoration.lab.experiment import (
-    CLEAN,
-    DEGRADED,
-    MAX_SEED,
-    RESTORED,
-    make_seed,
-    report,
-    run_degrade,
-    run_experiment,
-)
-from restoration.measure.faithfulness import examine
-from restoration.page.maps import amplified, heat
-from restoration.page.panel import GAIN, TOP
-from restoration.page.parts import ONE_AT_A_TIME, photo_input, shown
-from restoration.page.photo_pack import model_facts
+from restoration.lab.bundle import comparison_bundle, grid_bundle
+from restoration.lab.comparison import MAX_CASES, compare
+from restoration.lab.experiment import CLEAN, DEGRADED, MAX_SEED, RESTORED, make_seed, read_face, report, run_degrade
+from restoration.lab.grid import AXES, MAX_POINTS, run_grid
+from restoration.lab.recipe import Recipe
+from restoration.page.laboratory import point_values, row_values
+from restoration.page.links import drawn, plan
+from restoration.page.photo_files import model_facts
+from restoration.page.reports import GAIN, TOP, amplified, heat, in_words
 from restoration.page.site import Site
+from restoration.page.widgets import LABORATORY, ONE_AT_A_TIME, new_folder, photo_input, share, user_errors, write_files
 
 SEARCHES = (AUTO, DEFAULT, EMBEDDED, CENTRED)  # what a program may choose: no folders, no download of 110 MB
+DEFAULT_CASES = '{"Old phone": "old_phone", "Noise": {"noise": 20}}'
 
 
-def add_endpoints(site: Site) -> None:
-    """Parameters default to "off"; values are checked by ``Degradation``.
+def read_json(text: str) -> Any:
+    """What a JSON text holds.
 
-    Parameters that may be None stand in the signatures: only there does the client see that they are optional.
+    Raises:
+        InputError: not JSON.
     """
-    restorer, identity = site.restorer, site.identity
+    try:
+        return json.loads(text)
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise InputError(f"Give degradations as JSON, such as {DEFAULT_CASES}.") from error
+
+
+def named_settings(value: Any, seed: int) -> Degradation:
+    """A preset's key or an object of settings, as JSON brings them.
+
+    Raises:
+        InputError: neither, or an object that ``Degradation`` refuses.
+    """
+    if isinstance(value, str):
+        if value not in PRESETS:
+            raise InputError(f"There is no preset {value!r}; there are {', '.join(PRESETS)}.")
+        return drawn(value, seed)
+    if not isinstance(value, dict):
+        raise InputError('A degradation is the key of a preset or an object such as {"noise": 10}.')
+    try:
+        return Degradation(**value)
+    except TypeError as error:
+        raise InputError(f"Unknown setting in {sorted(map(str, value))}; call /presets for examples.") from error
+
+
+class Endpoints:
+    """One method an endpoint; its docstring is the tool's description."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
 
     def degrade(
-        image: Any, seed: float | None, *, blur_sigma_y: float | None = None, jpeg: Any = None, **others: Any
+        self, image: Any, seed: float | None, *, blur_sigma_y: float | None = None, jpeg: Any = None, **others: Any
     ) -> tuple[Image, dict[str, Any]]:
         """Degrade a clean face (its centre square at 512 x 512). Returns the degraded face and its metrics."""
         settings = Degradation(**others, blur_sigma_y=blur_sigma_y, jpeg=jpeg)
-        outcome = run_degrade(image, settings, make_seed(seed), identity)
-        return outcome.pictures[DEGRADED], report(outcome, restorer)
+        outcome = run_degrade(image, settings, make_seed(seed), self._site.identity)
+        return outcome.pictures[DEGRADED], report(outcome, self._site.restorer)
 
     def restore(
-        image: Any, *, detector: str = AUTO, scale: int = 1, strength: float = 1.0
+        self, image: Any, *, detector: str = AUTO, scale: int = 1, strength: float = 1.0
     ) -> tuple[Image, dict[str, Any]]:
         """Restore every face of a photo and put each back; the rest stays as it is. Where no face is found, the centred
         square is taken for one. Returns the whole photo, and where its faces are and how far each was changed: without
@@ -58,7 +89,7 @@ def add_endpoints(site: Site) -> None:
             raise InputError("There is no picture yet. Send one.")
         if detector not in SEARCHES:
             raise InputError(f"The detector is one of {', '.join(SEARCHES)}, not {detector!r}.")
-        photo, notes = read_image(image), []
+        photo, notes, restorer = read_image(image), [], self._site.restorer
         looking = CentredSquare() if detector == CENTRED else load_detector(detector)
         try:
             done = restorer.restore(photo, detector=looking, scale=scale, strength=strength)
@@ -69,67 +100,163 @@ def add_endpoints(site: Site) -> None:
         return done.photo, {**asked, **describe(done), "warnings": notes, "model": model_facts(restorer)}
 
     def degrade_and_restore(
-        image: Any, seed: float | None, *, blur_sigma_y: float | None = None, jpeg: Any = None, **others: Any
+        self, image: Any, seed: float | None, *, blur_sigma_y: float | None = None, jpeg: Any = None, **others: Any
     ) -> tuple[Image, Image, dict[str, Any]]:
         """Degrade a clean face and restore it. Returns both faces, and both measured against the clean one."""
         settings = Degradation(**others, blur_sigma_y=blur_sigma_y, jpeg=jpeg)
-        outcome = run_experiment(image, settings, make_seed(seed), restorer, identity)
-        return outcome.pictures[DEGRADED], outcome.pictures[RESTORED], report(outcome, restorer)
+        outcome = self._site.run(image, settings, make_seed(seed))
+        return outcome.pictures[DEGRADED], outcome.pictures[RESTORED], report(outcome, self._site.restorer)
 
     def examine_restoration(
-        image: Any, seed: float | None, *, blur_sigma_y: float | None = None, jpeg: Any = None, **others: Any
+        self, image: Any, seed: float | None, *, blur_sigma_y: float | None = None, jpeg: Any = None, **others: Any
     ) -> tuple[Image, Image, dict[str, Any]]:
         """Degrade and restore a clean face, and look where it changed. Returns the change 4 x amplified around grey,
         the expected error (dark is 0, yellow 20 grey levels or more), and errors by region, identity and warnings."""
         settings, number = Degradation(**others, blur_sigma_y=blur_sigma_y, jpeg=jpeg), make_seed(seed)
-        pictures = run_experiment(image, settings, number, restorer, None).pictures
-        seen = examine(
-            pictures[DEGRADED],
-            pictures[RESTORED],
-            restorer.restore_tensor,
-            restorer.calibration,
-            truth=pictures[CLEAN],
-            recipe=(settings, number),
-            identity=identity,
-        )
+        pictures = self._site.run(image, settings, number).pictures
+        before, after = pictures[DEGRADED], pictures[RESTORED]
+        seen = self._site.examine(before, after, truth=pictures[CLEAN], recipe=(settings, number))
         return amplified(seen.change, GAIN), heat(seen.uncertainty, TOP), seen.report()
 
-    def presets(seed: float | None) -> dict[str, Any]:
+    def presets(self, seed: float | None) -> dict[str, Any]:
         """All named degradations: label, description, and the settings that this seed draws."""
-        result = {}
-        for key, preset in PRESETS.items():
-            drawn = asdict(preset.draw(make_seed(seed)))
-            result[key] = {"label": preset.label, "description": preset.description, "settings": drawn}
-        return result
+        return {
+            key: {"label": p.label, "description": p.description, "settings": asdict(p.draw(make_seed(seed)))}
+            for key, p in PRESETS.items()
+        }
+
+    def compare_degradations(self, image: Any, degradations: str, seed: float | None) -> tuple[dict[str, Any], str]:
+        """Degrade a clean face in several ways and restore each by the network, non-local means, Lanczos and Wiener.
+
+        Args:
+            image: a photo; its centre square is the clean face.
+            degradations: JSON object of labels to settings or keys of presets, at most 12.
+            seed: of the noise.
+
+        Returns:
+            PSNR, SSIM and identity angle of every picture and their gains over the degraded input.
+            A zip with lossless pictures, recipe, CSV, plots and Python code.
+        """
+        face, number, site = read_face(image)[0], make_seed(seed), self._site
+        asked = read_json(degradations)
+        if not isinstance(asked, dict) or not 1 <= len(asked) <= MAX_CASES:
+            raise InputError(f"Give 1 to {MAX_CASES} degradations as an object such as {DEFAULT_CASES}.")
+        cases = {label: named_settings(value, number) for label, value in asked.items()}
+        recipe = site.recipe("compare", face, number, cases=cases)
+        rows = list(compare(face, cases, number, site.restorer, site.identity))
+        values = [row_values(row, index)[0] for index, row in enumerate(rows)]
+        zipped = write_files({"comparison.zip": comparison_bundle(recipe, face, rows)}, new_folder())["comparison.zip"]
+        return {"rows": values, **share(recipe)}, zipped["path"]
+
+    def sweep_severities(
+        self, image: Any,
+        column_setting: str, column_low: float, column_high: float, column_steps: float,
+        row_setting: str, row_low: float, row_high: float, row_steps: float,
+        base: str, seed: float | None,
+    ) -> tuple[dict[str, Any], str]:  # fmt: skip
+        """Degrade a clean face over a grid of severities of one or two settings, restore and measure every point.
+
+        Args:
+            image: a photo; its centre square is the clean face.
+            column_setting: what changes from column to column.
+            column_low: its lowest value.
+            column_high: its highest value.
+            column_steps: how many values.
+            row_setting: what changes from row to row; empty for one setting alone.
+            row_low: its lowest value.
+            row_high: its highest value.
+            row_steps: how many values.
+            base: every other setting, as a JSON object, or the key of a preset.
+            seed: of the noise.
+
+        Returns:
+            Scores before and after at every point, and whether the network was trained there.
+            A zip with recipe, CSV, plots, corner pictures and Python code.
+        """
+        face, number, site = read_face(image)[0], make_seed(seed), self._site
+        y = (row_setting, row_low, row_high, row_steps) if row_setting else None
+        start = named_settings(base if base in PRESETS else read_json(base), number)
+        grid = plan(start, (column_setting, column_low, column_high, column_steps), y)  # type: ignore[arg-type]
+        recipe = site.recipe("sweep", face, number, plan=grid)
+        points = list(run_grid(face, grid, number, site.restorer, site.identity))
+        zipped = write_files({"sweep.zip": grid_bundle(recipe, face, points)}, new_folder())["sweep.zip"]
+        return {"points": [point_values(point) for point in points], **share(recipe)}, zipped["path"]
+
+    def read_recipe(self, token: str) -> dict[str, Any]:
+        """Read the recipe of a link to this page: its settings as JSON text, and Python code that prints its numbers.
+
+        Args:
+            token: what stands behind "#recipe=" in the link.
+
+        Returns:
+            The recipe's JSON and code, and whether this page's weights are those that it was made with.
+        """
+        recipe = Recipe.from_token(token)
+        same = recipe.model == self._site.restorer.fingerprint
+        return {"recipe": recipe.to_json(), "same_weights": same, **share(recipe)}
+
+    def estimate_degradation(self, image: Any) -> dict[str, Any]:
+        """Estimate what a photo of a face has been through: blur, downsampling, noise and JPEG quality, with intervals.
+
+        Args:
+            image: a photo; its centre square is looked at.
+
+        Returns:
+            Every quantity with its interval, the same in words, and settings that replay it on another face.
+        """
+        seen = self._site.estimator.estimate(read_face(image)[0])
+        return {**asdict(seen), "words": in_words(seen), "settings": asdict(seen.settings())}
+
+
+def add_endpoints(site: Site) -> None:
+    """The endpoints, with a form that nobody sees."""
+    off, null = asdict(Degradation()), {"jpeg": ", null is off", "blur_sigma_y": ", null is round"}
+    fields: dict[str, Any] = {}
+    axes: list[Any] = []
+
+    def face(what: str) -> gr.Image:
+        return gr.Image(label=f"{what}, 512 x 512 PNG", format="png")
 
     with gr.Column(visible=False):
         image = photo_input(label="Picture: PNG, JPEG, WebP, GIF, BMP or TIFF")
         number = gr.Number(0, label=f"Seed of the noise, 0 to {MAX_SEED}")
-        off = asdict(Degradation())
-        null = {"jpeg": ", null is off", "blur_sigma_y": ", null is round"}
-        fields: dict[str, Any] = {}
         for name, limit in LIMITS.items():
             label = f"{limit.label}, {limit.low:g} to {limit.high:g} {limit.unit}{null.get(name, '')}"
             fields[name] = gr.Number(off[name], label=label)
         fields["kernel"] = gr.Textbox(off["kernel"], label=f"Downsampling kernel: {', '.join(KERNELS)}")
         fields["grayscale"] = gr.Checkbox(off["grayscale"], label="Monochrome")
-        degraded, restored = (gr.Image(label=f"{word}, 512 x 512 PNG", format="png") for word in (DEGRADED, RESTORED))
+        degraded, restored, change, unsure = map(face, (DEGRADED, RESTORED, "Change", "Expected error"))
         whole = gr.Image(label="The photo with its faces restored, PNG", format="png")
         search: dict[str, Any] = {
             "detector": gr.Textbox(AUTO, label=f"What looks for faces: {', '.join(SEARCHES)}"),
             "scale": gr.Number(1, precision=0, label="Enlargement: 1, 2 or 4"),
             "strength": gr.Number(1.0, label="Strength, 0 (untouched) to 1 (restored)"),
         }
-        metrics = gr.JSON(label="Metrics, settings, warnings, model")
-        change, unsure = (
-            gr.Image(label=f"{word}, 512 x 512 PNG", format="png") for word in ("Change", "Expected error")
-        )
-        seen = gr.JSON(label="Errors by region in grey levels, identity, skin, warnings")
+        cases = gr.Textbox(DEFAULT_CASES, label=f"JSON: label to settings or preset, at most {MAX_CASES}")
+        for place, (name, low, high, steps) in {"Columns": ("noise", 0, 40, 5), "Rows": ("", 0, 30, 4)}.items():
+            axes.append(gr.Textbox(name, label=f"{place}: one of {', '.join(AXES)}{'' if name else ', or empty'}"))
+            texts = ("lowest value", "highest value", f"steps, at least 2; {MAX_POINTS} points at most")
+            axes += [
+                gr.Number(value, label=f"{place}: {text}")
+                for text, value in zip(texts, (low, high, steps), strict=True)
+            ]
+        base = gr.Textbox("{}", label="All other settings, as a JSON object, or the key of a preset")
+        token = gr.Textbox(label="Token of a recipe")
+        answer = gr.JSON(label="Metrics or scores, settings, warnings, model; errors by region; recipe and code")
+        archive = gr.File(label="Zip")
         hidden = gr.Button()
-    hidden.click(shown(degrade), [image, number], [degraded, metrics], inputs_kwargs=fields, api_name="degrade")
-    hidden.click(shown(restore), image, [whole, metrics], inputs_kwargs=search, api_name="restore", **ONE_AT_A_TIME)
-    hidden.click(shown(degrade_and_restore), [image, number], [degraded, restored, metrics], inputs_kwargs=fields,
-                 api_name="degrade_and_restore", **ONE_AT_A_TIME)  # fmt: skip
-    hidden.click(shown(examine_restoration), [image, number], [change, unsure, seen], inputs_kwargs=fields,
-                 api_name="examine", **ONE_AT_A_TIME)  # fmt: skip
-    hidden.click(shown(presets), number, metrics, api_name="presets")
+    ask, lab = Endpoints(site), {**LABORATORY, "api_visibility": "public"}
+    one, knobs = [image, number], {"inputs_kwargs": fields}
+    grid = [image, *axes, base, number]
+    for handler, inputs, outputs, name, options in (
+        (ask.degrade, one, [degraded, answer], "degrade", knobs),
+        (ask.restore, image, [whole, answer], "restore", {"inputs_kwargs": search, **ONE_AT_A_TIME}),
+        (ask.degrade_and_restore, one, [degraded, restored, answer], "degrade_and_restore", {**knobs, **ONE_AT_A_TIME}),
+        (ask.examine_restoration, one, [change, unsure, answer], "examine", {**knobs, **ONE_AT_A_TIME}),
+        (ask.presets, number, answer, "presets", {}),
+        (ask.compare_degradations, [image, cases, number], [answer, archive], "compare", lab),
+        (ask.sweep_severities, grid, [answer, archive], "sweep", lab),
+        (ask.estimate_degradation, image, answer, "estimate", {}),
+        (ask.read_recipe, token, answer, "recipe", {}),
+    ):
+        hidden.click(user_errors(handler), inputs, outputs, api_name=name, **options)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Where did it change the face?  A button below a result, and the panel that opens; computed when it is pressed."""
+"""The panels below a result: where it changed the face, what the photo has been through, and what to expect."""
 
 from __future__ import annotations
 
@@ -9,62 +9,96 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from gradio.data_classes import FileData
 from gradio.utils import get_upload_folder
 
 from restoration.degrade.degradations import Degradation
-from restoration.images import Image, InputError, read_image, write_png
+from restoration.images import Image, InputError, read_image
 from restoration.lab.experiment import CLEAN, DEGRADED, PHOTO, RESTORED
-from restoration.measure.faithfulness import examine
-from restoration.page.assets import PANEL_HTML
-from restoration.page.panel import face_maps, panel
-from restoration.page.parts import BARE, RECIPE, file_name, network_event, shown
-from restoration.page.site import Site
+from restoration.measure.estimate import Estimate
+from restoration.page.links import CURRENT_LABEL
+from restoration.page.reports import changes, estimated, expected, face_maps, in_words
+from restoration.page.site import FACES, Site
+from restoration.page.widgets import RECIPE, drawing, file_name, network_event, user_errors, write_files
+from restoration.page.words import t
 
 TOKEN = re.compile(r"[A-Za-z0-9_-]{32}")
+NOTHING = "There is no restored face yet. Restore one first."
 EXPIRED = "This result has expired. Restore the face again, then look at what changed."
+SEED = 1  # of the noise of what is to be expected
+
+
+class Examiner:
+    """What the panels say of a result that ``widgets.present`` made, by what its component holds."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+
+    def changes(self, value: Any) -> dict[str, Any]:
+        """What ``page.panel`` draws: the maps and what is known beside them."""
+        folder, site = result_folder(value), self._site
+        pictures, recipe = read_result(folder)
+        if RESTORED not in pictures:
+            raise InputError(NOTHING)
+        truth = pictures.get(CLEAN)
+        before = pictures[PHOTO] if truth is None else pictures[DEGRADED]
+        seen = site.examine(before, pictures[RESTORED], truth=truth, recipe=recipe)
+        maps = face_maps(seen)
+        files = write_files({f"{name}.png": picture for name, *_, picture in maps}, folder)
+        drawn = [
+            {"label": label, "note": note, "alt": alt, "file": files[f"{name}.png"]}
+            for name, label, note, alt, _ in maps
+        ]
+        bands = site.identity.bands if site.identity else None
+        return {"maps": drawn, "text": of_face(value) + changes(seen, bands, site.restorer.calibration)}
+
+    def past(self, value: Any) -> dict[str, Any]:
+        """What ``page.panel`` draws: what the photo of a result has been through."""
+        seen = self._estimate(value)
+        return self._panel(value, seen, estimated(seen))
+
+    def expectation(self, value: Any) -> dict[str, Any]:
+        """What ``page.panel`` draws: the same degradation on the example faces, restored and measured."""
+        site, seen, outcomes = self._site, self._estimate(value), {}
+        settings = seen.settings()
+        for name, path in site.faces.items():
+            outcome = site.run(path, settings, SEED)
+            recipe = site.recipe("test", outcome.pictures[CLEAN], SEED, cases={CURRENT_LABEL: settings})
+            outcomes[FACES[name]] = outcome, recipe.to_token()
+        return self._panel(value, seen, expected(outcomes, site.identity_name))
+
+    def _estimate(self, value: Any) -> Estimate:
+        photo = read_result(result_folder(value))[0].get(PHOTO)
+        if photo is None:
+            raise InputError(NOTHING)
+        return self._site.estimator.estimate(photo)
+
+    def _panel(self, value: Any, seen: Estimate, text: str) -> dict[str, Any]:
+        verdict = f'<p class="verdict">{in_words(seen)}</p>'
+        return {"maps": [], "text": of_face(value) + verdict + text}
 
 
 def add_examination(site: Site, result: gr.HTML) -> None:
-    """A button and its panel for a result that ``parts.present`` made. A new result closes the panel."""
-    button = gr.Button("Where did it change the face?", elem_classes="examine")
-    shown_panel = gr.HTML(html_template=PANEL_HTML, elem_classes="examination", **BARE)
-
-    def look(value: Any) -> dict[str, Any]:
-        folder = result_folder(value)
-        pictures, recipe = read_result(folder)
-        if RESTORED not in pictures:
-            raise InputError("There is no restored face yet. Restore one first.")
-        truth = pictures.get(CLEAN)
-        before = pictures[DEGRADED] if truth is not None else pictures[PHOTO]
-        restorer, identity = site.restorer, site.identity
-        seen = examine(
-            before,
-            pictures[RESTORED],
-            restorer.restore_tensor,
-            restorer.calibration,
-            truth=truth,
-            recipe=recipe,
-            identity=identity,
-        )
-        maps = []
-        for map_ in face_maps(seen):
-            path = folder / f"{map_.name}.png"
-            write_png(map_.picture, path)
-            file = FileData(path=str(path), orig_name=path.name, mime_type="image/png")
-            maps.append({"label": map_.label, "note": map_.note, "alt": map_.alt, "file": file.model_dump()})
-        text = panel(seen, identity.bands if identity else None, restorer.calibration)
-        return {"maps": maps, "text": of_face(value) + text}
-
-    open_panel(button, look, result, shown_panel)
-    result.change(None, None, shown_panel, js="() => null")
+    """A button and its panel for a result. A new result closes the panel."""
+    button = gr.Button(t("where_changed"), elem_classes="examine")
+    _open_panel([(button, Examiner(site).changes)], result)
 
 
-def open_panel(button: gr.Button, look: Callable[[Any], dict[str, Any]], result: gr.HTML, shown_panel: gr.HTML) -> None:
-    """A press draws what ``look`` makes of the result; until then the panel says that it is being worked on."""
-    button.click(None, None, shown_panel, js="() => ({working: true})")
-    looking = button.click(shown(look), result, shown_panel, **network_event(shown_panel))
-    looking.failure(None, None, shown_panel, js="() => null")
+def add_estimate(site: Site, result: gr.HTML) -> None:
+    """The same for what is known of a photo's past; two buttons share the panel."""
+    examiner = Examiner(site)
+    with gr.Row():
+        past = gr.Button(t("past"), elem_classes="examine")
+        expectation = gr.Button(t("expectation"), elem_classes="examine")
+    _open_panel([(past, examiner.past), (expectation, examiner.expectation)], result, elem_id="estimate")
+
+
+def _open_panel(buttons: list[tuple[gr.Button, Callable[[Any], Any]]], result: gr.HTML, **options: Any) -> None:
+    panel = drawing("panel", elem_classes="examination", **options)
+    for button, look in buttons:
+        button.click(None, None, panel, js="() => ({working: true})")
+        looking = button.click(user_errors(look), result, panel, **network_event(panel))
+        looking.failure(None, None, panel, js="() => null")
+    result.change(None, None, panel, js="() => null")
 
 
 def of_face(value: Any) -> str:
@@ -84,7 +118,7 @@ def result_folder(value: Any) -> Path:
     try:
         token = Path(value["pictures"][0]["file"]["path"]).parent.name
     except (TypeError, KeyError, IndexError) as error:
-        raise InputError("There is no restored face yet. Restore one first.") from error
+        raise InputError(NOTHING) from error
     folder = Path(get_upload_folder()) / token
     if not TOKEN.fullmatch(token) or not (folder / RECIPE).is_file():
         raise InputError(EXPIRED)

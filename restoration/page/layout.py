@@ -1,31 +1,61 @@
-"""What does a person see and do?  The header, one tab for each kind of question, and the footer."""
+"""The whole page: the header, one tab for each kind of question, what a link does, and the footer."""
 
 from __future__ import annotations
 
+import secrets
+from collections.abc import Iterator
 from typing import Any
 
 import gradio as gr
 
-from restoration.page.assets import CSS, HEADER_HTML, HEADER_JS, I18N_JS, LAB_CSS, PHOTO_CSS
-from restoration.page.compare_tab import add_compare_tab
+from restoration.degrade.protocols import PRESETS
+from restoration.images import InputError
+from restoration.lab.recipe import Recipe
+from restoration.page.compare_tab import COMPARE, NONE, SWEEP, CompareTab
+from restoration.page.degrade_tab import DegradeTab, present_with_recipe
 from restoration.page.endpoints import add_endpoints
-from restoration.page.i18n import TABLES
-from restoration.page.lab_endpoints import add_lab_endpoints
-from restoration.page.link_event import add_link_event
-from restoration.page.parts import BARE, NOTE, QUIET
-from restoration.page.photo_tab import add_photo_tab
+from restoration.page.links import Opened, open_recipe
+from restoration.page.photo_tab import PhotoTab
+from restoration.page.reports import footer
+from restoration.page.settings import CUSTOM
 from restoration.page.site import Site
-from restoration.page.test_tab import add_test_tab
-from restoration.page.theme import THEME
-from restoration.page.words import footer
+from restoration.page.widgets import BARE, CSS, HEAD, LABORATORY, QUIET, drawing, note, user_errors
+from restoration.page.words import I18N, items, t
 
-LANGUAGE_HTML = '<a href="?lang=zh" hreflang="zh" lang="zh">中文 (Chinese)</a>'
-
-
+State = dict[Any, Any]
+THEME = gr.themes.Base(  # system fonts alone: nothing is fetched
+    primary_hue="teal",
+    neutral_hue="stone",
+    radius_size="lg",
+    font=["system-ui", "-apple-system", "'Segoe UI'", "Roboto", "sans-serif"],
+    font_mono=["ui-monospace", "Consolas", "monospace"],
+).set(
+    body_background_fill="*neutral_100",
+    body_background_fill_dark="*neutral_950",
+    block_background_fill="white",
+    block_background_fill_dark="*neutral_900",
+    block_border_width="1px",
+    button_primary_background_fill="*primary_700",
+    button_primary_background_fill_hover="*primary_800",
+    button_primary_background_fill_dark="*primary_700",
+    button_primary_background_fill_hover_dark="*primary_800",
+    button_primary_text_color="white",
+    button_large_radius="*radius_md",
+    color_accent="*primary_700",
+    block_label_text_color="*neutral_600",
+    block_title_text_color="*neutral_700",
+    block_title_text_size="*text_sm",
+    body_text_color_subdued="*neutral_600",
+    body_text_color_subdued_dark="*neutral_400",
+    block_info_text_color="*neutral_600",
+    block_info_text_color_dark="*neutral_400",
+)
 LAUNCH: dict[str, Any] = {
     "theme": THEME,
-    "css": CSS + LAB_CSS + PHOTO_CSS,
-    "footer_links": ["api"],
+    "css": CSS,
+    "head": HEAD,
+    "i18n": I18N,
+    "footer_links": ["api", "settings"],
     "run_history": False,
     "max_file_size": "30mb",
     "ssr_mode": False,
@@ -35,28 +65,88 @@ LAUNCH: dict[str, Any] = {
 
 
 def build_page(site: Site) -> gr.Blocks:
-    """The whole page. Starts nothing.
-
-    Args:
-        site: what every tab works with.
-    """
+    """The whole page. Starts nothing."""
     page = gr.Blocks(title="Face restoration, measured", analytics_enabled=False)
     with page:
-        gr.HTML(HEADER_HTML, js_on_load=HEADER_JS, **BARE)
-        link_note = gr.HTML("", elem_id="link-note", **NOTE)
+        drawing("header", t("intro"), label="title")
+        opener, link_note = drawing("opener", "", events="recipe", elem_classes="opener"), note()
         with gr.Tabs(elem_id="tabs") as tabs:
-            with gr.Tab("Test on a clean face", id="test"):
-                test = add_test_tab(site)
-            with gr.Tab("Restore my photo", id="restore"):
-                add_photo_tab(site)
-            with gr.Tab("Compare", id="compare"):
-                lab = add_compare_tab(site, test.knobs)
-        add_link_event(site, link_note, tabs, test, lab)
-        gr.HTML(LANGUAGE_HTML, js_on_load=I18N_JS, tables=TABLES, elem_classes="language", **BARE)
+            with gr.Tab(t("tab_degrade"), id="degrade"):
+                degrade = DegradeTab(site)
+            with gr.Tab(t("tab_photo"), id="photo"):
+                PhotoTab(site)
+            with gr.Tab(t("tab_compare"), id="compare"):
+                compare = CompareTab(site, degrade.knobs)
+        LinkOpener(site, opener, link_note, tabs, degrade, compare)
         info, news = site.restorer.info, site.news
-        foot = gr.HTML(footer(info), **BARE)
+        with gr.Column(elem_classes="foot"):
+            foot = gr.HTML(footer(info), **BARE)
+            note("privacy")
         if news:
             page.load(lambda: footer(info, news()), None, foot, **QUIET)
         add_endpoints(site)
-        add_lab_endpoints(site)
     return page
+
+
+class LinkOpener:
+    """A link's recipe fills the controls and is run again. A page that was opened without one asks nothing.
+
+    Args:
+        opener: hands a link's token over, and says that it is being opened.
+        note: says why a recipe's numbers will differ here.
+        tabs, degrade, compare: what the recipe fills.
+    """
+
+    def __init__(
+        self, site: Site, opener: gr.HTML, note: gr.HTML, tabs: gr.Tabs, degrade: DegradeTab, compare: CompareTab
+    ) -> None:
+        self._site, self._opener, self._note, self._tabs = site, opener, note, tabs
+        self._degrade, self._compare = degrade, compare
+        outputs = [tabs, note, opener, degrade.face, degrade.preset, degrade.seed, degrade.about]
+        outputs += [*degrade.knobs.values(), degrade.result, compare.mode, compare.face, compare.seed, compare.chosen]
+        outputs += [compare.start, *compare.axes, compare.grid, compare.sweep]
+        opener.recipe(user_errors(self.follow), None, outputs, show_progress="hidden", **LABORATORY)
+
+    def follow(self, event: gr.EventData, request: gr.Request) -> Iterator[State]:
+        """What the page shows: the controls first, then the results as they come."""
+        answered = {self._opener: f"<!-- {secrets.token_hex(4)} -->"}  # another one for every link
+        try:
+            opened = open_recipe(event.token, self._site.faces, self._site.restorer.fingerprint)
+        except InputError:
+            yield answered
+            raise
+        recipe, knobs = opened.recipe, self._degrade.knobs
+        state: State = {self._note: items(opened.notes), **answered}
+        state |= {knobs[name]: value for name, value in opened.knobs.items()}
+        yield state | (self._show_degrade(opened) if recipe.view == "test" else self._show_compare(opened))
+        if recipe.face:
+            yield from ({place: value} for place, value in self._run(recipe, request.session_hash))
+
+    def _run(self, recipe: Recipe, visitor: str | None) -> Iterator[tuple[gr.HTML, Any]]:
+        laboratory, face = self._compare.laboratory, self._site.faces[recipe.face]
+        if recipe.view == "test":
+            outcome = self._site.run(face, next(iter(recipe.cases.values())), recipe.seed)
+            yield self._degrade.result, present_with_recipe(self._site, outcome)
+            return
+        clean = laboratory.read(recipe.face, None)
+        if recipe.plan is None:
+            yield from ((self._compare.grid, values) for values in laboratory.compare(clean, recipe))
+        else:
+            yield from ((self._compare.sweep, values) for values in laboratory.sweep(clean, recipe, visitor))
+
+    def _show_degrade(self, opened: Opened) -> State:
+        key, degrade = opened.chosen[0] if opened.chosen[0] in PRESETS else CUSTOM, self._degrade
+        filled = {degrade.preset: key, degrade.seed: opened.recipe.seed, degrade.about: t(f"about_{key}")}
+        face = self._site.faces.get(opened.recipe.face)
+        return {self._tabs: gr.Tabs(selected="degrade"), degrade.face: face, **filled}
+
+    def _show_compare(self, opened: Opened) -> State:
+        recipe, compare = opened.recipe, self._compare
+        state: State = {self._tabs: gr.Tabs(selected="compare"), compare.seed: recipe.seed, compare.face: recipe.face}
+        if recipe.plan is None:
+            return state | {compare.mode: COMPARE, compare.chosen: opened.chosen}
+        values: list[Any] = []
+        for axis in (recipe.plan.x, recipe.plan.y):
+            values += [axis.name, axis.values[0], axis.values[-1], len(axis.values)] if axis else [NONE, 0, 1, 2]
+        axes = dict(zip(compare.axes, values, strict=True))
+        return state | {compare.mode: SWEEP, compare.start: opened.chosen[0], **axes}

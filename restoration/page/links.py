@@ -1,4 +1,4 @@
-"""How does a recipe become a state of the page, and back?  Links, code to copy, and what the controls then hold."""
+"""Links: what the page's controls hold becomes a recipe, and a link fills them again."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 from restoration.degrade.degradations import Degradation
 from restoration.degrade.protocols import PRESETS
-from restoration.images import Image, InputError, read_image
+from restoration.images import InputError, read_image
 from restoration.lab.grid import Axis, SeverityGrid
-from restoration.lab.recipe import Recipe, View, picture_id, to_python
+from restoration.lab.recipe import Recipe
 from restoration.page.settings import Settings, fill, from_controls, to_controls
 
 OWN = ""  # the visitor's own picture, beside the names of the example faces
@@ -32,34 +32,6 @@ class Opened:
     chosen: list[str]
     knobs: Settings = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
-
-
-def share(recipe: Recipe, reached: int | None = None) -> dict[str, str]:
-    """What ``share.js`` offers: the token of the link, and the code. ``reached`` is ``to_python``'s."""
-    return {"token": recipe.to_token(), "code": to_python(recipe, reached)}
-
-
-def write_recipe(
-    view: View,
-    face: Image,
-    known: dict[str, str],
-    seed: int,
-    model: str,
-    *,
-    cases: dict[str, Degradation] | None = None,
-    plan: SeverityGrid | None = None,
-) -> Recipe:
-    """The recipe of what is about to be run.
-
-    Args:
-        face: the clean face in use.
-        known: ``picture_id`` of the example faces to their names; the recipe names the one that ``face`` is, if any.
-        view, seed, model, cases, plan: as in ``Recipe``.
-    """
-    own = picture_id(face)
-    return Recipe(
-        view=view, face=known.get(own, OWN), picture=own, seed=seed, model=model, cases=cases or {}, plan=plan
-    )
 
 
 def drawn(preset: str, seed: int) -> Degradation:

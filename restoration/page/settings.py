@@ -1,4 +1,4 @@
-"""What do the page's controls hold?  Presets to control values, and control values to ``Degradation``.
+"""The page's controls: presets to control values, and control values to ``Degradation``.
 
 Convention:
     - there is one control a field of ``Degradation``, by the field's name, and "isotropic" besides
@@ -10,18 +10,21 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+import gradio as gr
+
 from restoration.degrade.degradations import LIMITS, Degradation
 from restoration.degrade.protocols import PRESETS
+from restoration.degrade.resampling import KERNELS
 from restoration.lab.experiment import make_seed
+from restoration.page.words import t
 
 Settings = dict[str, Any]
 CUSTOM = "custom"  # beside the keys of PRESETS: the visitor's own settings
-CUSTOM_DESCRIPTION = "Your own settings, below."
 ORDER = (*list(LIMITS)[:3], "isotropic", *list(LIMITS)[3:6], "kernel", *list(LIMITS)[6:], "grayscale")
 
 
 def fill(preset: str, seed: float | None) -> tuple[Settings, str]:
-    """Values of all controls for a preset, and its description.
+    """Values of all controls for a preset, and its description for Gradio to translate.
 
     Args:
         preset: a key of ``PRESETS``, or ``CUSTOM``, which changes nothing: its values are empty.
@@ -31,9 +34,9 @@ def fill(preset: str, seed: float | None) -> tuple[Settings, str]:
         InputError: another seed, but for ``CUSTOM``, which needs none.
     """
     if preset == CUSTOM:
-        return {}, CUSTOM_DESCRIPTION
+        return {}, t("about_custom")
     values = to_controls(PRESETS[preset].draw(make_seed(seed)))
-    return values | {name: on_step(name, values[name]) for name in LIMITS}, PRESETS[preset].description
+    return values | {name: on_step(name, values[name]) for name in LIMITS}, t(f"about_{preset}")
 
 
 def from_controls(values: Settings) -> Degradation:
@@ -66,7 +69,7 @@ def on_step(name: str, value: float) -> float:
 def idle(values: Settings) -> set[str]:
     """Controls that cannot change anything at these values: angles without a blur, a round blur's second axis, ..."""
     round_blur, blurred = values["isotropic"], max(values["blur_sigma"], values["blur_sigma_y"]) > 0
-    resting = {  # as in gate.js, which follows what the visitor changes
+    resting = {  # as ``gate`` in degrade.js, which follows what the visitor changes
         "motion_angle": values["motion_length"] <= 1,
         "blur_sigma_y": round_blur,
         "blur_angle": round_blur or not blurred,
@@ -75,10 +78,25 @@ def idle(values: Settings) -> set[str]:
     return {name for name, rests in resting.items() if rests}
 
 
-def bounds(name: str) -> tuple[float, float, str]:
-    """Lowest and highest value of a slider, and its label with unit and "off", from the setting's limit."""
-    limit = LIMITS[name]
-    if name == "jpeg":
-        return 0, limit.high, f"{limit.label} (1 worst, 100 best, 0 is off)"
-    off = "" if limit.off is None else f", {limit.off:g} is off"
-    return limit.low, limit.high, f"{limit.label} ({limit.unit}{off})"
+def bounds(name: str) -> tuple[float, float]:
+    """Lowest and highest value of a slider."""
+    return 0 if name == "jpeg" else LIMITS[name].low, LIMITS[name].high
+
+
+def controls(values: Settings) -> dict[str, Any]:
+    """One control for every setting, built from its limits. What cannot change anything yet is greyed out."""
+    made: dict[str, Any] = {}
+    for name in ORDER:
+        options: dict[str, Any] = {"label": t(name), "value": values[name], "interactive": name not in idle(values)}
+        if name == "kernel":
+            made[name] = gr.Dropdown(KERNELS, **options)
+        elif name in ("isotropic", "grayscale"):
+            made[name] = gr.Checkbox(**options)
+        else:
+            made[name] = gr.Slider(*bounds(name), step=LIMITS[name].step, buttons=[], **options)
+    return made
+
+
+def preset_choices() -> list[tuple[str, str]]:
+    """Names and keys of all presets, for a choice."""
+    return [(t(f"preset_{key}"), key) for key in PRESETS]

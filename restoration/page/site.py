@@ -1,19 +1,38 @@
-"""What does every tab work with?  The networks, the example faces, and what the page shows when it opens."""
+"""What every tab works with: the networks, the example faces, and what the page shows when it opens."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
+import json
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
 
+from restoration.degrade.degradations import Degradation
 from restoration.hub import UpdateWatch, load_configured
-from restoration.images import read_image
+from restoration.images import Image, read_image
 from restoration.lab.experiment import Outcome, run_experiment
-from restoration.lab.recipe import picture_id
+from restoration.lab.recipe import Recipe, View, picture_id
+from restoration.measure.estimate import Estimator, load_estimator
+from restoration.measure.faithfulness import Examination, examine
 from restoration.measure.identity import IdentityNetwork, load_identity
-from restoration.page.examples import EXAMPLES, FACES, FOLDER, strip
 from restoration.page.settings import fill, from_controls
 from restoration.restorer import Restorer, select_device
+
+
+class Example(NamedTuple):
+    """One of the one-click examples: a key of ``FACES``, a key of ``PRESETS``, and the seed of its noise."""
+
+    face: str
+    preset: str
+    seed: int
+
+
+FOLDER = Path(__file__).parents[2] / "examples"
+_offered = json.loads((FOLDER / "examples.json").read_text(encoding="utf-8"))
+FACES: dict[str, str] = _offered["faces"]  # name of the file, without its end -> name of the person
+EXAMPLES = [Example(**case) for case in _offered["cases"]]  # the first is on the page when it opens
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,17 +43,15 @@ class Site:
         restorer: the network.
         identity: measures identity angles; None leaves them unmeasured.
         faces: the example faces, name to file: the only files outside Gradio's cache that the page may serve.
-        opening: the first example, restored: it is there when the page opens.
-        strip: all examples, as HTML.
         news: what the Hub has that is newer than the network, read whenever the page is opened; None where the
             network does not come from there.
     """
 
     restorer: Restorer
     identity: IdentityNetwork | None
-    faces: dict[str, str]
-    opening: Outcome
-    strip: str
+    faces: dict[str, str] = dataclasses.field(
+        default_factory=lambda: {name: str(FOLDER / f"{name}.png") for name in FACES}
+    )
     news: Callable[[], str] | None = None
 
     @functools.cached_property
@@ -42,27 +59,46 @@ class Site:
         """``picture_id`` of every example face to its name."""
         return {picture_id(read_image(path)): name for name, path in self.faces.items()}
 
+    @functools.cached_property
+    def estimator(self) -> Estimator:
+        """Says what a photo has been through."""
+        return load_estimator()
 
-def open_site(
-    restorer: Restorer,
-    identity: IdentityNetwork | None,
-    faces: dict[str, str],
-    news: Callable[[], str] | None = None,
-) -> Site:
-    """Restore the first example and draw all of them."""
-    name, preset = EXAMPLES[0]
-    opening = run_experiment(faces[name], from_controls(fill(preset, 1)[0]), 1, restorer, identity)
-    drawn = strip({face: read_image(path) for face, path in faces.items()})
-    return Site(restorer, identity, faces, dataclasses.replace(opening, seconds=None), drawn, news)
+    @property
+    def identity_name(self) -> str | None:
+        """The network behind the identity angles."""
+        return self.identity.name if self.identity else None
+
+    def run(self, photo: str | bytes | None, settings: Degradation, seed: int) -> Outcome:
+        """``run_experiment`` with this site's networks."""
+        return run_experiment(photo, settings, seed, self.restorer, self.identity)
+
+    def examine(self, before: Image, restored: Image, **known: Any) -> Examination:
+        """``faithfulness.examine`` with this site's networks; ``known`` may hold ``truth`` and ``recipe``."""
+        network, calibration = self.restorer.restore_tensor, self.restorer.calibration
+        return examine(before, restored, network, calibration, identity=self.identity, **known)
+
+    def run_example(self, example: Example) -> Outcome:
+        """An example as its controls hold it."""
+        return self.run(self.faces[example.face], from_controls(fill(example.preset, example.seed)[0]), example.seed)
+
+    def recipe(self, view: View, face: Image, seed: int, **what: Any) -> Recipe:
+        """The recipe of what is about to be run; it names the example face that ``face`` is, if any.
+
+        Args:
+            what: ``cases`` or ``plan``, as in ``Recipe``.
+        """
+        own = picture_id(face)
+        name, model = self.known.get(own, ""), self.restorer.fingerprint
+        return Recipe(view=view, face=name, picture=own, seed=seed, model=model, **what)
 
 
 def load_site() -> Site:
-    """The example faces, and the weights that the environment names.
+    """The site with the weights that the environment names.
 
     Raises:
         InputError: there are no such weights, or no such identity network.
     """
     weights = load_configured()
     news = UpdateWatch(weights).sentence if weights.commit else None
-    restorer, identity = Restorer(weights, select_device("auto")), load_identity()
-    return open_site(restorer, identity, {face: str(FOLDER / f"{face}.png") for face in FACES}, news)
+    return Site(Restorer(weights, select_device("auto")), load_identity(), news=news)

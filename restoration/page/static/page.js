@@ -1,0 +1,169 @@
+// What all tabs share. It is in the page's head: the templates, scripts and events of its components call ``page``.
+// Each drawing has ``html(value, label)``, what its template shows, and ``start(element, props, trigger, watch)``.
+window.page = {};
+
+// The before/after slider: a real range input over two pictures, so that keyboard, touch and screen reader work.
+const slide = (scope, at) => {
+  const input = scope.querySelector('.compare input');
+  if (!input) return;
+  const place = () => {
+    input.value = at.now;
+    input.setAttribute('aria-valuetext', at.now + ' percent');
+    input.closest('.compare').style.setProperty('--at', at.now + '%');
+  };
+  input.oninput = () => {
+    at.now = +input.value;
+    place();
+  };
+  place();
+};
+
+// What a state hands over: a link, its code, and the zip.
+const offers = (share, zip) =>
+  !share
+    ? ''
+    : `<div class="share"><button type="button" data-copy="link">Copy link</button>
+ <button type="button" data-copy="code">Copy as Python</button>${
+   zip === 'make'
+     ? '<button type="button" data-pack>Download all (zip)</button>'
+     : zip
+       ? `<a href="${zip.url}" download>Download all (zip)</a>`
+       : ''
+ }
+ <details><summary>Show the code</summary><pre tabindex="0" aria-label="Python code">${share.code
+   .replace(/&/g, '&amp;')
+   .replace(/</g, '&lt;')}</pre></details><span role="status"></span></div>`;
+const handOver = (scope, get) =>
+  scope.addEventListener('click', async event => {
+    const button = event.target.closest('[data-copy]');
+    if (!button) return;
+    const share = get(),
+      said = scope.querySelector('.share [role=status]');
+    const text = button.dataset.copy === 'code' ? share.code : location.href.split('#')[0] + '#recipe=' + share.token;
+    try {
+      await navigator.clipboard.writeText(text);
+      said.textContent = 'Copied.';
+    } catch {
+      const field = document.createElement('textarea'); // no clipboard without https: show it, selected
+      field.value = text;
+      field.readOnly = true;
+      field.setAttribute('aria-label', 'Copy this');
+      said.replaceChildren(field);
+      field.focus();
+      field.select();
+    }
+  });
+
+// How measurements are written: the same words in the grid and in the map.
+const METRICS = {
+  psnr: { label: 'PSNR', unit: ' dB', digits: 2, better: 1 },
+  ssim: { label: 'SSIM', unit: '', digits: 3, better: 1 },
+  identity: { label: 'Identity', unit: '°', digits: 1, better: -1 },
+};
+const INFINITE = 1e9;
+const escaped = text =>
+  String(text).replace(/[&<>"]/g, sign => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' })[sign]);
+const number = (value, name) =>
+  value >= INFINITE ? 'identical' : value.toFixed(METRICS[name].digits) + METRICS[name].unit;
+const signed = (value, name) =>
+  Math.abs(value) >= INFINITE
+    ? value > 0
+      ? 'identical'
+      : 'no longer identical'
+    : { better: value < 0 ? '−' : '+', worse: value < 0 ? '−' : '+', same: '±' }[verdict(value, name)] +
+      Math.abs(value).toFixed(METRICS[name].digits) +
+      METRICS[name].unit;
+const verdict = (value, name) => {
+  const shown = Math.abs(value) * 10 ** METRICS[name].digits < 0.5 ? 0 : value;
+  return shown === 0 ? 'same' : shown * METRICS[name].better > 0 ? 'better' : 'worse';
+};
+const MARKS = { better: '▲', worse: '▼', same: '=' };
+const change = (value, name) => {
+  const judged = verdict(value, name);
+  return `<span class="${judged}">${MARKS[judged]} ${signed(value, name)}<span class="sr"> ${judged}</span></span>`;
+};
+const measured = value => Object.keys(METRICS).filter(name => name !== 'identity' || value.identity);
+
+// On a phone, or below the many faces of a photo, the result is above the button that was pressed: bring it into view.
+const showResult = () => {
+  const still = matchMedia('(prefers-reduced-motion: reduce)').matches;
+  const result = [...document.querySelectorAll('.view, .result')].find(shown => shown.offsetParent);
+  const { top } = result.getBoundingClientRect();
+  if (innerWidth < 900 || top < 0 || top > innerHeight / 2)
+    result.scrollIntoView({ behavior: still ? 'auto' : 'smooth' });
+};
+
+const header = {
+  html: (value, label) => `<header class="top"><h1>${label}</h1><p>${value}</p></header>`,
+  start(element) {
+    element.addEventListener('click', event => {
+      if (!event.target.closest('button')) return;
+      document.querySelectorAll('#tabs [role=tab]')[1].click();
+      document.querySelector('#tabs').scrollIntoView({ block: 'start' });
+    });
+  },
+};
+
+const note = { html: value => (!value || value.startsWith('<') ? value || '' : `<p>${value}</p>`) };
+
+// A zip that was just made is downloaded at once.
+const packed = {
+  start(element, props, trigger, watch) {
+    watch('value', () => {
+      if (!props.value) return;
+      const link = document.createElement('a');
+      link.href = props.value.url;
+      link.download = props.value.orig_name;
+      document.body.append(link);
+      link.click();
+      link.remove();
+    });
+  },
+};
+
+// A link holds its recipe behind the #, which a browser keeps to itself: it is handed over here. Until it is open a line
+// says so.
+const opener = {
+  start(element, props, trigger, watch) {
+    const line = document.createElement('p');
+    line.className = 'opening';
+    line.setAttribute('role', 'status');
+    element.after(line);
+    const tell = text => {
+      line.textContent = text;
+      line.hidden = !text;
+    };
+    const follow = () => {
+      const token = new URLSearchParams(location.hash.slice(1)).get('recipe');
+      if (token) {
+        tell('Opening what the link describes …');
+        trigger('recipe', { token });
+      }
+    };
+    watch('value', () => tell(''));
+    tell('');
+    addEventListener('hashchange', follow);
+    follow();
+  },
+};
+
+const panel = {
+  html: value =>
+    !value
+      ? ''
+      : value.working
+        ? `<p class="caption" role="status">Looking at the face …</p>`
+        : `
+<section class="facts" aria-label="Where the restoration changed the face">
+ <div class="maps">${value.maps
+   .map(
+     map => `<figure>
+  <img src="${map.file.url}" alt="${map.alt}" width="512" height="512" loading="lazy">
+  <figcaption><b>${map.label}</b> ${map.note}</figcaption></figure>`,
+   )
+   .join('')}</div>
+ ${value.text}
+</section>`,
+};
+
+Object.assign(window.page, { showResult, header, note, packed, opener, panel });

@@ -1,1 +1,0 @@
-() => { document.querySelector('#sweep').dispatchEvent(new CustomEvent('stopped', {bubbles: true})); }

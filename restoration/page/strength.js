@@ -1,1 +1,0 @@
-strength => { document.querySelector('#photo-result').style.setProperty('--strength', strength); }

@@ -1,2 +1,0 @@
-element.addEventListener('click', event => { const b = event.target.closest('button');
-  if (b) { trigger('pick', {index: +b.dataset.index}); } });
