@@ -122,8 +122,8 @@ WIDE = Distribution(
     motion_length=(3, 41), blur_sigma=(0.2, 8), downsample=(1, 16), kernel="area", noise=(1, 50), jpeg=(20, 95),
     grayscale=0.1, skip=0.5,
 )  # fmt: skip
-# What each stage of the default weights learns from. The face stage is there for faces that hold little; the detail stage
-# needs many examples of each single degradation to gain as much as it can on them.
+# What each stage of the default weights learns from. The face stage is there for faces that hold little; the detail
+# stage needs many examples of each single degradation to gain as much as it can on them.
 TRAINING: dict[str, Mixture] = {
     "face": Mixture(
         (
