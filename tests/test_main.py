@@ -25,7 +25,7 @@ def test_info_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["info", "--weights", "/nowhere"]) == 2
     told = capsys.readouterr().err
     assert "no weights" in told
-    assert "embedded sets: default, permissive." in told  # the estimator's folder is none
+    assert "embedded set: default, permissive." in told  # the estimator's folder is none
 
 
 def test_info_and_pull_tell_what_the_hub_has(

@@ -1,4 +1,4 @@
-"""How fast is it here?  The network beside Lanczos and non-local means, interleaved in one run."""
+"""The speed of the network here, beside Lanczos and non-local means, interleaved in one run."""
 
 from __future__ import annotations
 
@@ -52,18 +52,14 @@ def benchmark(
         f"identity of one face ({identity.name})": lambda _: identity.embed(face),
     }
     times: dict[str, list[float]] = {name: [] for name in methods}
-    for round_ in range(rounds + 1):
+    for _ in range(rounds + 1):
         for name, method in methods.items():
             begun = time.perf_counter()
             method(picture)
-            if round_:
-                times[name].append(time.perf_counter() - begun)
-    return {
-        name: {
-            "seconds": statistics.median(values),
-            "fastest": min(values),
-            "slowest": max(values),
-            "ratio": statistics.median(a / b for a, b in zip(values, times["restoration"], strict=True)),
-        }
-        for name, values in times.items()
-    }
+            times[name].append(time.perf_counter() - begun)
+    own, results = times["restoration"], {}
+    for name, (_, *values) in times.items():
+        ratio = statistics.median(a / b for a, b in zip(values, own[1:], strict=True))
+        seconds = {"seconds": statistics.median(values), "fastest": min(values), "slowest": max(values)}
+        results[name] = {**seconds, "ratio": ratio}
+    return results

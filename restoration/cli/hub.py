@@ -1,4 +1,4 @@
-"""The command line of the Hub: ``python -m restoration pull``, ``push`` and ``publish-space``."""
+"""The commands of the Hub: ``pull``, ``push`` and ``publish-space``."""
 
 from __future__ import annotations
 
@@ -23,49 +23,45 @@ def add_hub_commands(commands: Any) -> None:
     fetch.set_defaults(run=_pull)
     send = commands.add_parser("push", help="publish a run or a set of weights on the Hub")
     send.add_argument("folder", type=Path, help="of the run, or of the weights")
-    send.add_argument("repo_id", metavar="owner/name", help="made, private, where it does not exist")
     add_push_options(send)
-    send.add_argument("--dry-run", action="store_true", help=f"write the files to {STAGING}, list them, send nothing")
     send.set_defaults(run=_push)
     space = commands.add_parser("publish-space", help="bring a Space on the Hub up to date with this repository")
-    space.add_argument("repo_id", metavar="owner/name", help="made, private, where it does not exist")
     space.add_argument("--public", action="store_true", help="a public Space, where it does not exist yet")
     space.add_argument("--model", help="owner/name[@revision] on the Hub that the app runs (the embedded weights)")
-    space.add_argument("--dry-run", action="store_true", help=f"write the files to {STAGING}, list them, send nothing")
     space.set_defaults(run=_publish_space)
+    for command in (send, space):
+        command.add_argument("repo_id", metavar="owner/name", help="made, private, where it does not exist")
+        dry = f"write the files to {STAGING}, list them, send nothing"
+        command.add_argument("--dry-run", action="store_true", help=dry)
 
 
 def add_push_options(parser: argparse.ArgumentParser) -> None:
     """Add what a push can be told beside folder and repository."""
     parser.add_argument("--public", action="store_true", help="a public repository")
     parser.add_argument("--tag", help="of this release (v1, or the number after the last)")
-    parser.add_argument(
-        "--card",
-        choices=get_args(Card),
-        default="protect",
-        help="a README.md there that a person wrote or changed: refuse to push, keep it, or replace it (%(default)s)",
-    )
+    card = "a README.md there that a person wrote or changed: refuse to push, keep it, or replace it (%(default)s)"
+    parser.add_argument("--card", choices=get_args(Card), default="protect", help=card)
 
 
 def _push(options: argparse.Namespace) -> None:
-    repo_id = options.repo_id
-    if options.dry_run:
-        check_tag(options.tag)
-        out = STAGING / HubModel.repository(repo_id).repo_id.replace("/", "--")
-        names = prepare(options.folder, out, repo_id)
-        _list(out, names, f"A push to {repo_id} ({'public' if options.public else 'private'})")
+    if not options.dry_run:
+        public, tag, card = options.public, options.tag, options.card
+        print(push_to_hub(options.folder, options.repo_id, public=public, tag=tag, card=card))
         return
-    print(push_to_hub(options.folder, repo_id, public=options.public, tag=options.tag, card=options.card))
+    check_tag(options.tag)
+    out = STAGING / HubModel.repository(options.repo_id).repo_id.replace("/", "--")
+    names = prepare(options.folder, out, options.repo_id)
+    _list(out, names, f"A push to {options.repo_id} ({'public' if options.public else 'private'})")
 
 
 def _publish_space(options: argparse.Namespace) -> None:
     model = _model(options.model) if options.model else None
-    HubModel.repository(options.repo_id)
-    if options.dry_run:
-        out = STAGING / f"space--{options.repo_id.replace('/', '--')}"
-        _list(out, prepare_space(out, model), f"Publishing the Space {options.repo_id}")
+    name = HubModel.repository(options.repo_id).repo_id.replace("/", "--")
+    if not options.dry_run:
+        print(publish_space(options.repo_id, model, public=options.public))
         return
-    print(publish_space(options.repo_id, model, public=options.public))
+    out = STAGING / f"space--{name}"
+    _list(out, prepare_space(out, model), f"Publishing the Space {options.repo_id}")
 
 
 def _list(out: Path, names: list[str], what: str) -> None:

@@ -1,4 +1,4 @@
-"""The command line: ``python -m restoration restore``, ``degrade``, ``info``, ``benchmark`` and ``pull``."""
+"""The command line, ``python -m restoration COMMAND``; and the commands ``info`` and ``benchmark``."""
 
 from __future__ import annotations
 

@@ -59,8 +59,7 @@ class HubModel:
 def in_time(seconds: float, model: HubModel, work: Callable[[], T]) -> T:
     """Do ``work`` in a thread and give it up after so many seconds: looking up a name has no time limit of its own.
 
-    Raises:
-        HubUnreachable, WeightsError: in place of the client's own exceptions.
+    HubUnreachable and WeightsError come in place of the client's own exceptions.
     """
     if not re.fullmatch(r"[!-~]*", get_token() or ""):
         raise WeightsError("The token (HF_TOKEN, or hf auth login) holds letters that no token has. Copy it again.")
@@ -92,10 +91,8 @@ def explained(model: HubModel, error: Exception) -> WeightsError:
     if isinstance(cause, errors.RevisionNotFoundError):
         return WeightsError(f"{model.repo_id} has no revision {model.revision!r} on the Hub.")
     if isinstance(cause, errors.RepositoryNotFoundError) and not isinstance(cause, errors.GatedRepoError):
-        return WeightsError(
-            f"There is no folder {str(model)!r}, and the Hub shows no such model: it does not exist, or it is private "
-            "and the token (HF_TOKEN, or hf auth login) does not open it."
-        )
+        why = "it does not exist, or it is private and the token (HF_TOKEN, or hf auth login) does not open it"
+        return WeightsError(f"There is no folder {str(model)!r}, and the Hub shows no such model: {why}.")
     if status == 401:
         return WeightsError("The Hub refuses the token. Set HF_TOKEN to a valid one, or run hf auth login.")
     if status == 403:

@@ -36,7 +36,7 @@ def pull(model: HubModel) -> Path:
     is killed, or four at once, leave no mixture. (``snapshot_download`` moves the branch first.)
 
     Returns:
-        The folder of its files; its name is the commit.
+        The folder of its files, named by the commit.
 
     Raises:
         HubUnreachable: no answer in ``ANSWER`` seconds a file, a download slower than ``SLOWEST``, or a Hub in trouble.
@@ -45,10 +45,8 @@ def pull(model: HubModel) -> Path:
     info = ask(model, files_metadata=True)
     sizes = {file.rfilename: file.size for file in info.siblings or []}
     if missing := [name for name in FILES if name not in sizes]:
-        raise WeightsError(
-            f"{model} holds no weights that can be loaded: {', '.join(missing)} missing. Pickles are never opened; "
-            "python -m restoration push makes a complete set."
-        )
+        advice = "Pickles are never opened; python -m restoration push makes a complete set."
+        raise WeightsError(f"{model} holds no weights that can be loaded: {', '.join(missing)} missing. {advice}")
     for name, limit in FILES.items():
         _check_size(f"{name} of {model}", limit, sizes[name])
     if not re.fullmatch(r"[0-9a-f]{40}", info.sha or ""):

@@ -56,11 +56,8 @@ def prepare(folder: Path, out: Path, repo_id: str) -> list[str]:
 
     Args:
         folder: a run (with its weights in ``weights/``), or a set of weights with what is about it beside it.
-        out: emptied first; made when it does not exist.
+        out: emptied first; made when it does not exist. Returned are its files' names, sorted.
         repo_id: ``owner/name``, for the card.
-
-    Returns:
-        Names of the files, with forward slashes, sorted.
 
     Raises:
         WeightsError: not such a name, not a valid set of weights, an evaluation that is not of these weights, or
@@ -98,7 +95,7 @@ def push_to_hub(
     Args:
         folder: as ``prepare`` takes it.
         repo_id: ``owner/name``; made, private, where it does not exist.
-        public: makes the new repository public. Needed for one that is public already: it is seen at once.
+        public: makes a new repository public; needed for one that is public already.
         tag: of the release, a name that git takes; None is ``v1``, or the number after the last.
         card: what to do with a README.md there that a person wrote or changed: "protect" refuses to push, "keep"
             pushes everything else, "replace" overwrites it.
@@ -123,10 +120,7 @@ def check_tag(tag: str | None) -> None:
 
 
 def check_push(repo_id: str, public: bool, tag: str | None = None) -> Any:
-    """Ask the Hub what can be known before there is anything to push. Nothing is changed.
-
-    Returns:
-        What the Hub knows about the repository: None where it does not exist.
+    """Ask the Hub what can be known before there is anything to push; what it knows, None where there is nothing yet.
 
     Raises:
         WeightsError: not such a name or tag, no valid token, or a repository whose visibility is not ``public``.
@@ -188,10 +182,8 @@ def _publish(repo_id: str, out: Path, state: Any, public: bool, tag: str | None,
             path = api.hf_hub_download(repo_id, CARD, revision=state.sha, cache_dir=cache, etag_timeout=ANSWER)
             theirs = not is_generated(Path(path).read_text(errors="replace"))
         if theirs and card == "protect":
-            raise WeightsError(
-                f"{CARD} of {repo_id} was written or changed by a person. Nothing was sent. Push again with "
-                "--card keep to leave it as it is, or with --card replace to overwrite it."
-            )
+            advice = "Push again with --card keep to leave it as it is, or with --card replace to overwrite it."
+            raise WeightsError(f"{CARD} of {repo_id} was written or changed by a person. Nothing was sent. {advice}")
         if theirs:
             (out / CARD).unlink()
     facts = _read_json(out / TRAINING)
@@ -254,8 +246,5 @@ def _draw(model: torch.nn.Module, path: Path) -> str:
         restored = to_image(model(to_tensor(degraded)).float())
     gap = np.full((face.shape[0], 8, 3), 255, np.uint8)
     write_png(np.concatenate([face, gap, degraded, gap, restored], axis=1), path)
-    return (
-        f"From left to right: Eileen Collins (NASA, public domain), degraded as “{preset.label}” "
-        f"({psnr(degraded, face):.1f} dB), and restored by these weights ({psnr(restored, face):.1f} dB). One picture "
-        "shows what happens, not how good it is: see the results."
-    )
+    before, after = f"“{preset.label}” ({psnr(degraded, face):.1f} dB)", f"{psnr(restored, face):.1f} dB"
+    return f"From left to right: Eileen Collins (NASA, public domain), degraded as {before}, and restored ({after})."

@@ -43,10 +43,8 @@ def load_weights(source: str | Path | None = None, *, revision: str | None = Non
     if model := HubModel.parse(name, revision):
         return _from_hub(model)
     known = ", ".join(sorted(path.name for path in EMBEDDED.iterdir() if (path / TRAINING).exists()))
-    raise WeightsError(
-        f"There are no weights at {name!r}. Give a folder, a model on the Hub (owner/name or owner/name@revision), or "
-        f"one of the embedded sets: {known}."
-    )
+    advice = f"Give a folder, a model on the Hub (owner/name or owner/name@revision), or an embedded set: {known}."
+    raise WeightsError(f"There are no weights at {name!r}. {advice}")
 
 
 def _from_hub(model: HubModel) -> Weights:
@@ -77,13 +75,9 @@ def load_configured() -> Weights:
 
 
 def find_update(weights: Weights) -> str | None:
-    """Ask the Hub whether the branch or tag that weights came from is at another commit now.
+    """A sentence that says how to take what is newer on the Hub's branch or tag that weights came from, or None.
 
-    Returns:
-        A sentence that says how to take it; None where there is nothing newer, or nothing came from the Hub.
-
-    Raises:
-        HubUnreachable, WeightsError: the Hub could not say, within ``ANSWER`` seconds.
+    HubUnreachable or WeightsError where the Hub could not say, within ``ANSWER`` seconds.
     """
     model = HubModel.parse(weights.hub_model) if weights.hub_model else None
     if model is None or weights.commit is None or model.revision == weights.commit:  # a pinned commit stays
@@ -91,10 +85,8 @@ def find_update(weights: Weights) -> str | None:
     newest = ask(model).sha or ""
     if newest == weights.commit:
         return None
-    return (
-        f"{model} has moved on: the Hub is at {newest[:8]}, in use is {weights.commit[:8]}. To take it, restart with "
-        f"{ENVIRONMENT}={model.repo_id}@{newest}, or after python -m restoration pull {model}."
-    )
+    way = f"restart with {ENVIRONMENT}={model.repo_id}@{newest}, or after python -m restoration pull {model}"
+    return f"{model} has moved on: the Hub is at {newest[:8]}, in use is {weights.commit[:8]}. To take it, {way}."
 
 
 class UpdateWatch:

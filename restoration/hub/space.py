@@ -31,13 +31,8 @@ def prepare_space(out: Path, model: HubModel | None = None, *, root: Path = ROOT
     Args:
         out: emptied first; made when it does not exist.
         model: of the Hub, that the app is to run, downloaded when the Space is built; None is the embedded weights.
-        root: a git checkout of the repository. Only what git tracks is taken, as it is on disk.
-
-    Returns:
-        Names of the files, with forward slashes, sorted.
-
-    Raises:
-        InputError: ``root`` is not a checkout, or lacks a file that git tracks.
+        root: a git checkout of the repository. Only what git tracks is taken, as it is on disk; these names are
+            returned, sorted. InputError where it is no checkout, or lacks a file that git tracks.
     """
     try:
         listed = subprocess.run(["git", "ls-files", "-z"], cwd=root, capture_output=True, check=True, text=True).stdout
@@ -82,8 +77,8 @@ def publish_space(repo_id: str, model: HubModel | None = None, *, public: bool =
         names = prepare_space(out, model, root=root)
         rooms = {name.partition("/")[0] for name in names if "/" in name}
         stale = sorted(name for name in there - set(names) if name.partition("/")[0] in rooms)
-        work = lambda: _publish(repo_id, out, state, stale, model, public)  # noqa: E731
-        return in_time(seconds_for(out), HubModel(repo_id), work)
+        where, seconds = HubModel(repo_id), seconds_for(out)
+        return in_time(seconds, where, lambda: _publish(repo_id, out, state, stale, model, public))
 
 
 def _publish(repo_id: str, out: Path, state: Any, stale: list[str], model: HubModel | None, public: bool) -> Pushed:
