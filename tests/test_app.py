@@ -24,9 +24,8 @@ from restoration.degrade.degradations import degrade_image
 from restoration.degrade.protocols import PRESETS
 from restoration.faces.alignment import crop_centre, enlargement
 from restoration.images import Image, read_image
-from restoration.measure.identity import load_identity
+from restoration.measure.identity import judge, load_identity
 from restoration.measure.metrics import score
-from restoration.measure.verdict import judge
 from restoration.page.words import TABLES
 
 OLD_PHONE = PRESETS["old_phone"].draw(0)

@@ -17,8 +17,8 @@ from restoration.degrade.protocols import PRESETS
 from restoration.images import read_image
 from restoration.lab.experiment import Outcome
 from restoration.measure.faithfulness import Examination, Identity, Region
+from restoration.measure.identity import judge
 from restoration.measure.metrics import Scores
-from restoration.measure.verdict import judge
 from restoration.page.reports import amplified, changes, face_maps, facts, footer, heat, measured
 from restoration.page.settings import CUSTOM, ORDER, bounds, fill, from_controls, idle, on_step
 from restoration.page.words import items, refused, t

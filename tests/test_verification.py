@@ -12,7 +12,7 @@ from tiny import EXAMPLES, Pool
 
 from restoration.faces.alignment import FACE_TEMPLATE
 from restoration.images import InputError, read_image, write_png
-from restoration.measure.verdict import read_bands
+from restoration.measure.identity import read_bands
 from train.extras.verification import main, verify
 
 

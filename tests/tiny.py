@@ -9,8 +9,8 @@ from torch import nn
 
 from restoration.hub import save_weights
 from restoration.hub.pull import CHECKSUMS
+from restoration.measure.identity import Bands
 from restoration.measure.uncertainty import FEATURES, Calibration
-from restoration.measure.verdict import Bands
 from restoration.network.unet import CoarseToFine, UNetConfig
 from train.config import TrainConfig
 

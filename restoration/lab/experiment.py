@@ -10,9 +10,8 @@ from typing import Any
 from restoration.degrade.degradations import Degradation, degrade_image
 from restoration.faces.alignment import FACE_SIZE, crop_centre
 from restoration.images import Image, InputError, read_image
-from restoration.measure.identity import IdentityNetwork
+from restoration.measure.identity import Bands, IdentityNetwork, Verdict, judge
 from restoration.measure.metrics import Scores, score
-from restoration.measure.verdict import Bands, Verdict, judge
 from restoration.restorer import Restorer
 
 MAX_SEED = 2**31 - 1

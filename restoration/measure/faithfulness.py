@@ -7,7 +7,7 @@ Convention:
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,8 +16,8 @@ from torch import Tensor
 
 from restoration.degrade.degradations import Degradation, degrade_image
 from restoration.images import Image, to_tensor
-from restoration.measure.identity import IdentityNetwork, angle_between
-from restoration.measure.regions import WHOLE, region_errors, region_masks, skin_colour_difference
+from restoration.measure.identity import IdentityNetwork, Verdict, angle_between, judge
+from restoration.measure.regions import region_errors, region_means, skin_colour_difference
 from restoration.measure.uncertainty import (
     Calibration,
     Map,
@@ -25,7 +25,6 @@ from restoration.measure.uncertainty import (
     perturbed_restorations,
     uncertainty_features,
 )
-from restoration.measure.verdict import Verdict, judge
 
 Difference = NDArray[np.int16]  # (512, 512, 3)
 NOTICEABLE_LEVELS = 0.5  # grey levels; a region is not called worse for less
@@ -84,24 +83,21 @@ class Examination:
 
     def report(self) -> dict[str, Any]:
         """Everything but the maps, ready for JSON: errors are means in grey levels, angles are in degrees."""
-        person = self.identity and {
-            "network": self.identity.network,
-            "degraded_deg": self.identity.degraded,
-            "restored_deg": self.identity.restored,
-            "verdict": self.identity.verdict.text,
-        }
+        person = self.identity
         return {
-            "regions": {
-                region.name: {"expected": region.expected, "degraded": region.degraded, "restored": region.restored}
-                for region in self.regions
-            },
+            "regions": {r.name: {k: v for k, v in asdict(r).items() if k != "name"} for r in self.regions},
             "change": float(np.abs(self.change).mean()),
             "residual": None if self.residual is None else float(np.abs(self.residual).mean()),
-            "identity": person,
+            "identity": person and {
+                "network": person.network,
+                "degraded_deg": person.degraded,
+                "restored_deg": person.restored,
+                "verdict": person.verdict.text,
+            },
             "skin_delta_e2000": self.skin,
             "calibrated": self.calibrated,
             "warnings": self.warnings,
-        }
+        }  # fmt: skip
 
 
 def examine(
@@ -130,7 +126,7 @@ def examine(
     change = region_errors(degraded, restored)  # which checks the sizes
     before, after = ({} if truth is None else region_errors(face, truth) for face in (degraded, restored))
     uncertainty = uncertainty_map(degraded, network, calibration)
-    expected = _by_region(uncertainty) if calibration else {}
+    expected = region_means(uncertainty) if calibration else {}
     regions = tuple(
         Region(name=name, expected=expected.get(name), degraded=before.get(name), restored=after.get(name))
         for name in change
@@ -172,11 +168,6 @@ def uncertainty_map(degraded: Image, network: Callable[[Tensor], Tensor], calibr
     if calibration is None:
         return features["spread"]
     return expected_error(features, calibration.coefficients, calibration.offset)
-
-
-def _by_region(values: Map) -> dict[str, float]:
-    means = {name: float(values[mask].mean()) for name, mask in region_masks().items()}
-    return {**means, WHOLE: float(values.mean())}
 
 
 def _identity(degraded: Image, restored: Image, truth: Image, network: IdentityNetwork) -> Identity:

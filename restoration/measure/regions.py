@@ -61,9 +61,13 @@ def region_errors(image: Image, truth: Image) -> dict[str, float]:
         InputError: not two aligned faces.
     """
     _check_aligned(image, truth)
-    error = np.abs(image.astype(np.int16) - truth.astype(np.int16)).mean(axis=2)
-    errors = {name: float(error[mask].mean()) for name, mask in region_masks().items()}
-    return {**errors, WHOLE: float(error.mean())}
+    return region_means(np.abs(image.astype(np.int16) - truth.astype(np.int16)).mean(axis=2))
+
+
+def region_means(values: NDArray[np.floating]) -> dict[str, float]:
+    """Mean of a (512, 512) map over every region and, by the name ``WHOLE``, over all of it."""
+    means = {name: float(values[mask].mean()) for name, mask in region_masks().items()}
+    return {**means, WHOLE: float(values.mean())}
 
 
 def skin_colour_difference(image: Image, truth: Image) -> float:

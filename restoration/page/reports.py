@@ -17,9 +17,9 @@ from restoration.images import Image
 from restoration.lab.experiment import Outcome, identity_verdict
 from restoration.measure.estimate import Estimate, Value
 from restoration.measure.faithfulness import Difference, Examination, Identity, Region
+from restoration.measure.identity import Bands
 from restoration.measure.metrics import Scores
 from restoration.measure.uncertainty import Calibration, Map
-from restoration.measure.verdict import Bands
 from restoration.page.words import called, items
 
 GAIN, RESIDUAL_GAIN = 4, 8  # how much signed differences are amplified

@@ -4,7 +4,7 @@
 
 ``pairs.csv`` has the columns a, b (file names) and same (1 or 0). Faces are found by YuNet and aligned as everywhere in
 this project, or by given landmarks. The JSON travels with the network's weights
-(``restoration.measure.verdict.read_bands``): beside NAME.torchscript.pt it is called NAME.verification.json.
+(``restoration.measure.identity.read_bands``): beside NAME.torchscript.pt it is called NAME.verification.json.
 """
 
 from __future__ import annotations
@@ -25,8 +25,7 @@ if __package__ in (None, ""):  # started as a file: make the repository importab
 
 from restoration.faces.alignment import Points, align_face
 from restoration.images import Image, InputError, read_image
-from restoration.measure.identity import Embedding, angle_between, load_identity
-from restoration.measure.verdict import Bands
+from restoration.measure.identity import Bands, Embedding, angle_between, load_identity
 
 FOLDS = 10
 PERCENTILES = (5, 50, 95)
