@@ -28,7 +28,7 @@ def test_command_measures_what_the_package_measures(tmp_path: Path) -> None:
     assert results["weights"]["fingerprint"] == Restorer.from_pretrained(precision="fp32").fingerprint
     with (tmp_path / "a" / "images.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert {row["method"] for row in rows} == {"degraded input", "lanczos", "non-local means", "restored"}
+    assert {row["method"] for row in rows} == {"degraded input", "lanczos", "non-local means", "wiener", "restored"}
 
     faces = load_faces([EXAMPLES])
     degraded, clean = (to_image(image) for image in degraded_face(faces, 0, "blind", BLIND))

@@ -67,7 +67,7 @@ def test_a_known_unfairness_is_found_with_its_interval(people: Faces) -> None:
     run = {"set": "s", "protocol": "p", "images": 18, "methods": groups[gap["worst"]]["methods"]}
     table = markdown({"weights": {"name": "w"}, "identity": "n", "runs": [{**run, "groupings": [by_light]}]})
     assert "**by skin lightness**" in table
-    assert f"| gap, best to worst | | {gap['gap']:.2f} ± {gap['ci95']:.2f} |" in table
+    assert f"| gap, best to worst |  | {gap['gap']:.2f} ± {gap['ci95']:.2f} |" in table
 
 
 def test_groups_that_are_too_small_are_left_out(people: Faces) -> None:

@@ -13,6 +13,7 @@ from restoration.images import read_image
 from train.data import Faces, fixed_draw
 from train.evaluate import evaluate_face, main
 from train.severity import GRID, grid_protocols, write_grid
+from train.summary import INPUT
 
 
 def test_every_point_is_one_degradation_at_its_severity(faces: Faces) -> None:
@@ -50,15 +51,20 @@ def test_table_and_curves_hold_every_point(tmp_path: Path) -> None:
         assert read_image(tmp_path / f"severity_{group}.png").shape[1] > 1000
 
 
-def test_lanczos_is_told_the_factor_and_leaves_other_degradations_alone(faces: Faces) -> None:
-    def psnr(**settings: tuple[float, float]) -> tuple[float, float]:
-        scores = evaluate_face(faces, 0, ("p", Distribution(**settings)), None, None, ["degraded input", "lanczos"])  # type: ignore[arg-type]
-        return scores["degraded input"].psnr, scores["lanczos"].psnr
+def test_what_classic_methods_are_told(faces: Faces) -> None:
+    """Lanczos the factor, Wiener the blur; a degradation that is not theirs to undo they leave alone."""
 
-    before, after = psnr(noise=(10, 10))
-    assert after == before
-    before, after = psnr(downsample=(4, 4), noise=(25, 25))
+    def psnr(method: str, **settings: tuple[float, float]) -> tuple[float, float]:
+        scores = evaluate_face(0, faces, ("p", Distribution(**settings)), None, None, [INPUT, method])  # type: ignore[arg-type]
+        return scores[INPUT].psnr, scores[method].psnr
+
+    for method in ("lanczos", "wiener"):
+        before, after = psnr(method, noise=(10, 10))
+        assert after == before
+    before, after = psnr("lanczos", downsample=(4, 4), noise=(25, 25))
     assert after != before
+    before, after = psnr("wiener", motion_length=(15, 15))
+    assert after > before + 2
 
 
 def test_command_adds_the_grid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

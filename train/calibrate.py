@@ -1,6 +1,6 @@
-"""How large are a network's errors where it is unsure?  Fits the uncertainty map to true errors on validation faces.
+"""How large a network's errors are where it is unsure: fits the uncertainty map to true errors on validation faces.
 
-    python train/calibrate.py --faces FOLDER --weights runs/mine/weights
+    python -m train.calibrate --faces FOLDER --weights runs/mine/weights
 
 measures on faces that were not trained on, and writes the figures into the weights' training.json, where
 ``Restorer.calibration`` finds them. Eight restorations a face: 60 faces take about four minutes on one core.
@@ -8,7 +8,6 @@ measures on faces that were not trained on, and writes the figures into the weig
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Sequence
@@ -18,11 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.stats import spearmanr
 from tqdm import tqdm
-
-if not __package__:  # python train/calibrate.py
-    sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from restoration import Restorer
 from restoration.degrade.degradations import degrade
@@ -42,17 +37,17 @@ from restoration.measure.uncertainty import (
     smooth,
     uncertainty_features,
 )
+from train.command import command, new_parser
 from train.data import Faces, degraded_face, fixed_draw, load_faces
 
 ERROR_WINDOW = 2.0  # pixels, sigma: how local an error is foretold
-STRIDE = 5  # pixels along both axes: neighbours say the same
-MIN_FACES = 4
-TENTHS = 10
+GRID = np.s_[::5, ::5]  # of the pixels: neighbours say the same
+MIN_FACES, TENTHS = 4, 10
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One face: features and errors on every ``STRIDE``-th pixel, and two figures of the whole face.
+    """One face: features and errors on the pixels of ``GRID``, and two figures of the whole face.
 
     features: by name, grey levels. error, pixel_error: mean absolute error over the channels, around and at the pixel.
     """
@@ -66,18 +61,17 @@ class Measured:
 
 @torch.inference_mode()
 def measure_face(faces: Faces, index: int, protocol: str, restorer: Restorer) -> Measured:
-    """Degrade a face as ``train/evaluate.py`` does, restore it eight times, and compare with the truth."""
+    """Degrade a face as ``train.evaluate`` does, restore it eight times, and compare with the truth."""
     given = faces, index, protocol, PROTOCOLS[protocol]
     degraded, clean = degraded_face(*given)
     restorations = perturbed_restorations(degraded, restorer.restore_tensor)
     restored = to_image(restorations[:1])
     again = degrade((restorations[:1] * 255).round() / 255, *fixed_draw(*given))
-    pixels: Map = np.abs(restored - to_image(clean).astype(np.float32)).mean(axis=2)
-    grid = np.s_[::STRIDE, ::STRIDE]
+    pixels = np.abs(restored - to_image(clean).astype(np.float32)).mean(axis=2, dtype=np.float32)
     return Measured(
-        {key: value[grid] for key, value in uncertainty_features(degraded, restorations).items()},
-        smooth(pixels, ERROR_WINDOW)[grid],
-        pixels[grid],
+        {key: value[GRID] for key, value in uncertainty_features(degraded, restorations).items()},
+        smooth(pixels, ERROR_WINDOW)[GRID],
+        pixels[GRID],
         skin_colour_difference(restored, to_image(clean)),
         float((again - degraded).abs().mean() * 255),
     )
@@ -87,15 +81,17 @@ def fit(faces: Sequence[Measured]) -> tuple[dict[str, float], float]:
     """Coefficients and offset of ``expected_error``: least squares between logarithms, then the mean made right."""
     columns = [np.concatenate([log_feature(face.features[name]).ravel() for face in faces]) for name in FEATURES]
     target = np.concatenate([log_feature(face.error).ravel() for face in faces])
-    solution = np.linalg.lstsq(np.column_stack([*columns, np.ones(len(target))]), target, rcond=None)[0]
-    coefficients, offset = dict(zip(FEATURES, map(float, solution[:-1]), strict=True)), float(solution[-1])
-    logs = sum(coefficients[name] * column for name, column in zip(FEATURES, columns, strict=True)) + offset
-    return coefficients, offset + float(np.log(np.exp(target).mean() / np.exp(logs).mean()))
+    matrix = np.column_stack([*columns, np.ones(len(target))])
+    solution = np.linalg.lstsq(matrix, target, rcond=None)[0]
+    *weights, offset = solution.tolist()
+    mean_made_right = float(np.log(np.exp(target).mean() / np.exp(matrix @ solution).mean()))
+    return dict(zip(FEATURES, weights, strict=True)), offset + mean_made_right
 
 
 def rank_correlation(maps: Sequence[Map], errors: Sequence[Map]) -> float:
     """Spearman's rank correlation within each face, the mean over faces."""
-    return float(np.mean([spearmanr(a.ravel(), b.ravel()).statistic for a, b in zip(maps, errors, strict=True)]))
+    ranked = [[x.ravel().argsort(kind="stable").argsort().astype(float) for x in both] for both in (maps, errors)]
+    return float(np.mean([np.corrcoef(a, b)[0, 1] for a, b in zip(*ranked, strict=True)]))
 
 
 def calibrate(faces: Sequence[Measured], weights: str, protocol: str) -> Calibration:
@@ -107,9 +103,11 @@ def calibrate(faces: Sequence[Measured], weights: str, protocol: str) -> Calibra
     if len(faces) < MIN_FACES:
         raise InputError(f"A calibration needs at least {MIN_FACES} faces, not {len(faces)}.")
     halves = faces[::2], faces[1::2]
-    foretold: list[Map] = []
-    for half, other in (halves, halves[::-1]):
-        foretold += [expected_error(face.features, *fit(other)) for face in half]
+    foretold = [
+        expected_error(face.features, *law)
+        for half, law in zip(halves, map(fit, halves[::-1]), strict=True)
+        for face in half
+    ]
     shown = [*halves[0], *halves[1]]
     errors = [face.error for face in shown]
     coefficients, offset = fit(faces)
@@ -130,41 +128,32 @@ def calibrate(faces: Sequence[Measured], weights: str, protocol: str) -> Calibra
 
 def reliability(foretold: NDArray[np.float32], errors: NDArray[np.float32]) -> tuple[tuple[float, float], ...]:
     """(expected, measured) mean error of tenths of all pixels, least to most unsure, grey levels."""
-    order = foretold.ravel().argsort(kind="stable")
-    parts = zip(*(np.array_split(values.ravel()[order], TENTHS) for values in (foretold, errors)), strict=True)
-    return tuple((round(float(a.mean()), 2), round(float(b.mean()), 2)) for a, b in parts)
+    tenths = np.array_split(foretold.ravel().argsort(kind="stable"), TENTHS)
+    return tuple((round(float(foretold.flat[i].mean()), 2), round(float(errors.flat[i].mean()), 2)) for i in tenths)
 
 
-def parser() -> argparse.ArgumentParser:
-    """Options of the command."""
-    result = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add = result.add_argument
+@command
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; returns the exit status: 0 done, 2 unusable input."""
+    parser = new_parser(__doc__)
+    add = parser.add_argument
     add("--faces", nargs="+", required=True, metavar="FOLDER", help="aligned faces that were not trained on")
     add("--weights", default=DEFAULT, help="a folder of weights or the name of an embedded set (%(default)s)")
     add("--protocol", choices=PROTOCOLS, default="blind", metavar="NAME", help=f"{', '.join(PROTOCOLS)} (%(default)s)")
     add("--limit", type=int, default=60, help="at most so many faces, spread evenly (%(default)s)")
     add("--device", default="auto", help="of the network (%(default)s)")
-    return result
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command; returns the exit status: 0 done, 2 unusable input."""
-    options = parser().parse_args(arguments)
+    options = parser.parse_args(arguments)
     folder = EMBEDDED / options.weights if (EMBEDDED / options.weights).is_dir() else Path(options.weights)
-    try:
-        if not (folder / TRAINING).is_file():
-            raise InputError(f"There are no weights in {folder} to write the figures to. Give a local folder.")
-        restorer = Restorer.from_pretrained(options.weights, device=options.device, precision="fp32")
-        faces = load_faces(options.faces, limit=options.limit)
-        indices = tqdm(range(len(faces)), unit="face", disable=None)
-        measured = [measure_face(faces, index, options.protocol, restorer) for index in indices]
-        calibration = calibrate(measured, restorer.fingerprint, options.protocol)
-    except InputError as error:
-        print(f"calibrate.py: {error}", file=sys.stderr)
-        return 2
-    facts = json.loads((folder / TRAINING).read_text())
-    write_atomically(folder / TRAINING, json.dumps({**facts, KEY: calibration.to_dict()}, indent=2) + "\n")
-    print(json.dumps(calibration.to_dict(), indent=1))
+    if not (folder / TRAINING).is_file():
+        raise InputError(f"There are no weights in {folder} to write the figures to. Give a local folder.")
+    restorer = Restorer.from_pretrained(options.weights, device=options.device, precision="fp32")
+    faces = load_faces(options.faces, limit=options.limit)
+    indices = tqdm(range(len(faces)), unit="face", disable=None)
+    measured = [measure_face(faces, index, options.protocol, restorer) for index in indices]
+    figures = calibrate(measured, restorer.fingerprint, options.protocol).to_dict()
+    facts = {**json.loads((folder / TRAINING).read_text()), KEY: figures}
+    write_atomically(folder / TRAINING, json.dumps(facts, indent=2) + "\n")
+    print(json.dumps(figures, indent=1))
     return 0
 
 

@@ -1,6 +1,6 @@
-"""How good are weights, on faces that they have and have not seen?
+"""How good weights are, on faces that they have and have not seen.
 
-    python train/evaluate.py --faces val=FOLDER celebahq=FOLDER --protocols blind original --out evaluation
+    python -m train.evaluate --faces val=FOLDER celebahq=FOLDER --protocols blind original --out evaluation
 
 writes means with 95 % confidence intervals to ``evaluation.json`` and ``evaluation.md``, for all faces and by group
 (``train.groups`` says which and in what form), and every image to ``images.csv``; with ``--grid`` also ``severity.csv``
@@ -12,9 +12,9 @@ SSIM on means over squares, 128 a side: all the detail that faces so small hold.
 
 from __future__ import annotations
 
-import argparse
 import csv
 import dataclasses
+import functools
 import json
 import sys
 from collections.abc import Sequence
@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import numpy as np
 import torch
 from tqdm import tqdm
 
@@ -35,55 +34,52 @@ from restoration.degrade.protocols import PROTOCOLS, Distribution, Mixture
 from restoration.faces.alignment import FACE_SIZE
 from restoration.faces.detection import EMBEDDED, load_detector
 from restoration.images import Image, InputError, to_image
-from restoration.measure.baselines import lanczos, non_local_means
+from restoration.lab.comparison import LANCZOS, NON_LOCAL_MEANS, WIENER, run_baselines
 from restoration.measure.identity import IdentityNetwork, load_identity
 from restoration.measure.metrics import Scores, score
+from train.command import command, new_parser
 from train.data import Faces, degraded_face, fixed_draw, read_faces
 from train.face_sources import MIN_FACE, Folders
 from train.groups import groupings
 from train.severity import grid_protocols, write_grid
-from train.summary import INPUT, markdown, summarise
+from train.summary import INPUT, RESTORED, against, markdown, summarise
 
-METHODS = (INPUT, "lanczos", "non-local means", "restored")
+METHODS = (INPUT, LANCZOS.lower(), NON_LOCAL_MEANS.lower(), WIENER.lower(), RESTORED)
 
 
 def evaluate_face(
-    faces: Faces,
     index: int,
+    faces: Faces,
     protocol: tuple[str, Distribution | Mixture],
-    restorer: Restorer,
+    restorer: Restorer | None,
     identity: IdentityNetwork | None,
     methods: Sequence[str],
     side: int = FACE_SIZE,
 ) -> dict[str, Scores]:
     """Scores of every method for one face under its own fixed draw of a named protocol, against the clean face.
 
-    "lanczos" is told by how much the face was reduced; where it was not, it returns its input.
+    "lanczos" is told by how much the face was reduced, "wiener" its blur and noise; without such they return the input.
 
     Args:
+        restorer: needed for the method "restored".
         side: PSNR and SSIM are those of both pictures reduced to so many pixels a side; a divisor of 512.
     """
     given, truth = (to_image(image) for image in degraded_face(faces, index, *protocol))
     (settings,), _ = fixed_draw(faces, index, *protocol)
-    results: dict[str, Image] = {INPUT: given}
-    if "lanczos" in methods:
-        results["lanczos"] = lanczos(given, max(1.0, settings.downsample))
-    if "non-local means" in methods:
-        results["non-local means"] = non_local_means(given)
-    if "restored" in methods:
-        results["restored"] = restorer.restore_aligned(given)
-    scores = {method: score(results[method], truth, identity) for method in methods}
-    if side < FACE_SIZE:
-        for method, found in scores.items():
-            small = score(reduced(results[method], side), reduced(truth, side))
-            scores[method] = dataclasses.replace(small, identity_angle=found.identity_angle)
+    made: dict[str, Image | None] = {INPUT: given}
+    if restorer and RESTORED in methods:
+        made[RESTORED] = restorer.restore_aligned(given)
+    if set(methods) - {INPUT, RESTORED}:
+        made |= {name.lower(): picture for name, picture in run_baselines(given, settings).items()}
+    scores = {}
+    for method in methods:
+        picture = made[method]
+        result = given if picture is None else picture
+        scores[method] = score(result, truth, identity)
+        if side < FACE_SIZE:
+            small = score(*(cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA) for image in (result, truth)))
+            scores[method] = dataclasses.replace(small, identity_angle=scores[method].identity_angle)
     return scores
-
-
-def reduced(image: Image, side: int) -> Image:
-    """(512, 512, 3) uint8 as means over squares, (side, side, 3)."""
-    small: Image = cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA).astype(np.uint8)
-    return small
 
 
 def read_set(text: str, align: Sequence[str], limit: int | None) -> tuple[str, int, Faces]:
@@ -110,14 +106,13 @@ def read_set(text: str, align: Sequence[str], limit: int | None) -> tuple[str, i
     return name, side or FACE_SIZE, read_faces(source.read(0), source.count)
 
 
-def parser() -> argparse.ArgumentParser:
-    """Options of the command."""
-    result = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add = result.add_argument
+@command
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; returns the exit status: 0 done, 2 unusable input."""
+    parser = new_parser(__doc__)
+    add = parser.add_argument
     add("--faces", nargs="+", required=True, metavar="NAME[@SIDE]=FOLDER", help="sets of aligned faces")
-    add(
-        "--align", nargs="+", default=[], metavar="NAME", help="sets that are photos: the largest face of each is taken"
-    )
+    add("--align", nargs="+", default=[], metavar="NAME", help="sets of photos: the largest face of each is taken")
     add("--protocols", nargs="+", choices=PROTOCOLS, default=list(PROTOCOLS), metavar="NAME", help=", ".join(PROTOCOLS))
     add("--methods", nargs="+", choices=METHODS, default=list(METHODS), metavar="NAME", help=", ".join(METHODS))
     add("--grid", action="store_true", help="also one degradation at a time over a grid of severities")
@@ -127,51 +122,35 @@ def parser() -> argparse.ArgumentParser:
     add("--device", default="auto", help="of the network (%(default)s)")
     add("--precision", choices=("fp32", "bf16"), default="fp32", help="of the network's convolutions (%(default)s)")
     add("--out", type=Path, required=True, help="folder for the results")
-    return result
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command; returns the exit status: 0 done, 2 unusable input."""
-    options = parser().parse_args(arguments)
+    options = parser.parse_args(arguments)
     try:
-        try:
-            options.out.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(f"--out {options.out} cannot be made ({error.strerror}). Choose another.") from error
-        methods = [name for name in METHODS if name == INPUT or name in options.methods]
-        restorer = Restorer.from_pretrained(options.weights, device=options.device, precision=options.precision)
-        identity = load_identity(options.identity)
-        protocols = {name: PROTOCOLS[name] for name in options.protocols}
-        grid = grid_protocols() if options.grid else {}
-        runs, rows = [], []
-        for text in options.faces:
-            name, side, faces = read_set(text, options.align, options.limit)
-            for protocol in (*protocols.items(), *grid.items()):
-
-                def one(
-                    index: int, faces: Faces = faces, side: int = side, protocol: Any = protocol
-                ) -> dict[str, Scores]:
-                    return evaluate_face(faces, index, protocol, restorer, identity, methods, side)
-
-                with ThreadPoolExecutor(2) as pool:
-                    progress = tqdm(pool.map(one, range(len(faces))), total=len(faces), desc=f"{name}, {protocol[0]}")
-                    per_image = list(progress)
-                for face, row in zip(faces.names, per_image, strict=True):
-                    rows += [
-                        [name, protocol[0], face, method, *vars(scores).values()] for method, scores in row.items()
-                    ]
-                run: dict[str, Any] = {"set": name, "protocol": protocol[0], "images": len(faces)}
-                run |= {"side": side, "methods": summarise(per_image)}
-                runs.append(run if protocol[0] in grid else {**run, "groupings": groupings(faces, per_image)})
-    except InputError as error:
-        print(f"evaluate.py: {error}", file=sys.stderr)
-        return 2
+        options.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"--out {options.out} cannot be made ({error.strerror}). Choose another.") from error
+    methods = [name for name in METHODS if name == INPUT or name in options.methods]
+    restorer = Restorer.from_pretrained(options.weights, device=options.device, precision=options.precision)
+    identity = load_identity(options.identity)
+    grid = grid_protocols() if options.grid else {}
+    runs, points, rows = list[dict[str, Any]](), list[dict[str, Any]](), []
+    for text in options.faces:
+        name, side, faces = read_set(text, options.align, options.limit)
+        for protocol in (*((each, PROTOCOLS[each]) for each in options.protocols), *grid.items()):
+            given = functools.partial(evaluate_face, faces=faces, protocol=protocol, methods=methods, side=side)
+            one = functools.partial(given, restorer=restorer, identity=identity)
+            with ThreadPoolExecutor(2) as pool:
+                about = f"{name}, {protocol[0]}"
+                per_image = list(tqdm(pool.map(one, range(len(faces))), total=len(faces), desc=about))
+            for face, row in zip(faces.names, per_image, strict=True):
+                rows += [[name, protocol[0], face, method, *vars(scores).values()] for method, scores in row.items()]
+            run: dict[str, Any] = {"set": name, "protocol": protocol[0], "images": len(faces), "side": side}
+            run |= {"methods": summarise(per_image), "against": against(per_image)}
+            if protocol[0] in grid:
+                points.append(run)
+            else:
+                runs.append({**run, "groupings": groupings(faces, per_image)})
     info = {key: restorer.info[key] for key in ("name", "source", "parameters", "precision")}
-    info["fingerprint"] = restorer.fingerprint
-    network = identity.name if identity else None
-    points = [run for run in runs if run["protocol"] in grid]
-    results: dict[str, Any] = {"weights": info, "identity": network, "torch": torch.__version__}
-    results |= {"runs": [run for run in runs if run["protocol"] not in grid], "grid": points}
+    results: dict[str, Any] = {"weights": {**info, "fingerprint": restorer.fingerprint}, "torch": torch.__version__}
+    results |= {"identity": identity.name if identity else None, "runs": runs, "grid": points}
     if points:
         write_grid(points, options.out)
     (options.out / "evaluation.json").write_text(json.dumps(results, indent=1) + "\n")

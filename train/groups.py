@@ -1,4 +1,4 @@
-"""Is a restorer as good for everybody?  The same scores by group of faces, and the gap from best to worst."""
+"""Whether a restorer is as good for everybody: the same scores by group of faces, and the gap from best to worst."""
 
 from __future__ import annotations
 
@@ -30,14 +30,11 @@ def lightness_groups(faces: Faces) -> list[str]:
     L* depends on the light of the photo as well as on the skin: these are groups of pictures, not of people.
     """
     lightness = np.array([skin_lightness(to_image(faces.clean([index]))) for index in range(len(faces))])
-    third = np.empty(len(faces), int)
-    third[lightness.argsort(kind="stable")] = np.arange(len(faces)) * 3 // len(faces)
-    names = {
-        index: f"{word} third, L* {lightness[third == index].min():.0f}–{lightness[third == index].max():.0f}"
-        for index, word in enumerate(THIRDS)
-        if (third == index).any()
-    }
-    return [names[index] for index in third]
+    result = [""] * len(faces)
+    for word, third in zip(THIRDS, np.array_split(lightness.argsort(kind="stable"), 3), strict=True):
+        for index in third:
+            result[index] = f"{word} third, L* {lightness[third].min():.0f}–{lightness[third].max():.0f}"
+    return result
 
 
 def groupings(faces: Faces, per_image: Sequence[dict[str, Scores]]) -> list[dict[str, Any]]:
@@ -60,50 +57,37 @@ def groupings(faces: Faces, per_image: Sequence[dict[str, Scores]]) -> list[dict
         The interval of a gap takes the two groups as independent; that the best and the worst of several groups were
         picked is not in it.
     """
-    result = []
-    by_light = lightness_groups(faces)
-    dark_first = sorted(set(by_light), key=lambda name: THIRDS.index(name.split()[0]))
-    folders = folder_groups(faces)
-    for by, labels, names in (("folder", folders, sorted(set(folders))), ("skin lightness", by_light, dark_first)):
-        members = {name: [i for i, label in enumerate(labels) if label == name] for name in names}
-        members = {name: indices for name, indices in members.items() if len(indices) >= MIN_GROUP}
-        if len(members) < 2:
-            continue
-        method = list(per_image[0])[-1]
-        groups = [_group(name, [per_image[i] for i in indices], method) for name, indices in members.items()]
-        result.append(
-            {
-                "by": by,
-                "method": method,
-                "groups": groups,
-                "gap": _gaps({group["name"]: group["methods"][method] for group in groups}),
-                "gap_of_gain": _gaps({group["name"]: group["gain"] for group in groups}),
-            }
-        )
+    result, method = [], list(per_image[0])[-1]
+    for by, labels in (("folder", folder_groups(faces)), ("skin lightness", lightness_groups(faces))):
+        members = {
+            name: [row for row, label in zip(per_image, labels, strict=True) if label == name] for name in labels
+        }
+        names = sorted(members, key=lambda name: (*(not name.startswith(word) for word in THIRDS), name))
+        groups = [_group(name, members[name], method) for name in names if len(members[name]) >= MIN_GROUP]
+        if len(groups) > 1:
+            own, gain = ({g["name"]: g[key] for g in groups} for key in ("methods", "gain"))
+            gaps = {"gap": _gaps({name: methods[method] for name, methods in own.items()}), "gap_of_gain": _gaps(gain)}
+            result.append({"by": by, "method": method, "groups": groups, **gaps})
     return result
 
 
 def _group(name: str, rows: Sequence[dict[str, Scores]], method: str) -> dict[str, Any]:
     before, after = (metric_values([row[which] for row in rows]) for which in (INPUT, method))
-    gains = {
+    gain = {
         metric: summary([a - b for a, b in zip(after[metric], before[metric], strict=True)])
-        for metric in after.keys() & before.keys()
+        for metric in HIGHER_IS_BETTER
+        if metric in after and metric in before
     }
-    return {"name": name, "images": len(rows), "methods": summarise(rows), "gain": dict(sorted(gains.items()))}
+    return {"name": name, "images": len(rows), "methods": summarise(rows), "gain": gain}
 
 
 def _gaps(groups: dict[str, dict[str, Summary]]) -> dict[str, dict[str, Any]]:
     """metric -> who is best, who is worst, and how far they are apart."""
     result = {}
     for metric, higher in HIGHER_IS_BETTER.items():
-        if not all(metric in metrics for metrics in groups.values()):
-            continue
-        order = sorted(groups, key=lambda name: groups[name][metric]["mean"], reverse=higher)
-        best, worst = groups[order[0]][metric], groups[order[-1]][metric]
-        result[metric] = {
-            "best": order[0],
-            "worst": order[-1],
-            "gap": abs(best["mean"] - worst["mean"]),
-            "ci95": math.hypot(best["ci95"], worst["ci95"]),
-        }
+        if all(metric in metrics for metrics in groups.values()):
+            best, *_, worst = sorted(groups, key=lambda name: groups[name][metric]["mean"], reverse=higher)
+            ends = groups[best][metric], groups[worst][metric]
+            gap = {"gap": abs(ends[0]["mean"] - ends[1]["mean"]), "ci95": math.hypot(*(end["ci95"] for end in ends))}
+            result[metric] = {"best": best, "worst": worst, **gap}
     return result

@@ -1,4 +1,4 @@
-"""How does restoration fare as one degradation grows?  A grid of single degradations, as a table and as curves."""
+"""How restoration fares as one degradation grows: a grid of single degradations, as a table and as curves."""
 
 from __future__ import annotations
 
@@ -46,29 +46,25 @@ def write_grid(runs: Sequence[dict[str, Any]], folder: Path) -> None:
         writer = csv.writer(file)
         writer.writerow(["set", "degradation", "severity", "images", "method", "metric", "mean", "ci95"])
         for run in runs:
-            setting, value = run["protocol"].split(" ")
+            point = [run["set"], *run["protocol"].split(" "), run["images"]]
             for method, metrics in run["methods"].items():
-                for metric, values in metrics.items():
-                    writer.writerow(
-                        [run["set"], setting, value, run["images"], method, metric, values["mean"], values["ci95"]]
-                    )
+                writer.writerows([*point, method, metric, x["mean"], x["ci95"]] for metric, x in metrics.items())
     for name in dict.fromkeys(run["set"] for run in runs):
-        _plot([run for run in runs if run["set"] == name], folder / f"severity_{name}.png")
+        points = {run["protocol"]: run["methods"] for run in runs if run["set"] == name}
+        _plot(points, folder / f"severity_{name}.png")
 
 
-def _plot(runs: Sequence[dict[str, Any]], path: Path) -> None:
+def _plot(points: dict[str, Any], path: Path) -> None:
     """A column a degradation, a row a metric, a line a method with its 95 % interval."""
     figure, axes = plt.subplots(len(SHOWN), len(GRID), figsize=(3.2 * len(GRID), 5.6), layout="constrained")
-    for column, (setting, values) in enumerate(GRID.items()):
-        points = {run["protocol"]: run["methods"] for run in runs}
-        methods = [points[f"{setting} {value:g}"] for value in values]
-        for row, (metric, label) in enumerate(SHOWN.items()):
-            axis = axes[row][column]
-            for method in methods[0]:
-                means, halves = ([point[method][metric][key] for point in methods] for key in ("mean", "ci95"))
+    for column, (setting, values) in zip(axes.T, GRID.items(), strict=True):
+        found = [points[f"{setting} {value:g}"] for value in values]
+        unit = "" if setting == "jpeg" else f", {LIMITS[setting].unit}"
+        for axis, (metric, label) in zip(column, SHOWN.items(), strict=True):
+            for method in found[0]:
+                means, halves = ([point[method][metric][key] for point in found] for key in ("mean", "ci95"))
                 style = "--" if method == INPUT else "-"
                 axis.errorbar(values, means, halves, fmt=style, marker=".", linewidth=1.2, capsize=2, label=method)
-            unit = "" if setting == "jpeg" else f", {LIMITS[setting].unit}"
             axis.set(xlabel=LIMITS[setting].label + unit, ylabel=label)
             axis.grid(alpha=0.3)
             if setting == "jpeg":  # worse to the right, as everywhere

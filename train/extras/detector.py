@@ -1,65 +1,62 @@
 """Train the embedded face detector, or measure detectors on scenes of known faces.
 
-    python train/extras/detector.py train --faces FOLDER --out restoration/faces/detector_weights
-    python train/extras/detector.py measure --faces OTHER_FOLDER
+    python -m train.extras.detector train --faces FOLDER --out runs/detector
+    python -m train.extras.detector measure --faces OTHER_FOLDER
 
-The faces are aligned to the 512 template, as for ``train/run.py``. Where their landmarks are is asked of RetinaFace
+The faces are aligned to the 512 template, as for ``train.run``. Where their landmarks are is asked of RetinaFace
 (``--teacher``), which sees each of them alone, large and clean.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
+import math
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from safetensors.torch import save
+from torch import Tensor, nn
+from torch.nn import functional as F
 from tqdm import tqdm
-
-if __package__ in (None, ""):  # started as a file: make the repository importable
-    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from restoration.faces.alignment import FACE_SIZE, FACE_TEMPLATE, Points
 from restoration.faces.detection import DEFAULT, EMBEDDED, RetinaFaceDetector, load_detector
 from restoration.faces.face import Detector
-from restoration.faces.small_detector import Proposer, Refiner
-from restoration.images import Image, InputError, read_image
-from train.extras.detector_loop import DetectorConfig, train_detector
-from train.extras.scenes import Composer, Layout
-from train.face_sources import find_pictures
+from restoration.faces.small_detector import CROP_EYES, EYES, Proposer, Refiner, cell_centres, cut_crops
+from restoration.images import Image, InputError
+from train.command import add_config, command, new_parser, take_config
+from train.extras.scenes import Composer, Layout, Scene
+from train.extras.session import RESULT, Session, fit, save_halves
+from train.face_sources import Folders
 
-LEARNT_SIDE, MEASURED_SIDE = 192, 384  # pixels of a face in memory
+LEARNT = Layout(size=(192, 192), eyes=(14, 58), count=(0, 4), turn=14, whole=0.35, close=0.25)
+MEASURED = Layout(size=(960, 1280), eyes=(14, 110), count=(6, 14))
+LOOKS = (256, 224, 304, 352)  # pixels: sides at which the teacher sees a face
 WIDTH = 2.2  # widths of a face, as detectors box it, a distance between the eyes
 HIT = 0.4  # landmarks that are on average less than this share of the eyes' distance away are that face
+MATCH = 0.7  # a proposal that is less far away than this is no example of what is not a face
 FRONTAL = 0.15  # shares of the eyes' distance that the nose of a near-frontal face lies off their middle, at most
-MEASURED = Layout(width=1280, height=960, eyes=(14, 110), count=(6, 14))
-LOOKS = ((256, 0.0), (256, -8.0), (256, 8.0), (352, 0.0))  # side of the face, pixels; turned by, degrees
 
 
-@dataclass(frozen=True)
-class Row:
-    """What a detector reaches on the faces of one kind.
+@dataclass(frozen=True, kw_only=True)
+class DetectorConfig(Session):
+    """A run's settings; ``batch`` counts scenes."""
 
-    Args:
-        faces: how many there were.
-        recall: share that was found, [0, 1].
-        error: mean distance of its landmarks, share of the distance between the eyes; of the faces that were found.
-    """
-
-    faces: int
-    recall: float
-    error: float
+    steps: int = 2500
+    batch: int = 16
+    warmup: int = 125
+    final: float = 0.0
+    weight_decay: float = 1e-3
+    clip: float = 5.0
+    save_every: int = 50
 
 
-def label_faces(faces: Sequence[Image], teacher: Detector, looks: Sequence[tuple[int, float]]) -> Points:
-    """Landmarks of aligned faces: the mean over several sizes and turns, in which the teacher's own scatter cancels.
+def label_faces(faces: Sequence[Image], teacher: Detector, looks: Sequence[int]) -> Points:
+    """Landmarks of aligned faces: the mean over several sizes, in which the teacher's own scatter cancels.
 
     Returns:
         (N, 5, 2) in the pixels of a 512 face; NaN where the teacher saw none in its place.
@@ -67,141 +64,221 @@ def label_faces(faces: Sequence[Image], teacher: Detector, looks: Sequence[tuple
     result = np.full((len(faces), 5, 2), np.nan)
     for index, face in enumerate(tqdm(faces, desc="labelling", unit="face", disable=None)):
         seen = []
-        for side, degrees in looks:
-            scale = side / face.shape[0]
-            middle = (face.shape[0] - 1) / 2
-            turn = cv2.getRotationMatrix2D((middle, middle), degrees, scale)
-            turn[:, 2] += (side - 1) / 2 - middle
-            source = cv2.GaussianBlur(face, (0, 0), 0.45 / scale) if scale < 0.75 else face
-            view = cv2.warpAffine(source, turn, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-            for found in teacher.find(np.asarray(view, np.uint8)):
-                points = (found.landmarks - turn[:, 2]) @ np.linalg.inv(turn[:, :2]).T
-                points = (points + 0.5) * (FACE_SIZE / face.shape[0]) - 0.5
-                if np.linalg.norm(points - FACE_TEMPLATE, axis=1).mean() < 50:  # a person beside this one is not it
-                    seen.append(points)
-        if seen:
-            result[index] = np.mean(seen, axis=0)
+        for side in looks:
+            kernel = cv2.INTER_AREA if side < face.shape[0] else cv2.INTER_LINEAR
+            for found in teacher.find(np.asarray(cv2.resize(face, (side, side), interpolation=kernel), np.uint8)):
+                points = (found.landmarks + 0.5) * (FACE_SIZE / side) - 0.5
+                seen += [points] * (_miss(points, FACE_TEMPLATE) < HIT)  # a person beside this one is not it
+        result[index] = np.mean(seen, axis=0) if seen else np.nan
     return result
 
 
-def measure(detector: Detector, composer: Composer, landmarks: Points, *, scenes: int, seed: int) -> dict[str, Row]:
-    """Recall and precision of landmarks on composed scenes.
+def _miss(points: Points, truth: Points) -> float:
+    """Mean distance of (5, 2) landmarks from the truth, as a share of the distance between its eyes."""
+    return float(np.linalg.norm(points - truth, axis=-1).mean() / np.linalg.norm(truth[1] - truth[0]))
 
-    Args:
-        composer: of the faces whose landmarks, in a 512 face, are ``landmarks``.
-        scenes: how many.
+
+def measure(detector: Detector, composer: Composer, *, scenes: int, seed: int) -> tuple[dict[str, list[float]], int]:
+    """Look for the faces of so many composed scenes.
 
     Returns:
-        kind of face -> row, and "false" -> how many were found beside all faces, in ``faces``.
+        for each kind of face the ``_miss`` of every one that was there, infinite where it was not found; and how many
+        were found beside all faces.
     """
     rng = np.random.default_rng(seed)
-    rows, false = [], 0
+    kinds: dict[str, list[float]] = {"over 32 px": [], "over 64 px": [], "near-frontal over 64 px": []}
+    false = 0
     for _ in tqdm(range(scenes), desc=detector.name, unit="scene", disable=None):
         scene = composer.compose(MEASURED, rng)
-        found = [face.landmarks for face in detector.find(scene.image)]
-        hits = set()
-        for truth, name in zip(scene.landmarks, scene.names, strict=True):
-            eyes = np.linalg.norm(truth[1] - truth[0])
-            errors = [float(np.linalg.norm(points - truth, axis=1).mean() / eyes) for points in found]
-            best = int(np.argmin(errors)) if errors else -1
-            hit = best >= 0 and errors[best] < HIT
-            hits |= {best} if hit else set()
-            rows.append((eyes * WIDTH, errors[best] if hit else np.nan, _turn_of_head(landmarks[name])))
+        found, hits = [face.landmarks for face in detector.find(scene.image)], set()
+        for truth in scene.landmarks:
+            misses = [_miss(points, truth) for points in found]
+            best = int(np.argmin(misses)) if misses else -1
+            miss = misses[best] if misses and misses[best] < HIT else math.inf
+            hits |= {best} if miss < HIT else set()
+            across = truth[1] - truth[0]
+            turn = abs((truth[2] - truth[:2].mean(axis=0)) @ across) / (across @ across)
+            width = WIDTH * np.linalg.norm(across)
+            for kind, belongs in zip(kinds, (width > 32, width > 64, width > 64 and turn < FRONTAL), strict=True):
+                kinds[kind] += [miss] * bool(belongs)
         false += len(found) - len(hits)
-    width, error, turn = np.array(rows).T
-    kinds: dict[str, NDArray[np.bool_]] = {
-        "over 32 px": width > 32,
-        "over 64 px": width > 64,
-        "near-frontal over 64 px": (width > 64) & (turn < FRONTAL),
-    }
-    result = {
-        kind: Row(int(which.sum()), float(np.isfinite(error[which]).mean()), float(np.nanmean(error[which])))
-        for kind, which in kinds.items()
-    }
-    return {**result, "false": Row(false, 0.0, 0.0)}
+    return kinds, false
 
 
-def _turn_of_head(points: Points) -> float:
-    across = points[1] - points[0]
-    offset = (points[2] - (points[0] + points[1]) / 2) @ across
-    return float(abs(offset / (across @ across)))
+def proposer_loss(logits: Tensor, points: Tensor, truths: list[Points]) -> tuple[Tensor, Tensor]:
+    """Cross-entropy of the scores, hardest negatives first, and distance of the landmarks.
+
+    Convention:
+        - a cell is a face where its middle lies within 0.45 of the eyes' distance from the mean of the landmarks and
+          that distance is within a factor 1.4 of ``EYES``; up to twice as far, nothing is asked of it
+
+    Args:
+        logits, points: what ``Proposer`` returned for B pictures.
+        truths: B sets of landmarks, (N, 5, 2) pixels.
+    """
+    cells, target = cell_centres(logits.shape[1], logits.shape[2]), torch.zeros_like(points)
+    positive, ignored = torch.zeros_like(logits, dtype=torch.bool), torch.zeros_like(logits, dtype=torch.bool)
+    for i, truth in enumerate(truths):
+        for face in torch.from_numpy(truth).float():
+            eyes = float((face[1] - face[0]).norm())
+            distance, octave = (cells - face.mean(dim=0)).norm(dim=-1) / eyes, abs(math.log(eyes / EYES))
+            if octave < math.log(2):
+                ignored[i] |= distance < 0.9
+            if octave < math.log(1.4):
+                positive[i] |= distance < 0.45
+                target[i][distance < 0.45] = face
+    loss = F.binary_cross_entropy_with_logits(logits, positive.float(), reduction="none")
+    count, negative = int(positive.sum()), loss[~positive & ~ignored]
+    hardest = negative.topk(min(len(negative), max(4 * count, 4 * len(logits)))).values
+    score = (loss[positive].sum() + hardest.sum()) / (count + len(hardest))
+    place = F.smooth_l1_loss(points[positive] / EYES, target[positive] / EYES, beta=0.05) if count else score * 0
+    return score, 4 * place
 
 
-def _read(folders: Sequence[Path], limit: int | None, side: int) -> list[Image]:
-    faces = []
-    for _, path in tqdm(find_pictures(folders, limit=limit), desc="reading", unit="face", disable=None):
-        face = read_image(path)
-        if face.shape[0] != face.shape[1]:
-            raise InputError(f"{path} is {face.shape[1]}×{face.shape[0]}; square, aligned faces are needed.")
-        kernel = cv2.INTER_AREA if face.shape[0] > side else cv2.INTER_CUBIC
-        faces.append(np.asarray(cv2.resize(face, (side, side), interpolation=kernel), np.uint8))
-    return faces
+def refiner_loss(output: tuple[Tensor, Tensor], labels: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """Cross-entropy of the scores over all crops, and distance of the landmarks over those that are faces.
+
+    Args:
+        output: what ``Refiner`` returned: logits (N,) and points (N, 5, 2).
+        labels: (N,) 0 or 1.
+        targets: (N, 5, 2) pixels of the crops; used where the label is 1.
+    """
+    (logits, points), face = output, labels > 0
+    score = F.binary_cross_entropy_with_logits(logits, labels)
+    error = F.smooth_l1_loss(points[face] / CROP_EYES, targets[face] / CROP_EYES, beta=0.03)
+    return score, 4 * error if bool(face.any()) else score * 0
 
 
-def save_detector(folder: Path, proposer: Proposer, refiner: Refiner, facts: dict[str, object]) -> None:
-    """Write ``model.safetensors`` (float16) and ``training.json`` into a folder, made when it does not exist."""
-    state = {f"{prefix}.{key}": value for prefix, network in (("proposer", proposer), ("refiner", refiner))
-             for key, value in network.state_dict().items()}  # fmt: skip
-    halves = {key: value.to(torch.float16) if value.is_floating_point() else value for key, value in state.items()}
-    folder.mkdir(parents=True, exist_ok=True)
-    content = save({key: value.contiguous() for key, value in halves.items()})
-    (folder / "model.safetensors").write_bytes(content)  # safetensors' own files are closed to everybody else
-    (folder / "training.json").write_text(json.dumps(facts, indent=2) + "\n")
+def refiner_batch(
+    scenes: list[Scene], logits: Tensor, points: Tensor, rng: np.random.Generator
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Crops of faces roughly placed, of faces badly placed, and of what the proposer takes for one.
+
+    Args:
+        logits, points: what ``Proposer`` returned, the points in pixels of the scenes.
+
+    Returns:
+        (N, 3, 64, 64) in [0, 1]; labels and targets of ``refiner_loss``.
+    """
+    crops, labels, targets = [], list[float](), list[Points]()
+    for scene, score, places in zip(scenes, logits.flatten(1), points.flatten(1, 2), strict=True):
+        good = [_moved(face, rng, 1.0 if rng.random() < 0.6 else 0.4) for face in scene.landmarks]
+        bad = [_displaced(face, rng) for face in scene.landmarks if rng.random() < 0.5]
+        proposals = places[score.topk(12).indices].double().numpy()
+        wrong = [p for p in proposals if all(_miss(p, face) >= MATCH for face in scene.landmarks)]
+        bad += [p for p in wrong if np.linalg.norm(p[1] - p[0]) > 4][:3]
+        if not good and not bad:
+            continue
+        cut, back = cut_crops(scene.image, np.array(good + bad))
+        crops.append(cut)
+        labels += [1.0] * len(good) + [0.0] * len(bad)
+        targets += [(f - m[:, 2]) @ np.linalg.inv(m[:, :2]).T for f, m in zip(scene.landmarks, back, strict=False)]
+        targets += [np.zeros((5, 2))] * len(bad)
+    pixels = torch.from_numpy(np.concatenate(crops)).permute(0, 3, 1, 2).float() / 255
+    return pixels, torch.tensor(labels), torch.tensor(np.array(targets), dtype=torch.float32)
 
 
-def parser() -> argparse.ArgumentParser:
-    """Options of both commands."""
-    result = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    commands = result.add_subparsers(dest="command", required=True)
-    train = commands.add_parser("train", help="train the embedded detector on the CPU")
-    check = commands.add_parser("measure", help="recall and landmark error on composed scenes")
-    for command in (train, check):
-        command.add_argument("--faces", nargs="+", type=Path, required=True, metavar="FOLDER", help="aligned faces")
-        command.add_argument("--limit", type=int, help="use at most so many faces")
-        command.add_argument(
-            "--teacher", default=DEFAULT, help="detector that says where their landmarks are (%(default)s)"
-        )
-        command.add_argument("--seed", type=int, default=DetectorConfig.seed, help="of all draws (%(default)s)")
-    train.add_argument("--out", type=Path, required=True, help="folder for the weights")
-    train.add_argument("--steps", type=int, default=DetectorConfig.steps, help="optimiser steps (%(default)s)")
-    train.add_argument("--batch", type=int, default=DetectorConfig.batch, help="scenes a step (%(default)s)")
-    check.add_argument("--detectors", nargs="+", default=[DEFAULT, EMBEDDED], help="names or folders (%(default)s)")
-    check.add_argument("--scenes", type=int, default=60, help="how many (%(default)s)")
-    return result
+def _moved(face: Points, rng: np.random.Generator, amount: float) -> Points:
+    """Landmarks as a rough first guess places them."""
+    eyes, middle = np.linalg.norm(face[1] - face[0]), face.mean(axis=0)
+    angle, scale = rng.normal(0, 0.16 * amount), math.exp(rng.normal(0, 0.13 * amount))
+    turn = scale * np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
+    shift, noise = rng.normal(0, 0.12 * amount * eyes, 2), rng.normal(0, 0.05 * amount * eyes, (5, 2))
+    moved: Points = (face - middle) @ turn.T + middle + shift + noise
+    return moved
 
 
+def _displaced(face: Points, rng: np.random.Generator) -> Points:
+    """Landmarks so far off, or so large or small, that what lies under them is no longer a face."""
+    eyes, middle = np.linalg.norm(face[1] - face[0]), face.mean(axis=0)
+    angle, away = rng.uniform(0, 2 * math.pi), rng.random() < 0.5
+    shift = rng.uniform(0.9, 2) * eyes * np.array([math.cos(angle), math.sin(angle)])
+    scale = math.exp(rng.choice([-1, 1]) * rng.uniform(0.7, 1.2))
+    return face + shift if away else (face - middle) * scale + middle
+
+
+def train_detector(
+    faces: Sequence[Image], landmarks: Points, config: DetectorConfig, out: Path, facts: dict[str, Any]
+) -> nn.ModuleDict:
+    """Train both networks on the CPU to the last step, or go on from the checkpoint in ``out``.
+
+    Args:
+        faces: aligned square faces, (S, S, 3) uint8 RGB.
+        landmarks: (N, 5, 2) in the pixels of a 512 face.
+        facts: JSON-ready, for the weights' ``training.json``.
+
+    Returns:
+        "proposer" and "refiner", in evaluation mode.
+    """
+    torch.manual_seed(config.seed)
+    composer = Composer(faces, landmarks)
+    proposer, refiner = Proposer(), Refiner()
+    networks = nn.ModuleDict({"proposer": proposer, "refiner": refiner})
+
+    def compose(step: int) -> list[Scene]:
+        rng = np.random.default_rng((config.seed, step, 0))
+        return [composer.compose(LEARNT, rng) for _ in range(config.batch)]
+
+    def score(scenes: list[Scene], step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        images = torch.from_numpy(np.stack([scene.image for scene in scenes])).permute(0, 3, 1, 2).float() / 255
+        logits, points = proposer(F.avg_pool2d(images, 2))
+        first = proposer_loss(logits, points, [(scene.landmarks + 0.5) / 2 - 0.5 for scene in scenes])
+        rng = np.random.default_rng((config.seed, step, 1))
+        crops, *wanted = refiner_batch(scenes, logits.detach(), (points.detach() + 0.5) * 2 - 0.5, rng)
+        losses = (*first, *refiner_loss(refiner(crops), *wanted))
+        return torch.stack(losses).sum(), dict(zip(("proposed", "placed", "refined", "points"), losses, strict=True))
+
+    def done(row: dict[str, float]) -> dict[str, float]:
+        about = {**asdict(config), "faces": len(faces), **row, **facts}
+        save_halves(out / RESULT, networks, about, "training.json")
+        return row
+
+    fit(networks.train(), compose, score, out, config, done)
+    return networks.eval()
+
+
+@command
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; returns the exit status: 0 done, 2 unusable input."""
-    options = parser().parse_args(arguments)
-    try:
-        teacher = load_detector(options.teacher)
-        if isinstance(teacher, RetinaFaceDetector):
-            teacher = teacher.alone()
-        learning = options.command == "train"
-        faces = _read(options.faces, options.limit, LEARNT_SIDE if learning else MEASURED_SIDE)
-        labels = label_faces(faces, teacher, LOOKS[:1] if learning else LOOKS)
-        seen = [bool(np.isfinite(points).all()) for points in labels]
-        if not any(seen):
-            raise InputError("The teacher found no face in these pictures. Are they aligned to the 512 template?")
-        faces, labels = [face for face, keep in zip(faces, seen, strict=True) if keep], labels[np.array(seen)]
-        if learning:
-            config = DetectorConfig(steps=options.steps, batch=options.batch, seed=options.seed)
-            proposer, refiner, facts = train_detector(faces, labels, config)
-            facts |= {"teacher": teacher.name, "data": [folder.name for folder in options.faces]}
-            save_detector(options.out, proposer, refiner, facts)
-            return 0
-        composer = Composer(faces, labels)
-        print("| detector | faces | number | recall | landmark error | false a scene |\n|---|---|---|---|---|---|")
-        for name in options.detectors:
-            detector = load_detector(name)
-            rows = measure(detector, composer, labels, scenes=options.scenes, seed=options.seed)
-            false = rows.pop("false").faces / options.scenes
-            for kind, row in rows.items():
-                numbers = f"{row.faces} | {100 * row.recall:.1f} % | {100 * row.error:.1f} % | {false:.2f}"
-                print(f"| {detector.name} | {kind} | {numbers} |", flush=True)
-    except InputError as error:
-        print(f"detector.py: {error}", file=sys.stderr)
-        return 2
+    parser = new_parser(__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    train = commands.add_parser("train", help="train the embedded detector on the CPU")
+    check = commands.add_parser("measure", help="recall and landmark error on composed scenes")
+    for each in (train, check):
+        each.add_argument("--faces", nargs="+", required=True, metavar="FOLDER", help="aligned faces")
+        each.add_argument("--limit", type=int, help="use at most so many faces")
+        each.add_argument("--teacher", default=DEFAULT, help="detector that says where landmarks are (%(default)s)")
+    train.add_argument("--out", type=Path, required=True, help="folder of the run; resumed when it holds a checkpoint")
+    add_config(train, DetectorConfig)
+    check.add_argument("--detectors", nargs="+", default=[DEFAULT, EMBEDDED], help="names or folders (%(default)s)")
+    check.add_argument("--scenes", type=int, default=60, help="how many (%(default)s)")
+    check.add_argument("--seed", type=int, default=0, help="of all draws (%(default)s)")
+    options = parser.parse_args(arguments)
+    teacher, learning = load_detector(options.teacher), options.command == "train"
+    if isinstance(teacher, RetinaFaceDetector):
+        teacher = teacher.alone()
+    side, looks = (192, LOOKS[:1]) if learning else (384, LOOKS)
+    pictures = (task()[1] for task in Folders(options.faces, options.limit, None).read(0))
+    faces = [cv2.resize(face, (side, side), interpolation=cv2.INTER_AREA) for face in pictures if face is not None]
+    labels = label_faces(faces, teacher, looks)
+    seen = np.isfinite(labels).all(axis=(1, 2))
+    if not seen.any():
+        raise InputError("The teacher found no face in these pictures. Are they aligned to the 512 template?")
+    faces, labels = [face for face, keep in zip(faces, seen, strict=True) if keep], labels[seen]
+    if learning:
+        facts = {"teacher": teacher.name, "data": [Path(folder).name for folder in options.faces]}
+        train_detector(faces, labels, take_config(options, DetectorConfig), options.out, facts)
+        return 0
+    print("| detector | faces | number | recall | landmark error | false a scene |\n|---|---|---|---|---|---|")
+    for name in options.detectors:
+        detector = load_detector(name)
+        kinds, false = measure(detector, Composer(faces, labels), scenes=options.scenes, seed=options.seed)
+        for kind, misses in kinds.items():
+            found = np.isfinite(misses)
+            figures = f"{100 * found.mean():.1f} % | {100 * np.array(misses)[found].mean():.1f} %"
+            print(
+                f"| {detector.name} | {kind} | {len(misses)} | {figures} | {false / options.scenes:.2f} |", flush=True
+            )
     return 0
 
 
