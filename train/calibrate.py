@@ -19,6 +19,9 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+if not __package__:  # python train/calibrate.py
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
 from restoration import Restorer
 from restoration.degrade.degradations import degrade
 from restoration.degrade.protocols import PROTOCOLS

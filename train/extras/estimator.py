@@ -35,7 +35,9 @@ DEGRADATIONS = Mixture(
     tuple(
         (
             share,
-            Distribution(**{**ranges, **still}, kernel=kernel, jpeg=(10, 95), anisotropic=0.3, grayscale=0.1, skip=0.35),
+            Distribution(
+                **{**ranges, **still}, kernel=kernel, jpeg=(10, 95), anisotropic=0.3, grayscale=0.1, skip=0.35
+            ),
         )
         for kernel in KERNELS
         for ranges in (MILD, STRONG)

@@ -93,7 +93,7 @@ def fit(
             rule.zero_grad()
             torch.autograd.backward(loss)
             nn.utils.clip_grad_norm_(model.parameters(), config.clip)
-            rule.step(scheduled_rate(step, config.steps, config.learning_rate, config.final, config.warmup))
+            rule.step(scheduled_rate(step, config.steps, config.learning_rate, config.final, config.warmup, 1.0))
             sums = {name: sums.get(name, 0.0) + float(value.detach()) for name, value in shown.items()}
             step += 1
             bar.update()
