@@ -18,8 +18,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from restoration.faces.alignment import align_face
-from restoration.faces.detection import find_faces, load_detector
-from restoration.faces.detectors import EMBEDDED
+from restoration.faces.detection import EMBEDDED, find_faces, load_detector
 from restoration.images import InputError, read_image
 from restoration.measure.identity import angle_between, load_identity
 from restoration.measure.verdict import Bands
