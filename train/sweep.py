@@ -17,6 +17,9 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+if not __package__:  # python train/sweep.py
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
 from restoration.images import InputError
 from restoration.images.files import write_atomically
 from restoration.network.checkpoint import load_stage
