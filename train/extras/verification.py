@@ -3,7 +3,7 @@
     python -m train.extras.verification --pairs lfw/pairs.csv --identity FILE --out NAME.verification.json
 
 ``pairs.csv`` has the columns a, b (file names) and same (1 or 0). Faces are found and aligned as everywhere in this
-project. The JSON travels with the network's weights (``restoration.measure.verdict.read_bands``): beside
+project. The JSON travels with the network's weights (``restoration.measure.identity.read_bands``): beside
 NAME.torchscript.pt it is called NAME.verification.json.
 """
 
@@ -20,8 +20,7 @@ from tqdm import tqdm
 from restoration.faces.alignment import align_face
 from restoration.faces.detection import EMBEDDED, find_faces, load_detector
 from restoration.images import InputError, read_image
-from restoration.measure.identity import angle_between, load_identity
-from restoration.measure.verdict import Bands
+from restoration.measure.identity import Bands, angle_between, load_identity
 from train.command import command, new_parser
 
 FOLDS = 10
