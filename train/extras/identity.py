@@ -27,7 +27,7 @@ from train.command import add_config, command, new_parser, take_config
 from train.data import Faces, draw, load_faces
 from train.extras.session import RESULT, Session, fit, keep
 from train.face_sources import find_pictures
-from train.precision import fastest
+from train.optimizer import fastest
 
 # The project's degradations as they look in a crop that is 3.6 times smaller than an aligned face.
 CROP_DEGRADATIONS = Distribution(
