@@ -57,9 +57,6 @@ def raw_png(pixels: np.ndarray, colour_type: int, extra: bytes = b"") -> bytes:
     return b"\x89PNG\r\n\x1a\n" + data
 
 
-# ---------------------------------------------------------------------------------------------- sources
-
-
 def test_all_sources_give_the_same_picture(tmp_path: Path) -> None:
     expected = sample()
     data = encode(PIL.Image.fromarray(expected))
@@ -94,9 +91,6 @@ def test_every_listed_format_is_read(fmt: str) -> None:
     options = {"WEBP": {"lossless": True}, "JPEG": {"quality": 95, "subsampling": 0}}.get(fmt, {})
     error = np.abs(read_image(encode(PIL.Image.fromarray(expected), fmt, **options)).astype(int) - expected)
     assert error.mean() <= {"JPEG": 3, "HEIF": 3, "AVIF": 3, "GIF": 12}.get(fmt, 0)  # GIF: 256 colours
-
-
-# ------------------------------------------------------------------------------------------ orientation
 
 
 @pytest.mark.parametrize("fmt", ["PNG", "JPEG", "WEBP", "TIFF", "HEIF", "AVIF"])
@@ -141,9 +135,6 @@ def test_a_broken_exif_block_counts_as_upright(exif: bytes) -> None:
         assert np.array_equal(read_image(data), expected)
 
 
-# ------------------------------------------------------------------------------------------ transparency
-
-
 def test_a_transparent_pixel_shows_white_and_not_its_hidden_colour() -> None:
     rgba = np.zeros((32, 32, 4), np.uint8)
     rgba[..., 0] = 200  # hidden red
@@ -155,11 +146,6 @@ def test_a_transparent_pixel_shows_white_and_not_its_hidden_colour() -> None:
     picture = PIL.Image.fromarray(rgba)
     for source in (picture, encode(picture), encode(picture, "WEBP", lossless=True, exact=True), rgba):
         assert np.array_equal(read_image(source), expected)
-
-
-def test_an_opaque_alpha_channel_changes_nothing() -> None:
-    rgba = np.dstack([sample(), np.full((40, 56), 255, np.uint8)])
-    assert np.array_equal(read_image(rgba), sample())
 
 
 def test_transparency_of_grey_palette_and_keyed_pictures() -> None:
@@ -181,9 +167,6 @@ def test_transparency_of_grey_palette_and_keyed_pictures() -> None:
     }
     for name, data in cases.items():
         assert np.array_equal(read_image(data), expected), name
-
-
-# ------------------------------------------------------------------------------------------ depth and mode
 
 
 def test_16_bit_grey_is_scaled_not_clipped() -> None:
@@ -267,9 +250,6 @@ def test_animated_files_give_their_first_frame() -> None:
         data = encode(PIL.Image.fromarray(first), fmt, save_all=True, append_images=frames, **options)
         assert PIL.Image.open(io.BytesIO(data)).n_frames == 2  # type: ignore[attr-defined]
         assert np.array_equal(read_image(data), first), fmt
-
-
-# ------------------------------------------------------------------------------------------------ colour
 
 
 def rgb_profile(primaries: list[tuple[float, float]], gamma: float) -> bytes:
@@ -373,9 +353,6 @@ def test_a_cameras_mark_of_adobe_rgb_counts() -> None:
     assert np.abs(image - np.array([150, 120, 100])).max() > 5
 
 
-# --------------------------------------------------------------------------------------------- bad input
-
-
 @pytest.mark.parametrize(("fmt", "options"), [
     ("PNG", {}), ("JPEG", {}), ("JPEG", {"progressive": True}), ("WEBP", {}), ("GIF", {}), ("BMP", {}), ("TIFF", {}),
     ("HEIF", {}), ("AVIF", {}),
@@ -407,6 +384,7 @@ def test_truncated_files_are_refused_at_every_length(fmt: str, options: dict) ->
     (b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom", "video.*JPEG or PNG"),
     (b"\xff\xd8\xff", "cut short"),
     (bytes(4096), "not a picture"),
+    (encode(PIL.Image.fromarray(sample()), "TGA"), "not a picture in a supported format"),  # PIL knows it
 ])  # fmt: skip
 def test_what_is_no_picture_is_named(data: bytes, message: str, tmp_path: Path) -> None:
     path = tmp_path / "photo.jpg"
@@ -414,13 +392,6 @@ def test_what_is_no_picture_is_named(data: bytes, message: str, tmp_path: Path) 
     for source in (data, path, io.BytesIO(data)):
         with pytest.raises(InputError, match=message):
             read_image(source)
-
-
-def test_a_format_pil_knows_but_we_do_not_list_is_refused() -> None:
-    with pytest.raises(InputError, match="not a picture in a supported format"):
-        read_image(encode(PIL.Image.fromarray(sample()), "TGA"))
-    with pytest.raises(InputError, match="not a picture in a supported format"):
-        read_image(encode(PIL.Image.fromarray(sample()), "EPS"))
 
 
 @pytest.mark.parametrize("size", [(1, 1), (MIN_SIDE - 1, 400), (400, MIN_SIDE - 1)])
@@ -552,9 +523,6 @@ def test_random_damage_never_escapes_as_another_error() -> None:
         assert refused > 5, fmt
 
 
-# ---------------------------------------------------------------------------------- threads, global state
-
-
 def test_threads_and_global_state() -> None:
     from PIL import ImageFile
 
@@ -569,29 +537,21 @@ def test_threads_and_global_state() -> None:
     assert before == ([getattr(PIL.Image, name) for name in PIL_STATE], ImageFile.LOAD_TRUNCATED_IMAGES)
 
 
-# -------------------------------------------------------------------------------------------------- out
-
-
 def test_write_png_is_lossless_and_replaces(tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (33, 47, 3), dtype=np.uint8)
     path = tmp_path / "out.png"
     path.write_bytes(b"something older")
     write_png(noise, path)
     assert np.array_equal(read_image(path), noise)
+    (tmp_path / "other").write_bytes(b"")
+    assert path.stat().st_mode == (tmp_path / "other").stat().st_mode  # the umask decides
+    (tmp_path / "other").unlink()
     assert PIL.Image.open(path).format == "PNG"
     assert os.listdir(tmp_path) == ["out.png"]
     buffer = io.BytesIO()
     write_png(noise, buffer)
     assert not buffer.closed
     assert buffer.getvalue() == path.read_bytes()
-
-
-@pytest.mark.skipif(os.name != "posix", reason="permission bits are POSIX's")
-def test_write_png_follows_the_umask(tmp_path: Path) -> None:
-    reference = tmp_path / "reference"
-    reference.write_bytes(b"")
-    write_png(sample(), tmp_path / "out.png")
-    assert (tmp_path / "out.png").stat().st_mode == reference.stat().st_mode
 
 
 def test_write_png_is_atomic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -625,9 +585,6 @@ def test_write_png_says_what_is_wrong(tmp_path: Path) -> None:
         write_png(sample() / 255, tmp_path / "out.png")  # type: ignore[arg-type]
 
 
-# ----------------------------------------------------------------------------------------------- tensors
-
-
 def test_tensor_round_trip_is_exact() -> None:
     every = np.arange(256 * 3, dtype=np.uint16).astype(np.uint8).reshape(16, 16, 3)
     for image in (every, every[::-1, ::2][:, :8].repeat(2, axis=1)):
@@ -640,15 +597,6 @@ def test_tensor_round_trip_is_exact() -> None:
         assert np.array_equal(to_image(tensor), image)
         assert np.array_equal(to_image(tensor[0].double()), image)
     assert to_tensor(every)[0, 1, 2, 3].item() == pytest.approx(every[2, 3, 1] / 255, abs=1e-7)
-
-
-def test_to_tensor_takes_read_only_arrays_and_copies() -> None:
-    image = sample()
-    image.setflags(write=False)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        to_tensor(image).zero_()
-    assert np.array_equal(image, sample())
 
 
 def test_to_image_clips_and_rounds_half_to_even() -> None:
@@ -666,10 +614,6 @@ def test_to_image_clips_and_rounds_half_to_even() -> None:
 def test_to_image_takes_half_precision(dtype: torch.dtype) -> None:
     tensor = torch.tensor([0.0, 0.5, 1.0]).to(dtype).repeat(3, 16, 6)
     assert to_image(tensor)[0, :3, 0].tolist() == [0, 128, 255]
-
-
-def test_to_image_takes_tensors_with_gradients() -> None:
-    assert to_image(torch.ones(3, 16, 16, requires_grad=True)).min() == 255
 
 
 @pytest.mark.parametrize(("tensor", "message"), [
@@ -693,7 +637,3 @@ def test_check_image() -> None:
         check_image(image.tolist())
     with pytest.raises(InputError, match="list"):
         to_tensor(image.tolist())
-
-
-def test_input_error_is_a_value_error() -> None:
-    assert issubclass(InputError, ValueError)

@@ -12,6 +12,8 @@ import torch
 from hub_server import Hub, status
 from tiny import EXAMPLES, REPO, Files
 
+from restoration import Restorer
+from restoration.cli.benchmark import benchmark
 from restoration.cli.main import main
 
 ROOT = Path(__file__).parents[1]
@@ -82,6 +84,8 @@ def test_benchmark_prints_a_row_a_method(capsys: pytest.CaptureFixture[str], tin
     names = ["restoration", "Lanczos (÷4, ×4)", "non-local means", "identity of one face (embedded_recogniser)"]
     assert [name for name, _ in rows] == names
     assert rows[0][1] == "1.00"
+    for row in benchmark(Restorer.from_pretrained(tiny_weights), size=64, rounds=2).values():
+        assert 0 < row["fastest"] <= row["seconds"] <= row["slowest"]
 
 
 def test_wrong_commands_end_with_usage(capsys: pytest.CaptureFixture[str]) -> None:
