@@ -201,7 +201,7 @@ class Restorer:
             chosen = detector
         return restore_photo(
             photo,
-            self.restore_aligned,
+            self.restore_batch,
             chosen,
             faces=faces,
             scale=scale,

@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +28,14 @@ def group() -> tuple[Image, list[Face]]:
     return photo, faces[::-1]
 
 
+def darken_all(images: Sequence[Image], *, aligned: bool) -> list[Image]:
+    return [darken(image) for image in images]
+
+
+def invert_all(images: Sequence[Image], *, aligned: bool) -> list[Image]:
+    return [255 - image for image in images]
+
+
 def darken(image: Image) -> Image:
     """A network whose work is easy to see: checks of 8 pixels, 40 levels apart."""
     y, x = np.mgrid[0 : image.shape[0], 0 : image.shape[1]]
@@ -42,7 +52,7 @@ class Nobody:
 def test_every_face_is_restored_and_reported_and_the_rest_stays() -> None:
     photo, faces = group()
     steps = []
-    result = restore_photo(photo, darken, Nobody(), faces=faces, progress=lambda *done: steps.append(done))
+    result = restore_photo(photo, darken_all, Nobody(), faces=faces, progress=lambda *done: steps.append(done))
     assert steps == [(1, 2), (2, 2)]
     assert [face.face for face in result.faces] == faces
     for face in result.faces:
@@ -56,9 +66,29 @@ def test_every_face_is_restored_and_reported_and_the_rest_stays() -> None:
     assert set(result.seconds) == {"detection", "background", "network", "pasting"}
 
 
+def test_faces_and_tiles_go_through_the_network_together() -> None:
+    photo, faces = group()
+    passes, steps = [], []
+
+    def count(images: Sequence[Image], *, aligned: bool) -> list[Image]:
+        assert {image.shape for image in images} == {(512, 512, 3)}
+        passes.append((len(images), aligned))
+        return darken_all(images, aligned=aligned)
+
+    many = [replace(faces[0], landmarks=faces[0].landmarks + i) for i in range(10)]
+    result = restore_photo(photo, count, Nobody(), faces=many, progress=lambda *done: steps.append(done))
+    assert passes == [(8, True), (2, True)]
+    assert steps == [(i, 10) for i in range(1, 11)]
+    for face in result.faces:
+        np.testing.assert_array_equal(face.restored_crop, darken(align_face(photo, face.face.landmarks)))
+    passes.clear()
+    restore_photo(photo, count, Nobody(), faces=faces, scale=2, background="network")
+    assert passes == [(8, False), (7, False), (2, True)]  # 3 rows of 5 tiles, then the faces
+
+
 def test_strength_changes_without_the_network() -> None:
     photo, faces = group()
-    result = restore_photo(photo, darken, Nobody(), faces=faces, strength=(0.0, 1.0))
+    result = restore_photo(photo, darken_all, Nobody(), faces=faces, strength=(0.0, 1.0))
     np.testing.assert_array_equal(result.photo[:, 500:], photo[:, 500:])  # the first face is the one on the right
     assert (result.photo[:, :500] != photo[:, :500]).any()
     np.testing.assert_array_equal(result.blend(0), photo)
@@ -71,7 +101,7 @@ def test_strength_changes_without_the_network() -> None:
 @pytest.mark.parametrize("scale", [2, 4])
 def test_the_result_is_larger_by_the_scale(scale: int) -> None:
     photo, faces = group()
-    result = restore_photo(photo, darken, Nobody(), faces=faces[:1], scale=scale)
+    result = restore_photo(photo, darken_all, Nobody(), faces=faces[:1], scale=scale)
     assert result.photo.shape == (500 * scale, 1000 * scale, 3)
     np.testing.assert_array_equal(result.photo[:, : 500 * scale], result.base[:, : 500 * scale])
     y, x = (int(scale * (value + 0.5)) for value in faces[0].landmarks[2][::-1])
@@ -83,7 +113,7 @@ def test_the_network_enlarges_the_background_on_request() -> None:
     photo, faces = group()
     photo = photo[:200, 600:900]
     by_lanczos, by_network = (
-        restore_photo(photo, lambda image: 255 - image, CentredSquare(), scale=2, background=background)
+        restore_photo(photo, invert_all, CentredSquare(), scale=2, background=background)
         for background in ("lanczos", "network")
     )
     np.testing.assert_array_equal(by_network.base, 255 - by_lanczos.base)
@@ -93,13 +123,15 @@ def test_the_network_enlarges_the_background_on_request() -> None:
 @pytest.mark.parametrize("size", [(64, 80), (512, 512), (700, 1300)])
 def test_tiles_of_a_pointwise_network_leave_no_trace(size: tuple[int, int]) -> None:
     image = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
-    np.testing.assert_array_equal(in_tiles(image, lambda tile: 255 - tile), 255 - image)
+    np.testing.assert_array_equal(in_tiles(image, invert_all), 255 - image)
 
 
 def test_tiles_that_differ_fade_into_each_other() -> None:
     levels = iter([100, 200])
     image = np.zeros((512, 960, 3), np.uint8)
-    row = in_tiles(image, lambda tile: np.full_like(tile, next(levels)))[100, :, 0].astype(int)
+    row = in_tiles(image, lambda tiles, aligned: [np.full_like(tile, next(levels)) for tile in tiles])[
+        100, :, 0
+    ].astype(int)
     assert row[0] == 100
     assert row[-1] == 200
     assert 0 <= np.diff(row).min() <= np.diff(row).max() <= 2
@@ -108,17 +140,17 @@ def test_tiles_that_differ_fade_into_each_other() -> None:
 def test_no_face_is_an_error_that_says_what_to_do() -> None:
     photo, _ = group()
     with pytest.raises(NoFaceError, match="centred square"):
-        restore_photo(photo, darken, Nobody())
+        restore_photo(photo, darken_all, Nobody())
 
 
 def test_options_out_of_range_are_refused() -> None:
     photo, faces = group()
     with pytest.raises(InputError, match="1, 2 or 4"):
-        restore_photo(photo, darken, Nobody(), faces=faces, scale=3)
+        restore_photo(photo, darken_all, Nobody(), faces=faces, scale=3)
     with pytest.raises(InputError, match="lanczos or network"):
-        restore_photo(photo, darken, Nobody(), faces=faces, background="magic")  # type: ignore[arg-type]
+        restore_photo(photo, darken_all, Nobody(), faces=faces, background="magic")  # type: ignore[arg-type]
     with pytest.raises(InputError, match="megapixels"):
-        restore_photo(np.zeros((5000, 5000, 3), np.uint8), darken, Nobody(), faces=faces, scale=4)
+        restore_photo(np.zeros((5000, 5000, 3), np.uint8), darken_all, Nobody(), faces=faces, scale=4)
 
 
 def test_the_real_network_restores_a_degraded_photo() -> None:

@@ -159,7 +159,7 @@ def _restore(options: argparse.Namespace) -> int:
             told = f"None of the {len(every)} faces is one of those to restore." if every else f"{error} (--centre)"
             if options.scale == 1 or options.background != "network":
                 raise NoFaceError(told) from error
-            whole = in_tiles(enlarge(photo.image, options.scale), restorer.restore_aligned)
+            whole = in_tiles(enlarge(photo.image, options.scale), restorer.restore_batch)
             return whole, {"notice": f"{told} The network enlarged the whole photo.", "faces": []}
         return result.photo, describe(result)
 

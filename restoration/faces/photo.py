@@ -1,4 +1,4 @@
-"""How is a whole photo restored?  Every face is cut out, restored, and put back; the rest stays as it is."""
+"""A whole photo restored: every face is cut out, restored, and put back; the rest stays as it is."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,11 +23,20 @@ BACKGROUNDS: tuple[Background, ...] = get_args(Background)
 Mask = Literal["head", "parsing"]
 MASKS: tuple[Mask, ...] = get_args(Mask)
 MAX_RESULT = 100_000_000  # pixels of an enlarged photo
+AT_ONCE = 8  # faces, or tiles, in one pass of the network: as many as a small machine has memory for
 TILE, OVERLAP = 512, 64  # pixels: what the network sees of a background at once, and how far neighbours blend
 CENTRED, GIVEN = "centred square", "faces given"  # in place of a detector's name where none was asked
 
-Restore = Callable[[Image], Image]
 Progress = Callable[[int, int], None]  # called with the number of faces that are done, and that there are
+
+
+class Restore(Protocol):
+    """The network."""
+
+    def __call__(self, images: Sequence[Image], *, aligned: bool) -> Sequence[Image]:
+        """As many pictures as come, at most ``AT_ONCE`` (H, W, 3) uint8 RGB of one size, sides 64 to 512; whether they
+        are aligned faces."""
+        ...
 
 
 class NoFaceError(InputError):
@@ -130,7 +139,7 @@ def restore_photo(
     """Find, restore and paste back.  ``Restorer.restore`` says what goes in; this is how it is done.
 
     Args:
-        restore: the network: (H, W, 3) uint8 RGB to the same, sides 64 to 2048.
+        restore: the network; a photo of up to ``AT_ONCE`` faces is one call.
         detector: asked where ``faces`` is None, and named in the result.
         parse: says which parts of a (512, 512, 3) restored face get its texture, (512, 512, 1) uint8; None is all.
 
@@ -161,18 +170,20 @@ def restore_photo(
         base = in_tiles(base, restore)
     clock.stop("background")
     taken = np.zeros(base.shape[:2], np.uint8)
-    done = []
-    for face in faces:
-        crop = align_face(photo, face.landmarks)
+    done: list[RestoredFace] = []
+    for first in range(0, len(faces), AT_ONCE):
+        part = faces[first : first + AT_ONCE]
+        crops = [align_face(photo, face.landmarks) for face in part]
         clock.stop("pasting")
-        restored = restore(crop)
+        after = restore(crops, aligned=True)
         clock.stop("network")
-        parts = parse(restored) if parse else None
-        patch = make_patch(base, crop, restored, face.landmarks, scale=scale, taken=taken, parts=parts)
+        for face, crop, restored in zip(part, crops, after, strict=True):
+            parts = parse(restored) if parse else None
+            patch = make_patch(base, crop, restored, face.landmarks, scale=scale, taken=taken, parts=parts)
+            done.append(RestoredFace(face, crop, restored, patch))
+            if progress:
+                progress(len(done), len(faces))
         clock.stop("pasting")
-        done.append(RestoredFace(face, crop, restored, patch))
-        if progress:
-            progress(len(done), len(faces))
     name = detector.name if detector else GIVEN
     result = Restoration(base, base, tuple(done), name, scale, clock.seconds)
     mixed = result.blend(strength)
@@ -198,7 +209,7 @@ def in_tiles(image: Image, restore: Restore) -> Image:
 
     Args:
         image: (H, W, 3) uint8 RGB, sides >= 64. Not modified.
-        restore: (h, w, 3) uint8 RGB to the same, sides 64 to ``TILE``.
+        restore: the network.
 
     Returns:
         (H, W, 3) uint8 RGB.
@@ -208,13 +219,16 @@ def in_tiles(image: Image, restore: Restore) -> Image:
     side_y, side_x = min(TILE, height), min(TILE, width)
     ramp_y, ramp_x = _ramp(side_y), _ramp(side_x)
     tops, lefts = _starts(height, side_y), _starts(width, side_x)
+    places = [(top, left) for top in tops for left in lefts]
+    batches = (places[first : first + AT_ONCE] for first in range(0, len(places), AT_ONCE))
+    cut = ([np.ascontiguousarray(image[y : y + side_y, x : x + side_x]) for y, x in batch] for batch in batches)
+    restored = (tile for tiles in cut for tile in restore(tiles, aligned=False))
     total = np.zeros((side_y, width, 3), np.float32)  # of the rows [top, top + side): tiles by their weights
     weight = np.zeros((side_y, width, 1), np.float32)
     for top, following in zip(tops, [*tops[1:], height], strict=True):
         for left in lefts:
-            tile = np.ascontiguousarray(image[top : top + side_y, left : left + side_x])
             share = (ramp_y[:, None] * ramp_x)[..., None]
-            total[:, left : left + side_x] += share * restore(tile)
+            total[:, left : left + side_x] += share * next(restored)
             weight[:, left : left + side_x] += share
         rows = following - top  # no later tile reaches these
         result[top:following] = np.rint(total[:rows] / weight[:rows]).astype(np.uint8)
