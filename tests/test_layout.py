@@ -40,18 +40,18 @@ def test_a_tab_s_handlers_are_called_like_functions(
     site = Site(Restorer.from_pretrained(tiny_weights), None)
     with gr.Blocks():
         degrade, photo = DegradeTab(site), PhotoTab(site)
-    made = degrade.degrade_and_restore(str(EILEEN), 3, **fill("cctv", 3)[0])
+    made = degrade.show_restored(str(EILEEN), 3, **fill("cctv", 3)[0])
     assert [picture["label"] for picture in made["pictures"]] == ["Clean", "Degraded", "Restored"]
     assert "JPEG quality 60" in made["facts"]
     assert degrade.load_example(2)[:4] == [site.faces["eileen_collins"], "", "thumbnail", 1]
     assert degrade.refill_while_typing("old_phone", None)[0] == gr.skip()
     _, said, _, _, _, faces = photo.find(str(EILEEN))
     assert said == ""
-    value, _, files = photo.restore(str(EILEEN), faces, [1], 1, 1.0)
+    value, _, files = photo.restore_faces(str(EILEEN), faces, [1], 1, 1.0)
     assert "1 face restored and put back" in value["facts"]
     assert photo.pack(files, 0.5)["orig_name"] == "photo.zip"
     with pytest.raises(InputError, match="No face is chosen"):
-        photo.restore(str(EILEEN), faces, [], 1, 1.0)
+        photo.restore_faces(str(EILEEN), faces, [], 1, 1.0)
 
 
 def test_every_word_is_used_and_said_in_both_languages(tiny_weights: Path) -> None:

@@ -111,7 +111,7 @@ class DegradeTab:
 
     def _add_events(self, examples: list[gr.HTML], degrade: gr.Button, restore: gr.Button, dice: gr.Button) -> None:
         knobs, filled = self.knobs, [self.about, *self.knobs.values()]
-        for button, handler in ((degrade, self.degrade), (restore, self.degrade_and_restore)):
+        for button, handler in ((degrade, self.show_degraded), (restore, self.show_restored)):
             inputs, event = [self.face, self.seed], network_event(self.result)
             button.click(user_errors(handler), inputs, self.result, inputs_kwargs=knobs, **event)
             button.click(None, js="() => page.showResult()")
@@ -131,12 +131,12 @@ class DegradeTab:
         self.face.input(check_photo, self.face, [self.face, self.face_note], trigger_mode="always_last", **QUIET)
         Packer(self._site, self.result, self.face)
 
-    def degrade(self, face: str | bytes | None, seed: float | None, **knobs: Any) -> dict[str, Any]:
+    def show_degraded(self, face: str | bytes | None, seed: float | None, **knobs: Any) -> dict[str, Any]:
         """What ``page.result`` draws of a face that is degraded and not restored."""
         outcome = run_degrade(face, from_controls(knobs), make_seed(seed), self._site.identity)
         return present(outcome, self._site.identity_name)
 
-    def degrade_and_restore(self, face: str | bytes | None, seed: float | None, **knobs: Any) -> dict[str, Any]:
+    def show_restored(self, face: str | bytes | None, seed: float | None, **knobs: Any) -> dict[str, Any]:
         """What ``page.result`` draws of an experiment."""
         return present_with_recipe(self._site, self._site.run(face, from_controls(knobs), make_seed(seed)))
 

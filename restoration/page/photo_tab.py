@@ -80,7 +80,7 @@ class PhotoTab:
         finding = photo.input(self.find, photo, looked, trigger_mode="always_last", **network_event(found))
         finding.then(lambda: gr.Button(interactive=True), None, restore, **QUIET)
         wanted = [photo, faces, chosen, scale, strength]
-        restore.click(user_errors(self.restore), wanted, [result, save, files], **network_event(result))
+        restore.click(user_errors(self.restore_faces), wanted, [result, save, files], **network_event(result))
         restore.click(None, js="() => page.showResult()")
         strength.change(None, strength, None, js="strength => page.strength(strength)")
         saved = user_errors(self.download)
@@ -103,7 +103,7 @@ class PhotoTab:
         choice = gr.CheckboxGroup(names, value=[i for _, i in names], visible=True)
         return [gr.skip(), "", numbered(image, seen, detector.name), choice, gr.Dropdown(names, value=1), seen]
 
-    def restore(
+    def restore_faces(
         self,
         photo: str | bytes | None,
         faces: list[Face],
