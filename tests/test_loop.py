@@ -148,6 +148,9 @@ def test_another_configuration_does_not_overwrite_a_run(faces: Faces, watched: F
     detail_run(TINY, faces, watched, tmp_path).run(until=2)
     with pytest.raises(InputError, match="learning_rate"):
         detail_run(dataclasses.replace(TINY, learning_rate=2e-3), faces, watched, tmp_path)
+    assert (
+        detail_run(dataclasses.replace(TINY, precision="bf16"), faces, watched, tmp_path).step == 2
+    )  # another machine
 
 
 def test_seed_decides_the_weights(faces: Faces, watched: Faces, tmp_path: Path) -> None:
