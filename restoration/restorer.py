@@ -149,11 +149,6 @@ class Restorer:
         return calibration_of(self._weights.training, self.fingerprint)
 
     @property
-    def on_cpu(self) -> bool:
-        """Whether the network runs on this machine's own cores, not on a GPU, its own or a lent one."""
-        return self._device.type == "cpu" and self._lent_run is None
-
-    @property
     def fingerprint(self) -> str:
         """Twelve hexadecimal digits of the loaded weights and their configuration: which network made a picture."""
         return self._weights.fingerprint

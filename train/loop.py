@@ -217,8 +217,8 @@ class Trainer:
         except (RuntimeError, OSError, EOFError, pickle.UnpicklingError, KeyError, AttributeError) as error:
             raise InputError(f"{path} is damaged. Delete it to begin again, or choose another --out.") from error
         # In which arithmetic is the machine's business: a run may be resumed on another one.
-        changed = {key for key, value in self.config.to_dict().items() if state["config"].get(key) != value}
-        if changed := sorted(changed - {"precision"}):
+        settings = {key: value for key, value in self.config.to_dict().items() if key != "precision"}
+        if changed := [key for key, value in settings.items() if state["config"].get(key) != value]:
             raise InputError(
                 f"{self.out} holds a run with other settings ({', '.join(changed)}). "
                 "Repeat them to resume it, choose another --out, or start from its weights with --init."
