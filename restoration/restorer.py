@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,10 +18,11 @@ from restoration.degrade.degradations import LIMITS, Degradation
 from restoration.faces.alignment import FACE_SIZE
 from restoration.faces.detection import load_detector
 from restoration.faces.face import Detector, Face
-from restoration.faces.parsing import load_parser
+from restoration.faces.pasting import load_parser
 from restoration.faces.photo import MASKS, Background, CentredSquare, Mask, Progress, Restoration, restore_photo
 from restoration.hub import Weights, load_weights
 from restoration.images import Image, InputError, check_image, to_image, to_tensor
+from restoration.measure.metrics import psnr, ssim
 from restoration.measure.uncertainty import KEY, Calibration, calibration_of
 
 Precision = Literal["auto", "fp32", "bf16"]
@@ -250,6 +252,29 @@ class Restorer:
             if settings.jpeg < low:
                 result.append(f"JPEG quality {settings.jpeg} is outside the trained range (from {low:g}).")
         return result
+
+
+def describe(result: Restoration) -> dict[str, Any]:
+    """A result as JSON holds it; a PSNR is null where a face was not changed: JSON has no infinity.
+
+    How far each face was changed is measured against its input: the truth is not known.
+
+    Returns:
+        ``faces``, in the result's order: box, landmarks, score, psnr_to_input_db, ssim_to_input; and ``seconds``.
+    """
+    faces = []
+    for face in result.faces:
+        decibels = psnr(face.restored_crop, face.input_crop)
+        faces.append(
+            {
+                "box": [round(value, 2) for value in face.face.box],
+                "landmarks": face.face.landmarks.round(2).tolist(),
+                "score": round(face.face.score, 4),
+                "psnr_to_input_db": decibels if math.isfinite(decibels) else None,
+                "ssim_to_input": ssim(face.restored_crop, face.input_crop),
+            }
+        )
+    return {"faces": faces, "seconds": {step: round(value, 4) for step, value in result.seconds.items()}}
 
 
 def select_device(name: str) -> torch.device:

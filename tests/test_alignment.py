@@ -114,20 +114,6 @@ def test_noisy_points_agree_with_linear_least_squares() -> None:
         np.testing.assert_allclose(similarity_transform(source, target), [[a, -b, dx], [b, a, dy]], atol=1e-8)
 
 
-def test_it_is_the_least_squares_optimum() -> None:
-    random = np.random.default_rng(5)
-    source, target = random.uniform(0, 100, (2, 5, 2))
-    best = similarity_transform(source, target)
-
-    def cost(a: float, b: float, dx: float, dy: float) -> float:
-        return float(np.sum((apply(np.array([[a, -b, dx], [b, a, dy]]), source) - target) ** 2))
-
-    at = (best[0, 0], best[1, 0], best[0, 2], best[1, 2])
-    for index in range(4):
-        for step in (1e-3, -1e-3):
-            assert cost(*(value + step * (i == index) for i, value in enumerate(at))) > cost(*at)
-
-
 def test_mirrored_points_are_not_mirrored_back() -> None:
     matrix = similarity_transform(FACE_TEMPLATE * (-1, 1), FACE_TEMPLATE)
     assert np.linalg.det(matrix[:, :2]) > 0
@@ -276,11 +262,6 @@ def test_crop_centre_takes_the_largest_centred_square(size: tuple[int, int], box
     assert found == box
     assert face.shape == (512, 512, 3)
     assert face.dtype == np.uint8
-    assert found.right - found.left == found.bottom - found.top == min(size)
-    assert found.left >= 0
-    assert found.top >= 0
-    assert found.right <= size[1]
-    assert found.bottom <= size[0]
     if min(size) == 512:
         assert np.array_equal(face, photo[box.top : box.bottom, box.left : box.right])
 

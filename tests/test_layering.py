@@ -28,7 +28,6 @@ ROOMS: dict[str, set[str]] = {
 }
 OUTSIDE = {"gradio": {"page"}, "argparse": {"cli", "train", "examples"}}
 KNOWN = (
-    ("restoration.faces.photo", "restoration.measure.metrics"),
     ("restoration.hub.card", "restoration.degrade.degradations"),
     ("restoration.hub.push", "restoration.degrade.degradations"),
     ("restoration.hub.push", "restoration.degrade.protocols"),

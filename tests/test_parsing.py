@@ -10,11 +10,10 @@ from facexlib.parsing.parsenet import ParseNet
 
 from examples.make_examples import PORTRAITS
 from restoration.cli.main import main
-from restoration.faces import parsing
+from restoration.faces import pasting
 from restoration.faces.alignment import align_face
 from restoration.faces.download import DownloadError
-from restoration.faces.parsing import FACE_CLASSES, FaceParser, load_parser
-from restoration.faces.pasting import fit_texture, texture_mask
+from restoration.faces.pasting import FACE_CLASSES, FaceParser, fit_texture, load_parser, texture_mask
 from restoration.images import InputError, read_image, write_png
 from restoration.restorer import Restorer
 
@@ -38,10 +37,10 @@ def halves() -> ParseNet:
 
 def published(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The file that would be fetched, holding ``halves``, in the cache."""
-    path = folder / parsing.URL.rpartition("/")[2]
+    path = folder / pasting.URL.rpartition("/")[2]
     torch.save(halves().state_dict(), path)
-    monkeypatch.setattr(parsing, "cache_folder", lambda: folder)
-    monkeypatch.setattr(parsing, "SHA256", hashlib.sha256(path.read_bytes()).hexdigest())
+    monkeypatch.setattr(pasting, "cache_folder", lambda: folder)
+    monkeypatch.setattr(pasting, "SHA256", hashlib.sha256(path.read_bytes()).hexdigest())
 
 
 def test_what_is_no_face_keeps_the_photo_s_texture() -> None:
@@ -68,8 +67,8 @@ def test_the_command_masks_by_parsing(
 ) -> None:
     write_png(HOPPER.read(), tmp_path / "in.png")
     command = ["restore", str(tmp_path / "in.png"), "--weights", str(tiny_weights), "--detector", "embedded"]
-    monkeypatch.setattr(parsing, "cache_folder", lambda: tmp_path)
-    monkeypatch.setattr(parsing, "URL", "http://127.0.0.1:9/parsing_parsenet.pth")  # nothing listens there
+    monkeypatch.setattr(pasting, "cache_folder", lambda: tmp_path)
+    monkeypatch.setattr(pasting, "URL", "http://127.0.0.1:9/parsing_parsenet.pth")  # nothing listens there
     assert main([*command, str(tmp_path / "no.png"), "--mask", "parsing"]) == 2
     assert "cannot be reached" in capsys.readouterr().err
     published(tmp_path, monkeypatch)
@@ -85,8 +84,8 @@ def test_a_damaged_file_and_another_mask_are_refused(tmp_path: Path, monkeypatch
     torch.save({"other": torch.zeros(1)}, path)
     with pytest.raises(DownloadError, match="checksum"):
         load_parser()
-    monkeypatch.setattr(parsing, "SHA256", hashlib.sha256(path.read_bytes()).hexdigest())
-    parsing._load.cache_clear()
+    monkeypatch.setattr(pasting, "SHA256", hashlib.sha256(path.read_bytes()).hexdigest())
+    pasting._load.cache_clear()
     with pytest.raises(DownloadError, match="does not hold"):
         load_parser()
     with pytest.raises(InputError, match="head or parsing"):

@@ -29,16 +29,15 @@ from restoration.degrade.degradations import LIMITS, Degradation, degrade_image
 from restoration.degrade.protocols import PRESETS
 from restoration.faces.detection import NAMES, find_faces, load_detector
 from restoration.faces.face import Face
-from restoration.faces.parsing import load_parser
-from restoration.faces.pasting import enlarge
-from restoration.faces.photo import BACKGROUNDS, MASKS, NoFaceError, describe, in_tiles
+from restoration.faces.pasting import enlarge, load_parser
+from restoration.faces.photo import BACKGROUNDS, MASKS, NoFaceError, in_tiles
 from restoration.hub import load_configured, load_weights
 from restoration.images import Image, InputError
 from restoration.images.files import write_atomically
 from restoration.images.photo_file import FORMS, PhotoFile, check_writable, read_photo, write_photo
 from restoration.lab.experiment import MAX_SEED, make_seed
 from restoration.measure.metrics import psnr, ssim
-from restoration.restorer import Precision, Restorer, select_device
+from restoration.restorer import Precision, Restorer, describe, select_device
 
 Facts = dict[str, Any]
 Work = Callable[[PhotoFile], tuple[Image, Facts]]

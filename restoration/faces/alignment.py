@@ -1,4 +1,4 @@
-"""How does a face come out of a photo, and where did it lie there?
+"""A face cut out of its photo, upright and in one size, and the place where it lay there.
 
 Convention (everywhere in this file):
     - points are (x, y): x to the right, y down, in pixels; whole numbers are pixel centres, so a picture of width W
@@ -21,12 +21,11 @@ Points = NDArray[np.float64]  # (N, 2), x then y
 Transform = NDArray[np.float64]  # (2, 3)
 
 FACE_SIZE = 512
-# Where the landmarks lie in an aligned face, 512 x 512: the mean face of FFHQ, as published in facexlib's
-# FaceRestoreHelper.face_template. Networks trained on FFHQ know faces in this place and size.
+# The landmarks of an aligned face: FFHQ's mean face, as published in facexlib's FaceRestoreHelper.face_template.
 FACE_TEMPLATE: Points = np.array(
     [[192.98, 239.95], [318.90, 240.19], [256.63, 314.02], [201.26, 371.41], [313.09, 371.15]]
 )
-# The same for identity networks, 112 x 112: ArcFace's published template (insightface, face_align.arcface_dst).
+# The same in 112 x 112 for identity networks: ArcFace's published template (insightface, face_align.arcface_dst).
 IDENTITY_TEMPLATE: Points = np.array(
     [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]]
 )
@@ -47,11 +46,7 @@ class Box:
 
 
 def crop_centre(photo: Image) -> tuple[Image, Box]:
-    """Cut out the largest centred square and resize it to 512 x 512.
-
-    Convention:
-        - where the margin is odd, the extra pixel is cut from the right or the bottom
-        - reduced by area averaging, enlarged by Lanczos (8 x 8), copied when it is 512 already
+    """Cut out the largest centred square, and reduce it by area averaging or enlarge it by Lanczos (8 x 8) to 512.
 
     Args:
         photo: (H, W, 3) uint8 RGB, sides >= 16. Not modified.
@@ -62,35 +57,25 @@ def crop_centre(photo: Image) -> tuple[Image, Box]:
     Raises:
         InputError: not an ``Image``.
     """
-    box = centre_square(photo)
-    side = box.right - box.left
-    square = photo[box.top : box.bottom, box.left : box.right]
-    if side == FACE_SIZE:
-        return square.copy(), box
-    kernel = cv2.INTER_AREA if side > FACE_SIZE else cv2.INTER_LANCZOS4
-    return cv2.resize(np.ascontiguousarray(square), (FACE_SIZE, FACE_SIZE), interpolation=kernel), box
+    box = centre_square(check_image(photo))
+    square = np.ascontiguousarray(photo[box.top : box.bottom, box.left : box.right])
+    kernel = cv2.INTER_AREA if len(square) > FACE_SIZE else cv2.INTER_LANCZOS4
+    return cv2.resize(square, (FACE_SIZE, FACE_SIZE), interpolation=kernel).copy(), box
 
 
 def centre_square(photo: Image) -> Box:
-    """Where the largest centred square of a photo lies; an odd margin loses its extra pixel on the right or below.
-
-    Raises:
-        InputError: not an ``Image``.
-    """
-    height, width = check_image(photo).shape[:2]
+    """Where the largest centred square of a photo lies; an odd margin loses its extra pixel on the right or below."""
+    height, width = photo.shape[:2]
     side = min(height, width)
     left, top = (width - side) // 2, (height - side) // 2
     return Box(left, top, left + side, top + side)
 
 
 def similarity_transform(source_points: ArrayLike, target_points: ArrayLike) -> Transform:
-    """The rotation, uniform scale and shift that carry one set of points nearest to another.
-
-    Minimises sum |M(source_i) - target_i|^2. Mirroring is not considered.
+    """The rotation, uniform scale and shift that minimise sum |M(source_i) - target_i|^2. Mirrors are not considered.
 
     Args:
-        source_points, target_points: (N, 2) finite, N >= 2, point i of one belonging to point i of the other; the
-            source points not all in one place.
+        source_points, target_points: (N, 2) finite, N >= 2, in pairs; the source points not all in one place.
 
     Returns:
         (2, 3) float64, [[s cos t, -s sin t, dx], [s sin t, s cos t, dy]].
@@ -99,8 +84,7 @@ def similarity_transform(source_points: ArrayLike, target_points: ArrayLike) -> 
         InputError: other shapes, NaN or infinity, or source points that coincide.
 
     Source:
-        Umeyama, "Least-squares estimation of transformation parameters between two point patterns", IEEE PAMI 13(4),
-        1991. In the plane, with points as complex numbers, it is the linear regression target = a source + b.
+        Umeyama, IEEE PAMI 13(4), 1991; with points as complex numbers the linear regression target = a source + b.
     """
     source, target = np.asarray(source_points, np.float64), np.asarray(target_points, np.float64)
     if source.shape != target.shape or source.ndim != 2 or source.shape[1] != 2 or len(source) < 2:
@@ -120,10 +104,7 @@ def similarity_transform(source_points: ArrayLike, target_points: ArrayLike) -> 
 def align_face(photo: Image, landmarks: ArrayLike) -> Image:
     """Cut a face out of a photo, turned and scaled so that its landmarks fall on ``FACE_TEMPLATE``.
 
-    Convention:
-        - five landmarks cannot all fall on the template: the sum of squared distances there is least
-        - enlarged by cubic interpolation; reduced by area averaging first, so that a large face does not alias
-        - outside the photo its nearest edge pixel is repeated
+    Five landmarks cannot all fall on the template: the sum of squared distances there is least. Drawn by ``resample``.
 
     Args:
         photo: (H, W, 3) uint8 RGB, sides >= 16. Not modified.
@@ -151,14 +132,11 @@ def align_face(photo: Image, landmarks: ArrayLike) -> Image:
 def resample(picture: Image, transform: Transform, width: int, height: int) -> NDArray[np.float64] | None:
     """Draw a picture as a similarity places it, without aliasing.
 
-    Convention:
-        - enlarged by cubic interpolation; reduced by area averaging first
-        - outside the picture its nearest edge pixel is repeated
+    Enlarged by cubic interpolation; reduced by area averaging first. Outside the picture its edge is repeated.
 
     Args:
         picture: (H, W, C) uint8. Not modified.
-        transform: (2, 3) similarity, from pixels of the picture to those of the result.
-        width, height: of the result, pixels.
+        transform: (2, 3) similarity, from pixels of the picture to those of the (height, width) result.
 
     Returns:
         (height, width, C) float64 grey levels, not clipped: cubic interpolation overshoots. None where no pixel of the
@@ -169,15 +147,10 @@ def resample(picture: Image, transform: Transform, width: int, height: int) -> N
     to_result = _square(transform)
     scale = math.hypot(transform[0, 0], transform[1, 0])
     k = max(1, math.floor(1 / scale + 1e-9))
-    right_edge, bottom_edge = width - 0.5, height - 0.5
-    frame = np.array([[-0.5, right_edge, right_edge, -0.5], [-0.5, -0.5, bottom_edge, bottom_edge], [1, 1, 1, 1]])
-    corners = np.linalg.inv(to_result) @ frame
+    corners = frame(np.linalg.inv(to_result), width, height)
     margin = 3 * k + 3  # the cubic kernel reaches 2 reduced pixels
-    left, top = (max(0, math.floor(value) - margin) for value in corners[:2].min(axis=1))
-    right, bottom = (
-        min(limit, math.ceil(value) + margin)
-        for limit, value in zip((picture.shape[1], picture.shape[0]), corners[:2].max(axis=1), strict=True)
-    )
+    left, top = np.maximum(np.floor(corners.min(axis=1)).astype(int) - margin, 0)
+    right, bottom = np.minimum(np.ceil(corners.max(axis=1)).astype(int) + margin, picture.shape[1::-1])
     if left >= right or top >= bottom:
         return None
     part = picture[top:bottom, left:right]
@@ -190,39 +163,32 @@ def resample(picture: Image, transform: Transform, width: int, height: int) -> N
     part_to_drawn = _zoom(n) @ to_result @ part_to_picture
     from skimage.transform import warp  # here: slow to import, and the page opens without it
 
-    drawn: NDArray[np.float64] = warp(
-        part.astype(np.float64),
-        np.linalg.inv(part_to_drawn),
-        output_shape=(n * height, n * width),
-        order=3,
-        mode="edge",
-        clip=False,
-        preserve_range=True,
-    )
+    size, kind = (n * height, n * width), {"order": 3, "mode": "edge", "clip": False, "preserve_range": True}
+    drawn: NDArray[np.float64] = warp(part.astype(np.float64), np.linalg.inv(part_to_drawn), output_shape=size, **kind)
     if n > 1:
         drawn = cv2.resize(drawn, (width, height), interpolation=cv2.INTER_AREA).reshape(height, width, -1)
     return drawn
 
 
-def enlargement(landmarks: ArrayLike) -> float:
-    """How many pixels of the aligned face one pixel of the photo becomes; below 1 the face is reduced.
+def frame(transform: NDArray[np.float64], width: int, height: int) -> NDArray[np.float64]:
+    """(2, 4): where a (2, 3) or (3, 3) transform takes the corners of a picture."""
+    x, y = width - 0.5, height - 0.5
+    corners: NDArray[np.float64] = transform[:2] @ np.array([[-0.5, x, x, -0.5], [-0.5, -0.5, y, y], [1, 1, 1, 1]])
+    return corners
 
-    Args:
-        landmarks: (5, 2) as for ``align_face``, which raises the same ``InputError`` for bad ones.
-    """
+
+def enlargement(landmarks: ArrayLike) -> float:
+    """How many pixels of the aligned face one pixel of the photo becomes; ``landmarks`` as for ``align_face``."""
     matrix = similarity_transform(landmarks, FACE_TEMPLATE)
     return math.hypot(matrix[0, 0], matrix[1, 0])
 
 
 def face_to_photo(landmarks: ArrayLike, photo_scale: float = 1) -> Transform:
-    """Where the pixels of an aligned face lie in the photo: the exact inverse of what ``align_face`` draws by.
+    """(2, 3), from pixels of the 512 face to those of the photo: the inverse of what ``align_face`` draws by.
 
     Args:
-        landmarks: (5, 2) as for ``align_face``, which raises the same ``InputError`` for bad ones.
+        landmarks: (5, 2) as for ``align_face``.
         photo_scale: the photo is taken to be enlarged by this.
-
-    Returns:
-        (2, 3), from pixels of the 512 face to those of the photo.
     """
     to_crop = _square(similarity_transform(landmarks, FACE_TEMPLATE))
     placed: Transform = (_zoom(photo_scale) @ np.linalg.inv(to_crop))[:2]

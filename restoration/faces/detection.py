@@ -1,11 +1,11 @@
 """Faces in a photo: RetinaFace by facexlib, the search of a whole photo, and the choice of a detector.
 
-Convention:
-    - coordinates are ``alignment``'s: (x, y) pixels of the photo, whole numbers at pixel centres
+Convention: coordinates are ``alignment``'s.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import threading
@@ -72,8 +72,7 @@ class RetinaFaceDetector:
     Args:
         name: what it is called on the page and in reports.
         network: in evaluation mode, on the CPU.
-        refiner: the embedded detector's: says where the landmarks are, too, and the mean of both is taken. The two err
-            independently: 0.6 % of the eyes' distance less over all faces of 32 pixels and more. None leaves it out.
+        refiner: the embedded detector's; the mean of both networks' landmarks is taken, which err independently.
     """
 
     PROPOSED, SURE = 0.4, 0.6  # scores from which on a second look is worth it, and from which on it is a face
@@ -109,11 +108,8 @@ class RetinaFaceDetector:
         return without_parts(sure)
 
     def _see(self, pictures: NDArray[Any], scale: float = 1.0) -> list[tuple[Tensor, Tensor, Tensor]]:
-        """Boxes (N, 4), landmarks (N, 5, 2) and scores (N,) of each of (B, H, W, 3) RGB pictures, in grey levels.
-
-        Args:
-            scale: how much larger the pictures are than what the coordinates are wanted of.
-        """
+        """Boxes (N, 4), landmarks (N, 5, 2) and scores (N,) for each of (B, H, W, 3) RGB pictures, in grey levels,
+        which are ``scale`` times as large as the photo whose coordinates are wanted."""
         frames = torch.from_numpy(pictures[..., ::-1].astype(np.float32))  # the network takes blue, green, red
         with self._lock:
             rows = zip(*self._network.batched_detect_faces(frames, self.PROPOSED, SAME_FACE), strict=True)
@@ -125,11 +121,8 @@ class RetinaFaceDetector:
         return result
 
     def _look_again(self, photo: Image, faces: list[Face]) -> list[Face]:
-        """The faces with landmarks and scores from upright crops of one size for all, and from their mirror images.
-
-        What the network says at one size and place is some 5 % of the distance between the eyes off. A face that is not
-        seen again is left out.
-        """
+        """The faces that are seen again in upright crops of one size for all, and in their mirror images, with the mean
+        landmarks and scores of both. One look is some 5 % of the distance between the eyes off."""
         places = [similarity_transform(face.landmarks, LOOK_TEMPLATE) for face in faces]
         drawn = [resample(photo, place, LOOK_SIZE, LOOK_SIZE) for place in places]
         crops = np.stack([crop for crop in drawn if crop is not None]).clip(0, 255)  # all are: usable faces lie inside
@@ -199,10 +192,8 @@ def load_detector(name: str | Path | None = None) -> Detector:
 def _load_auto() -> Detector:
     """Asks for the download once a process, but sees a file that comes into the cache later."""
     if (cache_folder() / PUBLISHED[DEFAULT][0]).is_file() or (not HF_HUB_OFFLINE and _can_fetch()):
-        try:
+        with contextlib.suppress(DownloadError):  # every result, page and report names the detector that was used
             return _load(DEFAULT)
-        except DownloadError:  # not silent: every result, page and report names the detector that was used
-            pass
     return _load(EMBEDDED)
 
 
@@ -251,12 +242,8 @@ def _own_networks() -> tuple[Proposer, Refiner]:
 
 def _turn_back(face: Face, quarters: int, width: int, height: int) -> Face:
     """A face found in ``np.rot90(photo, quarters)``, in the coordinates of the photo of this width and height."""
-
-    def back(points: Points) -> Points:
-        x, y = points[:, 0], points[:, 1]
-        turned = {0: (x, y), 1: (width - 1 - y, x), 2: (width - 1 - x, height - 1 - y), 3: (y, height - 1 - x)}
-        return np.stack(turned[quarters], axis=1)
-
-    corners = back(np.reshape(face.box, (2, 2)))
-    (left, top), (right, bottom) = corners.min(axis=0).tolist(), corners.max(axis=0).tolist()
-    return Face((left, top, right, bottom), back(face.landmarks), face.score)
+    x, y = np.concatenate((np.reshape(face.box, (2, 2)), face.landmarks)).T
+    turned = {0: (x, y), 1: (width - 1 - y, x), 2: (width - 1 - x, height - 1 - y), 3: (y, height - 1 - x)}
+    points = np.stack(turned[quarters], axis=1)  # two corners of the box, then the landmarks
+    (left, top), (right, bottom) = points[:2].min(axis=0).tolist(), points[:2].max(axis=0).tolist()
+    return Face((left, top, right, bottom), points[2:], face.score)

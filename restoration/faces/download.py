@@ -34,8 +34,8 @@ def cache_folder() -> Path:
 def fetch(url: str, sha256: str, *, folder: Path | None = None) -> Path:
     """The file behind an address, from the cache when it is there.
 
-    A download that breaks off leaves ``NAME.partial`` behind and goes on from there the next time. A file gets its
-    name only after its checksum was right. Several processes may ask at once: one fetches, the others wait.
+    A download that breaks off leaves ``NAME.partial`` behind and goes on from there the next time; it gets its name
+    only after its checksum was right. Several processes may ask at once: one fetches, the others wait.
 
     Args:
         url: http(s) address whose last part names the file.
@@ -46,8 +46,8 @@ def fetch(url: str, sha256: str, *, folder: Path | None = None) -> Path:
         Path of the file, checked in this call.
 
     Raises:
-        DownloadError: unreachable; an error status; a checksum that differs (the download is then deleted; a file
-            that somebody put there is kept and named); a folder that cannot be written.
+        DownloadError: unreachable; an error status; a folder that cannot be written; a checksum that differs. The
+            download is then deleted; a file that somebody put there is kept and named.
     """
     folder = cache_folder() if folder is None else folder
     path = folder / unquote(urlsplit(url).path).rpartition("/")[2]
@@ -61,17 +61,14 @@ def fetch(url: str, sha256: str, *, folder: Path | None = None) -> Path:
                 partial = path.with_name(path.name + ".partial")
                 _download(url, partial, path)
                 try:
-                    _check(
-                        partial, sha256, f"{url} holds another file than expected. Nothing was kept; try again later."
-                    )
+                    _check(partial, sha256, f"{url} holds another file than expected. Nothing was kept; try later.")
                 except DownloadError:
                     partial.unlink()
                     raise
                 os.replace(partial, path)
     except OSError as error:
-        raise DownloadError(
-            f"Cannot keep a download in {folder} ({error.strerror}). Set HF_HOME to another folder."
-        ) from error
+        advice = "Set HF_HOME to another folder."
+        raise DownloadError(f"Cannot keep a download in {folder} ({error.strerror}). {advice}") from error
     return path
 
 

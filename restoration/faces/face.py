@@ -1,7 +1,6 @@
 """A found face: where it lies, when two are the same, and which can be aligned.
 
-Convention:
-    - coordinates are ``alignment``'s: (x, y) pixels of the photo, whole numbers at pixel centres
+Convention: coordinates are ``alignment``'s.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How does a restored face go back into its photo without a seam?
+"""A restored face goes back into its photo without a seam; on request only what ParseNet calls face.
 
 Convention: coordinates are ``alignment``'s. "Enlarged" means that a point x of the photo lies at
 scale (x + 0.5) - 0.5, so that pixel borders, not pixel centres, fall on each other.
@@ -9,13 +9,17 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
 
-from restoration.faces.alignment import FACE_SIZE, face_to_photo, resample
-from restoration.images import Image, InputError
+from restoration.faces.alignment import FACE_SIZE, face_to_photo, frame, resample
+from restoration.faces.download import cache_folder, fetch, load_checkpoint
+from restoration.images import Image, InputError, check_image
 
 # Rounded squares around the whole head, hair included, that fade out before the edge of the 512 face.
 MASK_CENTRE = (255.5, 264.0)  # x, y
@@ -26,6 +30,14 @@ TEXTURE_FADE = (0.60, 0.86)  # the same for the restored texture, which is gone 
 TEXTURE_SIGMA = 24.0  # pixels of the 512 face: what varies faster is texture
 COLOUR_SIGMA = 32.0  # pixels of the 512 face: what varies more slowly is lighting and takes the photo's colour
 DETAIL_SIGMA, LOCAL_SIGMA = 1.5, 8.0  # pixels of the 512 face: what is finer is detail; how far its energy is averaged
+MAX_RESULT = 100_000_000  # pixels of an enlarged photo
+# ParseNet, 85 MB. The release states no checksum; the Arch User Repository's package of facexlib pins this one.
+URL = "https://github.com/xinntao/facexlib/releases/download/v0.2.2/parsing_parsenet.pth"
+SHA256 = "3d558d8d0e42c20224f13cf5a29c79eba2d59913419f945545d8cf7b72920de2"
+# Classes of CelebAMask-HQ: 0 background, 1 to 13 skin, features, ears and hair, 14 hat, 15 earring, 16 to 18 necklace,
+# neck and clothes.
+FACE_CLASSES = (*range(1, 14), 15)
+FEATHER = 12.0  # pixels of the 512 face: standard deviation by which the parts' border is softened
 BAND_PIXELS = 1 << 20  # pixels drawn at a time, so that a face that fills a large photo needs no more memory
 
 
@@ -48,25 +60,21 @@ class Patch:
 
 
 @functools.cache
-def face_mask() -> NDArray[np.uint8]:
+def face_mask(fade: tuple[float, float] = MASK_FADE) -> NDArray[np.uint8]:
     """(512, 512, 1) uint8, read-only: 255 over the head of an aligned face, falling smoothly to 0 before its edge."""
-    return _fading(*MASK_FADE)
-
-
-@functools.cache
-def texture_mask() -> NDArray[np.uint8]:
-    """As ``face_mask``, for restored texture: 0 where the other one begins to fall."""
-    return _fading(*TEXTURE_FADE)
-
-
-def _fading(start: float, end: float) -> NDArray[np.uint8]:
+    start, end = fade
     y, x = np.mgrid[0:FACE_SIZE, 0:FACE_SIZE].astype(np.float64)
     across, down = abs(x - MASK_CENTRE[0]) / MASK_RADIUS[0], abs(y - MASK_CENTRE[1]) / MASK_RADIUS[1]
     radius = (across**MASK_ROUNDNESS + down**MASK_ROUNDNESS) ** (1 / MASK_ROUNDNESS)
-    fade = np.clip((end - radius) / (end - start), 0, 1)
-    mask: NDArray[np.uint8] = np.rint(255 * fade * fade * (3 - 2 * fade)).astype(np.uint8)[..., None]
+    share = np.clip((end - radius) / (end - start), 0, 1)
+    mask: NDArray[np.uint8] = np.rint(255 * share * share * (3 - 2 * share)).astype(np.uint8)[..., None]
     mask.setflags(write=False)
     return mask
+
+
+def texture_mask() -> NDArray[np.uint8]:
+    """As ``face_mask``, for restored texture: 0 where the other one begins to fall."""
+    return face_mask(TEXTURE_FADE)
 
 
 def match_colour(restored: Image, original: Image) -> Image:
@@ -78,18 +86,14 @@ def match_colour(restored: Image, original: Image) -> Image:
     Returns:
         (512, 512, 3) uint8 RGB: restored + G(original - restored), G a Gaussian of ``COLOUR_SIGMA``.
     """
-    difference = original.astype(np.float32) - restored
-    slow = cv2.GaussianBlur(difference, (0, 0), COLOUR_SIGMA, borderType=cv2.BORDER_REPLICATE)
-    matched: Image = np.clip(np.rint(restored + slow), 0, 255).astype(np.uint8)
-    return matched
+    return _rounded(restored + _blurred(original.astype(np.float32) - restored, COLOUR_SIGMA))
 
 
 def fit_texture(restored: Image, original: Image, parts: NDArray[np.uint8] | None = None) -> Image:
     """Give the outside of a restored face the texture of its photo, so that the mask's border does not show.
 
-    A network sharpens, or removes grain, and what lies beside the face stays as it was. As in a multiresolution spline
-    (Burt and Adelson, ACM Transactions on Graphics 2(4), 1983), each band fades by its own mask: the coarse one at the
-    mask's border, the fine one further inside and over a wider way.
+    As in a multiresolution spline (Burt and Adelson, ACM Transactions on Graphics 2(4), 1983), each band fades by its
+    own mask: the coarse one at the mask's border, the fine one further inside and over a wider way.
 
     Args:
         restored, original: (512, 512, 3) uint8 RGB. Not modified.
@@ -101,10 +105,8 @@ def fit_texture(restored: Image, original: Image, parts: NDArray[np.uint8] | Non
     """
     mask = texture_mask() if parts is None else np.minimum(texture_mask(), parts)
     change = restored.astype(np.float32) - original
-    coarse = cv2.GaussianBlur(change, (0, 0), TEXTURE_SIGMA, borderType=cv2.BORDER_REPLICATE)
-    fitted = original + coarse + mask / np.float32(255) * (change - coarse)
-    result: Image = np.clip(np.rint(fitted), 0, 255).astype(np.uint8)
-    return result
+    coarse = _blurred(change, TEXTURE_SIGMA)
+    return _rounded(original + coarse + mask / np.float32(255) * (change - coarse))
 
 
 def kept_detail(restored: Image, original: Image) -> NDArray[np.uint8]:
@@ -118,16 +120,10 @@ def kept_detail(restored: Image, original: Image) -> NDArray[np.uint8]:
         restored over original, at most 1.
     """
 
-    def energy(image: Image) -> NDArray[np.float32]:
-        levels = image.astype(np.float32)
-        detail = ((levels - cv2.GaussianBlur(levels, (0, 0), DETAIL_SIGMA)) ** 2).mean(axis=2)
-        averaged: NDArray[np.float32] = cv2.GaussianBlur(detail, (0, 0), LOCAL_SIGMA).astype(np.float32)
-        return averaged
-
-    before, after = energy(original), energy(restored)
-    ratio = np.sqrt(after / np.maximum(before, 1e-3))
-    kept: NDArray[np.uint8] = np.where(after >= before, 255, np.rint(255 * ratio.clip(0, 1))).astype(np.uint8)
-    return kept[..., None]
+    levels = [image.astype(np.float32) for image in (original, restored)]
+    before, after = (_blurred(((x - _blurred(x, DETAIL_SIGMA)) ** 2).mean(axis=2), LOCAL_SIGMA) for x in levels)
+    ratio = np.where(after >= before, 1, np.sqrt(after / np.maximum(before, 1e-3)))
+    return _rounded(255 * ratio[..., None])
 
 
 def make_patch(
@@ -142,10 +138,9 @@ def make_patch(
 ) -> Patch | None:
     """Draw a restored face where it belongs.
 
-    Convention:
-        - cutting a face out and drawing it back loses a little sharpness, and all detail that is finer than a pixel
-          of the crop. That loss is known, and is added again as far as the network kept such detail
-          (``kept_detail``): a face that was not changed leaves the photo exactly as it was
+    Cutting a face out and drawing it back loses a little sharpness, and all detail that is finer than a pixel of the
+    crop. That loss is known, and is added again as far as the network kept such detail (``kept_detail``): a face that
+    was not changed leaves the photo exactly as it was.
 
     Args:
         photo: (H, W, 3) uint8 RGB, enlarged by ``scale`` already. Not modified.
@@ -163,15 +158,14 @@ def make_patch(
         InputError: landmarks that ``align_face`` refuses.
     """
     place = face_to_photo(landmarks, scale)
-    corners = place @ np.array([[-0.5, 511.5, 511.5, -0.5], [-0.5, -0.5, 511.5, 511.5], [1, 1, 1, 1]])
+    corners = frame(place, FACE_SIZE, FACE_SIZE)
     low = np.maximum(np.floor(corners.min(axis=1)).astype(int), 0)
     high = np.minimum(np.ceil(corners.max(axis=1)).astype(int) + 1, (photo.shape[1], photo.shape[0]))
     if (low >= high).any():
         return None
-    left, top, right, bottom = int(low[0]), int(low[1]), int(high[0]), int(high[1])
+    (left, top), (right, bottom) = low.tolist(), high.tolist()
     fitted = fit_texture(match_colour(restored, face), face, parts)
-    layers = (fitted, face, kept_detail(fitted, face), face_mask())
-    source = np.concatenate(layers, axis=2)  # (512, 512, 8)
+    source = np.concatenate((fitted, face, kept_detail(fitted, face), face_mask()), axis=2)  # (512, 512, 8)
     pixels = photo[top:bottom, left:right].copy()
     rows = max(1, BAND_PIXELS // (right - left))
     for first in range(0, bottom - top, rows):
@@ -180,13 +174,12 @@ def make_patch(
         drawn = resample(source, local, band.shape[1], band.shape[0])
         if drawn is None:
             continue
-        free = 255.0 - taken[top + first : top + first + len(band), left:right]
-        share = np.rint(np.minimum(_inside(local, band) * drawn[..., 7].clip(0, 255), free))
-        taken[top + first : top + first + len(band), left:right] += share.astype(np.uint8)
+        others = taken[top + first : top + first + len(band), left:right]  # a view
+        share = np.rint(np.minimum(drawn[..., 7].clip(0, 255), 255.0 - others))
+        others += share.astype(np.uint8)
         lost = band - drawn[..., 3:6]
         target = drawn[..., :3] + drawn[..., 6:7].clip(0, 255) / 255 * lost
-        mixed = band + share[..., None] / 255 * (target.clip(0, 255) - band)
-        band[:] = np.rint(mixed).astype(np.uint8)
+        band[:] = _rounded(band + share[..., None] / 255 * (target.clip(0, 255) - band))
     return Patch(left, top, pixels)
 
 
@@ -217,34 +210,77 @@ def blend(photo: Image, patches: Sequence[Patch | None], strengths: Sequence[flo
         for first in range(0, len(region), rows):
             band = slice(first, first + rows)
             change = strength * (patch.pixels[band].astype(np.float32) - original[band])
-            region[band] = np.clip(np.rint(region[band] + change), 0, 255).astype(np.uint8)
+            region[band] = _rounded(region[band] + change)
     return result
-
-
-def _inside(place: NDArray[np.float64], band: Image) -> NDArray[np.float64]:
-    """(h, w): 1 where a pixel of the band lies on the 512 face, else 0; ``resample`` repeats the face's edge there."""
-    inverse = np.linalg.inv(np.vstack([place, [0, 0, 1]]))
-    y, x = np.mgrid[0 : band.shape[0], 0 : band.shape[1]]
-    u = inverse[0, 0] * x + inverse[0, 1] * y + inverse[0, 2]
-    v = inverse[1, 0] * x + inverse[1, 1] * y + inverse[1, 2]
-    edge = FACE_SIZE - 0.5
-    inside: NDArray[np.float64] = ((u >= -0.5) & (u < edge) & (v >= -0.5) & (v < edge)).astype(np.float64)
-    return inside
 
 
 def enlarge(photo: Image, scale: int) -> Image:
     """The photo by Lanczos (8 x 8), ``scale`` times as large.
 
     Raises:
-        InputError: a scale other than 1, 2 and 4.
+        InputError: a scale other than 1, 2 and 4, or a result of more than ``MAX_RESULT`` pixels.
     """
-    check_scale(scale)
-    size = photo.shape[1] * scale, photo.shape[0] * scale
-    enlarged: Image = cv2.resize(photo, size, interpolation=cv2.INTER_LANCZOS4) if scale > 1 else photo.copy()
+    if scale not in (1, 2, 4):
+        raise InputError(f"A photo can be enlarged by 1, 2 or 4, not {scale}.")
+    width, height = photo.shape[1] * scale, photo.shape[0] * scale
+    if width * height > MAX_RESULT:
+        raise InputError(
+            f"{photo.shape[1]}×{photo.shape[0]} enlarged {scale} times has {width * height / 1e6:.0f} megapixels; "
+            f"the limit is {MAX_RESULT / 1e6:.0f}. Choose a smaller scale, or reduce the photo."
+        )
+    if scale == 1:
+        same: Image = photo.copy()
+        return same
+    enlarged: Image = cv2.resize(photo, (width, height), interpolation=cv2.INTER_LANCZOS4)
     return enlarged
 
 
-def check_scale(scale: int) -> None:
-    """InputError unless ``scale`` is 1, 2 or 4."""
-    if scale not in (1, 2, 4):
-        raise InputError(f"A photo can be enlarged by 1, 2 or 4, not {scale}.")
+class FaceParser:
+    """facexlib's ParseNet, loaded. Safe to share between threads."""
+
+    def __init__(self, network: Any) -> None:
+        self._network = network
+
+    @torch.inference_mode()
+    def parts(self, face: Image) -> NDArray[np.uint8]:
+        """Where an aligned face is face.
+
+        Args:
+            face: (512, 512, 3) uint8 RGB. Not modified.
+
+        Returns:
+            (512, 512, 1) uint8: 255 well inside skin, features and hair, 0 well outside, smooth between.
+
+        Raises:
+            InputError: not an ``Image``.
+        """
+        pixels = torch.from_numpy(np.ascontiguousarray(check_image(face))).permute(2, 0, 1)[None].float()
+        classes = self._network(pixels / 127.5 - 1)[0][0].argmax(dim=0).numpy()
+        inside = np.isin(classes, FACE_CLASSES).astype(np.float32) * 255
+        return _rounded(_blurred(inside, FEATHER))[..., None]
+
+
+def load_parser() -> FaceParser:
+    """The parser, from the project's cache or fetched into it once (85 MB); loaded once a process.
+
+    Raises:
+        DownloadError: its weights cannot be had, or the file is damaged. The message says what to do.
+    """
+    return _load(fetch(URL, SHA256, folder=cache_folder()))
+
+
+@functools.lru_cache(maxsize=1)
+def _load(path: Path) -> FaceParser:
+    from facexlib.parsing.parsenet import ParseNet  # here: takes seconds to import
+
+    return FaceParser(load_checkpoint(path, ParseNet(in_size=FACE_SIZE, out_size=FACE_SIZE, parsing_ch=19)))
+
+
+def _blurred(values: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
+    blurred: NDArray[np.float32] = cv2.GaussianBlur(values, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
+    return blurred
+
+
+def _rounded(values: NDArray[Any]) -> Image:
+    result: Image = np.clip(np.rint(values), 0, 255).astype(np.uint8)
+    return result

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, Protocol, get_args
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,15 +13,13 @@ from numpy.typing import NDArray
 from restoration.faces.alignment import FACE_TEMPLATE, align_face, centre_square
 from restoration.faces.detection import find_faces
 from restoration.faces.face import Detector, Face
-from restoration.faces.pasting import Patch, blend, check_scale, enlarge, make_patch
+from restoration.faces.pasting import Patch, blend, enlarge, make_patch
 from restoration.images import Image, InputError, check_image
-from restoration.measure.metrics import psnr, ssim
 
 Background = Literal["lanczos", "network"]
 BACKGROUNDS: tuple[Background, ...] = get_args(Background)
 Mask = Literal["head", "parsing"]
 MASKS: tuple[Mask, ...] = get_args(Mask)
-MAX_RESULT = 100_000_000  # pixels of an enlarged photo
 AT_ONCE = 8  # faces, or tiles, in one pass of the network: as many as a small machine has memory for
 TILE, OVERLAP = 512, 64  # pixels: what the network sees of a background at once, and how far neighbours blend
 CENTRED, GIVEN = "centred square", "faces given"  # in place of a detector's name where none was asked
@@ -92,36 +89,8 @@ class Restoration:
         Raises:
             InputError: another number of strengths, or one outside [0, 1].
         """
-        return blend(self.base, [face.patch for face in self.faces], self._each(strength))
-
-    def _each(self, strength: float | Sequence[float]) -> list[float]:
-        return [strength] * len(self.faces) if isinstance(strength, (int, float)) else list(strength)
-
-
-def describe(result: Restoration) -> dict[str, Any]:
-    """A result as JSON holds it; a PSNR is null where a face was not changed: JSON has no infinity.
-
-    How far each face was changed is measured against its input: the truth is not known.
-
-    Returns:
-        ``faces``, in the result's order: box, landmarks, score, psnr_to_input_db, ssim_to_input; and ``seconds``.
-    """
-
-    def decibels(face: RestoredFace) -> float | None:
-        value = psnr(face.restored_crop, face.input_crop)
-        return value if math.isfinite(value) else None
-
-    faces = [
-        {
-            "box": [round(value, 2) for value in face.face.box],
-            "landmarks": face.face.landmarks.round(2).tolist(),
-            "score": round(face.face.score, 4),
-            "psnr_to_input_db": decibels(face),
-            "ssim_to_input": ssim(face.restored_crop, face.input_crop),
-        }
-        for face in result.faces
-    ]
-    return {"faces": faces, "seconds": {step: round(value, 4) for step, value in result.seconds.items()}}
+        each = [strength] * len(self.faces) if isinstance(strength, (int, float)) else list(strength)
+        return blend(self.base, [face.patch for face in self.faces], each)
 
 
 def restore_photo(
@@ -136,7 +105,7 @@ def restore_photo(
     parse: Callable[[Image], NDArray[np.uint8]] | None = None,
     progress: Progress | None = None,
 ) -> Restoration:
-    """Find, restore and paste back.  ``Restorer.restore`` says what goes in; this is how it is done.
+    """Find, restore and paste back, as ``Restorer.restore`` says.
 
     Args:
         restore: the network; a photo of up to ``AT_ONCE`` faces is one call.
@@ -147,16 +116,12 @@ def restore_photo(
         NoFaceError: no face in the photo.
         InputError: not an ``Image``, or an option outside its range.
     """
-    height, width = check_image(photo).shape[:2]
-    check_scale(scale)
+    check_image(photo)
     if background not in BACKGROUNDS:
         raise InputError(f"The background is enlarged by {' or '.join(BACKGROUNDS)}, not {background!r}.")
-    if height * width * scale**2 > MAX_RESULT:
-        raise InputError(
-            f"{width}×{height} enlarged {scale} times has {height * width * scale**2 / 1e6:.0f} megapixels; "
-            f"the limit is {MAX_RESULT / 1e6:.0f}. Choose a smaller scale, or reduce the photo."
-        )
     clock = _Clock()
+    base = enlarge(photo, scale)
+    clock.stop("background")
     if faces is None:
         faces = find_faces(photo, detector) if detector else []
     clock.stop("detection")
@@ -165,7 +130,6 @@ def restore_photo(
             "No face was found. Use a larger or sharper picture with the face upright, "
             "or restore the centred square of the photo instead."
         )
-    base = enlarge(photo, scale)
     if background == "network" and scale > 1:
         base = in_tiles(base, restore)
     clock.stop("background")
@@ -184,11 +148,10 @@ def restore_photo(
             if progress:
                 progress(len(done), len(faces))
         clock.stop("pasting")
-    name = detector.name if detector else GIVEN
-    result = Restoration(base, base, tuple(done), name, scale, clock.seconds)
-    mixed = result.blend(strength)
+    untouched = Restoration(base, base, tuple(done), detector.name if detector else GIVEN, scale, clock.seconds)
+    result = replace(untouched, photo=untouched.blend(strength))
     clock.stop("pasting")
-    return Restoration(mixed, base, tuple(done), name, scale, clock.seconds)
+    return result
 
 
 class CentredSquare:
@@ -217,8 +180,8 @@ def in_tiles(image: Image, restore: Restore) -> Image:
     height, width = image.shape[:2]
     result = np.empty_like(image)
     side_y, side_x = min(TILE, height), min(TILE, width)
-    ramp_y, ramp_x = _ramp(side_y), _ramp(side_x)
-    tops, lefts = _starts(height, side_y), _starts(width, side_x)
+    tops, lefts = ([*range(0, n - side, TILE - OVERLAP), n - side] for n, side in ((height, side_y), (width, side_x)))
+    share = (_ramp(side_y)[:, None] * _ramp(side_x))[..., None]
     places = [(top, left) for top in tops for left in lefts]
     batches = (places[first : first + AT_ONCE] for first in range(0, len(places), AT_ONCE))
     cut = ([np.ascontiguousarray(image[y : y + side_y, x : x + side_x]) for y, x in batch] for batch in batches)
@@ -227,7 +190,6 @@ def in_tiles(image: Image, restore: Restore) -> Image:
     weight = np.zeros((side_y, width, 1), np.float32)
     for top, following in zip(tops, [*tops[1:], height], strict=True):
         for left in lefts:
-            share = (ramp_y[:, None] * ramp_x)[..., None]
             total[:, left : left + side_x] += share * next(restored)
             weight[:, left : left + side_x] += share
         rows = following - top  # no later tile reaches these
@@ -236,10 +198,6 @@ def in_tiles(image: Image, restore: Restore) -> Image:
             buffer[: side_y - rows] = buffer[rows:].copy()
             buffer[side_y - rows :] = 0
     return result
-
-
-def _starts(length: int, side: int) -> list[int]:
-    return [*range(0, length - side, max(1, side - OVERLAP)), length - side]
 
 
 def _ramp(side: int) -> NDArray[np.float32]:

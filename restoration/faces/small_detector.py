@@ -25,6 +25,7 @@ PROPOSAL_SCORE = 0.15
 CROP = 64  # pixels: side of what the refiner sees
 CROP_TEMPLATE: Points = (FACE_TEMPLATE - (FACE_SIZE - 1) / 2) * (21 / 125.92) + (CROP - 1) / 2 - (0, 4)
 CROP_EYES = 21.0  # pixels between the eyes of CROP_TEMPLATE
+FIRST = ((3, 16, 2), (16, 32, 2), (32, 32, 1), (32, 64, 2))  # inputs, outputs, stride: both networks begin so
 
 
 class Proposer(nn.Module):
@@ -32,25 +33,12 @@ class Proposer(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.layers = nn.Sequential(
-            _convolution(3, 16, 2),
-            _convolution(16, 32, 2),
-            _convolution(32, 32, 1),
-            _convolution(32, 64, 2),
-            *(_convolution(64, 64, 1) for _ in range(3)),
-            nn.Conv2d(64, 11, 1),
-        )
+        steps = (*FIRST, (64, 64, 1), (64, 64, 1), (64, 64, 1))
+        self.layers = nn.Sequential(*(_convolution(*step) for step in steps), nn.Conv2d(64, 11, 1))
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Look at a batch.
-
-        Args:
-            images: (B, 3, H, W) float RGB in [0, 1], sides multiples of 8.
-
-        Returns:
-            logits (B, H/8, W/8) that a face of this size has its middle in the cell; landmarks (B, H/8, W/8, 5, 2)
-            as (x, y) pixels.
-        """
+        """(B, 3, H, W) float RGB in [0, 1], sides multiples of 8 -> logits (B, H/8, W/8) that a face of this size has
+        its middle in the cell, landmarks (B, H/8, W/8, 5, 2) as (x, y) pixels."""
         out = self.layers(images - 0.5).permute(0, 2, 3, 1)  # (B, H/8, W/8, 11)
         centre = cell_centres(out.shape[1], out.shape[2]).to(out)
         return out[..., 0], centre[:, :, None] + EYES * out[..., 1:].reshape(*out.shape[:-1], 5, 2)
@@ -61,18 +49,9 @@ class Refiner(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.layers = nn.Sequential(
-            _convolution(3, 16, 2),
-            _convolution(16, 32, 2),
-            _convolution(32, 32, 1),
-            _convolution(32, 64, 2),
-            _convolution(64, 64, 1),
-            _convolution(64, 64, 2),
-            nn.Flatten(),
-            nn.Linear(64 * (CROP // 16) ** 2, 96),
-            nn.ReLU(inplace=True),
-            nn.Linear(96, 11),
-        )
+        steps = (*FIRST, (64, 64, 1), (64, 64, 2))
+        head = (nn.Flatten(), nn.Linear(64 * (CROP // 16) ** 2, 96), nn.ReLU(inplace=True), nn.Linear(96, 11))
+        self.layers = nn.Sequential(*(_convolution(*step) for step in steps), *head)
         self.register_buffer("template", torch.tensor(CROP_TEMPLATE, dtype=torch.float32), persistent=False)
 
     def forward(self, crops: Tensor) -> tuple[Tensor, Tensor]:
@@ -88,11 +67,7 @@ def cell_centres(rows: int, columns: int) -> Tensor:
 
 
 def pyramid(photo: Image, smallest: float) -> list[tuple[Image, float]]:
-    """The photo in falling sizes.
-
-    Args:
-        photo: (H, W, 3) uint8 RGB.
-        smallest: pixels between the eyes of the smallest face that is looked for.
+    """The (H, W, 3) uint8 RGB photo in falling sizes, for faces of ``smallest`` pixels and more between the eyes.
 
     Returns:
         Pictures whose sides are multiples of 8 (the last columns and rows repeat), and their scales: a point x of
@@ -111,15 +86,8 @@ def pyramid(photo: Image, smallest: float) -> list[tuple[Image, float]]:
 
 
 def cut_crops(picture: Image, landmarks: Points) -> tuple[Image, NDArray[np.float64]]:
-    """What the refiner sees of proposals.
-
-    Args:
-        picture: (H, W, 3) uint8 RGB.
-        landmarks: (N, 5, 2), (x, y) pixels of the picture.
-
-    Returns:
-        (N, 64, 64, 3) uint8, and (N, 2, 3) transforms from the crops to the picture.
-    """
+    """What the refiner sees of proposals: (N, 64, 64, 3) uint8 out of an (H, W, 3) uint8 picture in which their
+    landmarks are (N, 5, 2), and (N, 2, 3) transforms from the crops to the picture."""
     crops, back = np.empty((len(landmarks), CROP, CROP, 3), np.uint8), np.empty((len(landmarks), 2, 3))
     halves = [picture]
     for i, points in enumerate(landmarks):

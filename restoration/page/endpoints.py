@@ -17,7 +17,7 @@ from restoration.degrade.degradations import LIMITS, Degradation
 from restoration.degrade.protocols import PRESETS
 from restoration.degrade.resampling import KERNELS
 from restoration.faces.detection import AUTO, DEFAULT, EMBEDDED, load_detector
-from restoration.faces.photo import CENTRED, CentredSquare, NoFaceError, describe
+from restoration.faces.photo import CENTRED, CentredSquare, NoFaceError
 from restoration.images import Image, InputError, read_image
 from restoration.lab.bundle import comparison_bundle, grid_bundle
 from restoration.lab.comparison import MAX_CASES, compare
@@ -30,6 +30,7 @@ from restoration.page.photo_files import model_facts
 from restoration.page.reports import GAIN, TOP, amplified, heat, in_words
 from restoration.page.site import Site
 from restoration.page.widgets import LABORATORY, ONE_AT_A_TIME, new_folder, photo_input, share, user_errors, write_files
+from restoration.restorer import describe
 
 SEARCHES = (AUTO, DEFAULT, EMBEDDED, CENTRED)  # what a program may choose: no folders, no download of 110 MB
 DEFAULT_CASES = '{"Old phone": "old_phone", "Noise": {"noise": 20}}'

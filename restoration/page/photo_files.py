@@ -12,13 +12,13 @@ import numpy as np
 from restoration.faces.alignment import align_face
 from restoration.faces.face import Face
 from restoration.faces.pasting import Patch, blend
-from restoration.faces.photo import CENTRED, Restoration, describe
+from restoration.faces.photo import CENTRED, Restoration
 from restoration.images import Image, read_image, write_png
 from restoration.images.photo_file import read_photo, write_photo
 from restoration.lab.bundle import archive
 from restoration.page.widgets import jpeg_address, reduced, write_files
 from restoration.page.words import called
-from restoration.restorer import Restorer
+from restoration.restorer import Restorer, describe
 
 PREVIEW, VIEW = 900, 1600  # pixels: longest side of a photo in the panel, and in the result
 
