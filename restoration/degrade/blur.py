@@ -24,11 +24,7 @@ def motion_kernels(length: Tensor, angle: Tensor) -> Tensor:
     Returns:
         (B, 67, 67) float32.
     """
-    axis = torch.arange(-MOTION_RADIUS, MOTION_RADIUS + 1, device=length.device, dtype=torch.float32)
-    y, x = torch.meshgrid(axis, axis, indexing="ij")
-    theta = torch.deg2rad(angle)[:, None, None]
-    along = x * theta.cos() - y * theta.sin()
-    across = x * theta.sin() + y * theta.cos()
+    along, across = _turned_grid(MOTION_RADIUS, angle)
     half = length.clamp(min=1)[:, None, None] / 2
     line = (half + 0.5 - along.abs()).clamp(0, 1) * (1 - across.abs()).clamp(0, 1)
     return line / line.sum(dim=(1, 2), keepdim=True)
@@ -44,13 +40,18 @@ def gaussian_kernels(sigma_x: Tensor, sigma_y: Tensor, angle: Tensor) -> Tensor:
     Returns:
         (B, 41, 41) float32.
     """
-    axis = torch.arange(-GAUSSIAN_RADIUS, GAUSSIAN_RADIUS + 1, device=sigma_x.device, dtype=torch.float32)
-    y, x = torch.meshgrid(axis, axis, indexing="ij")
-    theta = torch.deg2rad(angle)[:, None, None]
-    along = (x * theta.cos() - y * theta.sin()) / sigma_x.clamp(min=1e-2)[:, None, None]
-    across = (x * theta.sin() + y * theta.cos()) / sigma_y.clamp(min=1e-2)[:, None, None]
+    along, across = _turned_grid(GAUSSIAN_RADIUS, angle)
+    along, across = (d / s.clamp(min=1e-2)[:, None, None] for d, s in ((along, sigma_x), (across, sigma_y)))
     bell = torch.exp(-0.5 * (along.square() + across.square()))
     return bell / bell.sum(dim=(1, 2), keepdim=True)
+
+
+def _turned_grid(radius: int, angle: Tensor) -> tuple[Tensor, Tensor]:
+    """Two (B, 2 radius + 1, 2 radius + 1): pixels from the centre along and across directions of (B,) degrees."""
+    axis = torch.arange(-radius, radius + 1, device=angle.device, dtype=torch.float32)
+    y, x = torch.meshgrid(axis, axis, indexing="ij")
+    theta = torch.deg2rad(angle)[:, None, None]
+    return x * theta.cos() - y * theta.sin(), x * theta.sin() + y * theta.cos()
 
 
 def blur(images: Tensor, kernels: Sequence[Tensor]) -> Tensor:
@@ -62,8 +63,7 @@ def blur(images: Tensor, kernels: Sequence[Tensor]) -> Tensor:
     """
     height, width = images.shape[-2:]
     rows, columns = (_mirror(size, images.device) for size in (height, width))
-    # (B, C, H + 2 margin, W + 2 margin), rounded up to 32
-    padded = images.index_select(2, rows).index_select(3, columns)
+    padded = images[:, :, rows][..., columns]  # (B, C, H + 2 margin, W + 2 margin), rounded up to 32
     size = padded.shape[-2:]
     spectrum = torch.fft.rfft2(padded)
     for kernel in kernels:
@@ -78,8 +78,6 @@ def blur(images: Tensor, kernels: Sequence[Tensor]) -> Tensor:
 def _mirror(size: int, device: torch.device) -> Tensor:
     """Indices that extend 0..size-1 by the margin on both sides, mirrored without repeating the border."""
     length = math.ceil((size + 2 * MARGIN) / 32) * 32
-    index = (torch.arange(length, device=device) - MARGIN).abs()
-    if size == 1:
-        return torch.zeros_like(index)
-    index = index % (2 * (size - 1))
-    return torch.where(index < size, index, 2 * (size - 1) - index)
+    period = max(1, 2 * (size - 1))
+    index = (torch.arange(length, device=device) - MARGIN).abs() % period
+    return torch.minimum(index, period - index) if size > 1 else index

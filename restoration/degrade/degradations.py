@@ -112,8 +112,8 @@ class Degradation:
     @property
     def is_identity(self) -> bool:
         """True when an image passes through unchanged."""
-        untouched = self.downsample == 1 and self.noise == 0 and self.jpeg is None and not self.grayscale
-        return untouched and not self.is_blurred
+        changed = self.is_blurred or self.downsample != 1 or self.noise > 0 or self.grayscale
+        return not changed and self.jpeg is None
 
     @property
     def blur_sigmas(self) -> tuple[float, float]:
@@ -121,16 +121,14 @@ class Degradation:
         return self.blur_sigma, self.blur_sigma if self.blur_sigma_y is None else self.blur_sigma_y
 
     def reduced(self, factor: int) -> Degradation | None:
-        """What does the same to a picture reduced by area means as this does to the whole one, then reduced.
-
-        The same but for what reduction itself smooths; where sampling, noise or JPEG happen at a size that the
-        reduced picture no longer holds, or a shake would be thinner than its pixels, there is none.
+        """What does the same, but for what reduction smooths, to a picture reduced by area means.
 
         Args:
             factor: of the reduction, 1, 2 or 4.
 
         Returns:
-            Settings in pixels of the reduced picture, or None.
+            Settings in pixels of the reduced picture. None where sampling, noise or JPEG happen at a size that it no
+            longer holds, or a shake would be thinner than its pixels.
         """
         if factor == 1:
             return self
@@ -152,7 +150,7 @@ class Degradation:
         return self.motion_length > 1 or max(self.blur_sigmas) > 0
 
     def to_json(self) -> str:
-        """All fields as one JSON object; ``from_json`` gives an equal settings object back."""
+        """All fields as one JSON object."""
         return json.dumps(dataclasses.asdict(self))
 
     @classmethod
@@ -192,16 +190,8 @@ class Degradation:
         return ", ".join(words) or "no degradation"
 
 
-def _round_to_8_bits(images: Tensor) -> Tensor:
-    return (images.clamp(0, 1) * 255).round() / 255
-
-
 @torch.no_grad()
-def degrade(
-    images: Tensor,
-    settings: Sequence[Degradation],
-    generators: Sequence[torch.Generator],
-) -> Tensor:
+def degrade(images: Tensor, settings: Sequence[Degradation], generators: Sequence[torch.Generator]) -> Tensor:
     """Degrade a batch, each image by its own settings.
 
     Convention:
@@ -211,8 +201,8 @@ def degrade(
 
     Args:
         images: (B, 3, H, W) float32, RGB, range [0, 1]. Not modified.
-        settings: B of them.
-        generators: B of them. Advanced by 3*h*w normal draws at the reduced size where ``noise > 0``.
+        settings, generators: B of each. A generator is advanced by 3*h*w normal draws at the reduced size where
+            ``noise > 0``.
 
     Returns:
         (B, 3, H, W) float32 on the same device, rounded to multiples of 1/255 (a degraded photo is an 8-bit
@@ -255,7 +245,8 @@ def degrade(
         if resamples:
             up: list[Kernel] = ["bicubic" if s.kernel == "bicubic" else "bilinear" for s in settings]
             y = resize(y, reduced, full, (height, width), up)
-        return torch.where(_flags([s.is_identity for s in settings], images), images, _round_to_8_bits(y))
+        rounded = (y.clamp(0, 1) * 255).round() / 255
+        return torch.where(_flags([s.is_identity for s in settings], images), images, rounded)
 
 
 def _flags(flags: Sequence[bool], like: Tensor) -> Tensor:
@@ -275,19 +266,13 @@ def _blur(images: Tensor, settings: Sequence[Degradation]) -> Tensor:
     if any(max(s.blur_sigmas) > 0 for s in picked):
         gaussian = [(*s.blur_sigmas, s.blur_angle) for s in picked]
         kernels.append(gaussian_kernels(*images.new_tensor(gaussian).T))
-    if len(chosen) == len(images):
-        return blur(images, kernels)
     result = images.clone()
     result[chosen] = blur(images[chosen], kernels)
     return result
 
 
 def point_spread(settings: Degradation) -> Tensor:
-    """What one point becomes under both blurs of these settings: their kernels convolved.
-
-    Returns:
-        (107, 107) float32, sum 1, centred; a single 1 in the middle when nothing blurs.
-    """
+    """(107, 107) float32, sum 1, centred: what one point becomes under both blurs of these settings."""
     shake = motion_kernels(torch.tensor([settings.motion_length]), torch.tensor([settings.motion_angle]))
     bell = gaussian_kernels(*torch.tensor([[*settings.blur_sigmas, settings.blur_angle]]).T)
     return F.conv2d(shake[None], bell[None], padding=2 * GAUSSIAN_RADIUS)[0, 0]  # a bell is its own mirror image
@@ -300,29 +285,22 @@ def _add_noise(
     sizes: Sequence[tuple[int, ...]],
 ) -> Tensor:
     """White noise on the valid part of each frame; what lies outside repeats its border again."""
-    if not any(s.noise > 0 for s in settings):
-        return images
     noisy = images.clone()
     for i, (s, generator, (h, w)) in enumerate(zip(settings, generators, sizes, strict=True)):
         if s.noise == 0:
             continue
         draw = torch.randn(3, h, w, generator=generator, device=generator.device).to(images.device)
         part = (images[i, :, :h, :w] + s.noise / 255 * draw).clamp(0, 1)
-        right, below = images.shape[-1] - w, images.shape[-2] - h
-        noisy[i] = F.pad(part[None], (0, right, 0, below), mode="replicate")[0] if right or below else part
+        noisy[i] = F.pad(part[None], (0, images.shape[-1] - w, 0, images.shape[-2] - h), mode="replicate")[0]
     return noisy
 
 
 def degrade_image(image: Image, settings: Degradation, seed: int = 0) -> Image:
-    """Degrade one picture: what the page and the command line call.
+    """Degrade one (H, W, 3) uint8 RGB picture into another: what the page and the command line call.
 
     Args:
-        image: (H, W, 3) uint8 RGB. Not modified.
-        settings: what to do.
+        image: not modified.
         seed: of the noise, [0, 2**63). The same seed gives the same picture.
-
-    Returns:
-        (H, W, 3) uint8 RGB.
 
     Raises:
         InputError: not such an image, or a seed out of range.

@@ -41,9 +41,8 @@ class Distribution:
     def __post_init__(self) -> None:
         for name, (low, high) in self.ranges().items():
             if not LIMITS[name].low <= low <= high <= LIMITS[name].high:
-                raise InputError(
-                    f"{name} range ({low}, {high}) must lie within {LIMITS[name].low}–{LIMITS[name].high}."
-                )
+                limits = f"{LIMITS[name].low}–{LIMITS[name].high}"
+                raise InputError(f"{name} range ({low}, {high}) must lie within {limits}.")
         for name in ("anisotropic", "grayscale", "skip"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"{name} is a share and must lie in [0, 1], not {getattr(self, name)!r}.")
@@ -56,15 +55,15 @@ class Distribution:
     def sample(self, rng: random.Random) -> Degradation:
         """One draw; ``rng`` is the source of all randomness."""
         drawn = {name: rng.uniform(*span) for name, span in self.ranges().items() if rng.random() >= self.skip}
-        turn = {"motion_angle": rng.uniform(-90, 90), "blur_angle": rng.uniform(-90, 90)}
+        motion_angle, blur_angle = rng.uniform(-90, 90), rng.uniform(-90, 90)
         second = rng.uniform(*(self.blur_sigma or (0, 0)))
         both = "blur_sigma" in drawn and rng.random() < self.anisotropic
         return Degradation(
             motion_length=drawn.get("motion_length", 0.0),
-            motion_angle=turn["motion_angle"] if "motion_length" in drawn else 0.0,
+            motion_angle=motion_angle if "motion_length" in drawn else 0.0,
             blur_sigma=drawn.get("blur_sigma", 0.0),
             blur_sigma_y=second if both else None,
-            blur_angle=turn["blur_angle"] if both else 0.0,
+            blur_angle=blur_angle if both else 0.0,
             downsample=drawn.get("downsample", 1.0),
             kernel=self.kernel,
             noise=drawn.get("noise", 0.0),
@@ -122,33 +121,12 @@ WIDE = Distribution(
     motion_length=(3, 41), blur_sigma=(0.2, 8), downsample=(1, 16), kernel="area", noise=(1, 50), jpeg=(20, 95),
     grayscale=0.1, skip=0.5,
 )  # fmt: skip
-# What each stage of the default weights learns from. The face stage is there for faces that hold little; the detail
-# stage needs many examples of each single degradation to gain as much as it can on them.
+_LEARNT = (BLIND, HEAVY, ORIGINAL_MOTION, ORIGINAL_LOWRES, ORIGINAL_NOISE, ORIGINAL_ALL, WIDE, IDENTITY)
+# What each stage of the default weights learns from, as shares of these. The face stage is there for faces that hold
+# little; the detail stage needs many examples of each single degradation to gain as much as it can on them.
 TRAINING: dict[str, Mixture] = {
-    "face": Mixture(
-        (
-            (5, BLIND),
-            (6, HEAVY),
-            (1.5, ORIGINAL_MOTION),
-            (1.5, ORIGINAL_LOWRES),
-            (0.5, ORIGINAL_NOISE),
-            (2, ORIGINAL_ALL),
-            (2, WIDE),
-            (0.2, IDENTITY),
-        )
-    ),
-    "detail": Mixture(
-        (
-            (6, BLIND),
-            (1.5, HEAVY),
-            (4, ORIGINAL_MOTION),
-            (3, ORIGINAL_LOWRES),
-            (3, ORIGINAL_NOISE),
-            (2, ORIGINAL_ALL),
-            (1, WIDE),
-            (0.3, IDENTITY),
-        )
-    ),
+    "face": Mixture(tuple(zip((5, 6, 1.5, 1.5, 0.5, 2, 2, 0.2), _LEARNT, strict=True))),
+    "detail": Mixture(tuple(zip((6, 1.5, 4, 3, 3, 2, 1, 0.3), _LEARNT, strict=True))),
 }
 
 
