@@ -138,10 +138,10 @@ def check_writable(path: Path, width: int, height: int, source: PhotoFile) -> No
 
 
 def write_photo(image: Image, path: str | os.PathLike[str], source: PhotoFile, quality: int | None = None) -> None:
-    """Write a restored photo in the format that its name says, with what the source's file held.
+    """Write a restored photo in the format that its name says, atomically, with what the source's file held.
 
-    A reader sees the old file or the whole new one. PNG, WebP, TIFF and BMP lose nothing; JPEG is written at quality
-    95 without subsampling. JPEG and BMP hold no transparency: it is composited over white.
+    PNG, WebP, TIFF and BMP lose nothing; JPEG is written at quality 95 without subsampling. JPEG and BMP hold no
+    transparency: it is composited over white.
 
     Args:
         image: (H, W, 3) uint8 RGB, of the source's size or a whole multiple of it.
@@ -160,10 +160,8 @@ def write_photo(image: Image, path: str | os.PathLike[str], source: PhotoFile, q
         alpha = cv2.resize(alpha, image.shape[1::-1], interpolation=cv2.INTER_LINEAR).astype(np.uint8)
     if form in ("JPEG", "BMP"):
         image, alpha = over_white(image, alpha), None
-    if source.grey:
-        picture = PIL.Image.fromarray(np.rint(image.astype(np.float32).mean(axis=2)).astype(np.uint8))
-    else:
-        picture = PIL.Image.fromarray(image)
+    levels = np.rint(image.astype(np.float32).mean(axis=2)).astype(np.uint8) if source.grey else image
+    picture = PIL.Image.fromarray(levels)
     if alpha is not None:
         picture.putalpha(PIL.Image.fromarray(alpha))
     buffer = io.BytesIO()

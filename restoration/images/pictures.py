@@ -32,8 +32,7 @@ def write_png(image: Image, destination: str | os.PathLike[str] | BinaryIO) -> N
 
     Args:
         image: (H, W, 3) uint8 RGB.
-        destination: a path, written under another name and then renamed, so that a reader sees the old file
-            or the new one and never half of it; an existing file is replaced. Or a binary file object.
+        destination: a path, replaced atomically, or a binary file object.
 
     Raises:
         InputError: not an ``Image``; the folder is missing or not writable.

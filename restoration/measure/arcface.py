@@ -18,11 +18,8 @@ SHA256 = "a035c768259b98ab1ce0e646312f48b9e1e218197a0f80ac6765e88f8b6ddf28"
 class ArcFace(nn.Module):
     """IR-SE50 behind the contract of ``IdentityNetwork``: RGB in [0, 1] in, embeddings out; differentiable.
 
-    Convention:
-        - the network was trained on channels in the order blue, green, red, scaled to [-1, 1]
-
     Source:
-        TreB1eN, InsightFace_Pytorch (``data_pipe.py``: training pictures are decoded by OpenCV and not reordered).
+        TreB1eN, InsightFace_Pytorch: trained on blue, green, red in [-1, 1].
         Deng et al., "ArcFace: Additive Angular Margin Loss for Deep Face Recognition", CVPR 2019.
     """
 
@@ -34,7 +31,7 @@ class ArcFace(nn.Module):
 
     def forward(self, crops: Tensor) -> Tensor:
         """(B, 3, 112, 112) RGB in [0, 1] on ArcFace's template to (B, 512) of unit length."""
-        embeddings: Tensor = self.backbone(crops.flip(1) * 2 - 1)
+        embeddings: Tensor = self.backbone(crops.flip(1) * 2 - 1)  # to blue, green, red in [-1, 1]
         return embeddings
 
 

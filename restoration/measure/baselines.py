@@ -21,11 +21,7 @@ def lanczos(image: Image, factor: float) -> Image:
 
     Args:
         image: (H, W, 3) uint8 RGB, sides >= 16. Not modified.
-        factor: 1 to 32; 1 returns an unchanged copy. The degradation's own downsampling factor is the natural choice:
-            it then averages each of its enlarged pixels back into one.
-
-    Returns:
-        (H, W, 3) uint8 RGB.
+        factor: 1 to 32, best the degradation's own; 1 returns an unchanged copy.
 
     Raises:
         InputError: not an ``Image``; factor outside its range or NaN.
@@ -51,9 +47,6 @@ def non_local_means(image: Image, strength: float | None = None) -> Image:
         strength: standard deviation of the noise in 8-bit grey levels, 0 to 100; 0 returns an unchanged copy; None
             estimates it with ``noise_sigma``.
 
-    Returns:
-        (H, W, 3) uint8 RGB. Deterministic.
-
     Raises:
         InputError: not an ``Image``; strength outside its range or NaN.
     """
@@ -77,16 +70,13 @@ def non_local_means(image: Image, strength: float | None = None) -> Image:
 def wiener(image: Image, point_spread: NDArray[np.floating], noise: float) -> Image:
     """Undo a known blur by Wiener's filter: divide by its spectrum where that does not drown in noise.
 
-    scikit-image's filter, each channel by itself, on the picture mirrored at its borders. It is told what no restorer
-    knows, the exact blur and noise: an upper bound for a linear method, not a rival.
+    Each channel by itself, mirrored at the borders. It is told the exact blur and noise, which no restorer knows: an
+    upper bound for a linear method, not a rival.
 
     Args:
         image: (H, W, 3) uint8 RGB, sides >= 16. Not modified.
         point_spread: (K, K), K odd, at most 107; what the blur made of one point, sum 1, centred.
         noise: standard deviation of the noise in 8-bit grey levels, 0 to 100.
-
-    Returns:
-        (H, W, 3) uint8 RGB. Deterministic.
 
     Raises:
         InputError: not an ``Image``; noise outside its range or NaN; a point spread of another shape.

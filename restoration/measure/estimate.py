@@ -72,7 +72,7 @@ class Estimate:
 
 
 def truth(settings: Degradation) -> dict[str, float]:
-    """The four quantities of known settings: what the network learns.
+    """The four quantities of known settings, which the network learns.
 
     The blur's is sqrt((sx^2 + sy^2) / 2 + L^2 / 24): variances of Gaussian and motion add, averaged over both axes.
     """
@@ -184,14 +184,7 @@ class Estimator:
 
     @torch.inference_mode()
     def estimate(self, face: Image) -> Estimate:
-        """Estimate from the picture alone.
-
-        Args:
-            face: (512, 512, 3) uint8 RGB; the network knows faces, but looks at texture, not at features.
-
-        Raises:
-            InputError: a picture of another size.
-        """
+        """Estimate from a (512, 512, 3) uint8 RGB face alone. InputError for a picture of another size."""
         if check_image(face).shape[:2] != (FACE_SIZE, FACE_SIZE):
             raise InputError(
                 f"An estimate needs a {FACE_SIZE} × {FACE_SIZE} face, not {face.shape[1]} × {face.shape[0]}."

@@ -63,7 +63,7 @@ class Examination:
             restorations, which says where and not how much.
         calibrated: whether the errors of these weights were measured.
         residual: the restored face, degraded again by the same recipe and seed, minus the degraded one; None where the
-            recipe is not known. It is zero where the restored face explains the photo.
+            recipe is not known.
         error: restored minus true; None without the truth. So are ``identity`` and ``skin``.
         regions: eyes, nose, mouth, skin and the whole picture.
         identity: also None without an identity network.
@@ -153,11 +153,8 @@ def difference(image: Image, reference: Image) -> Difference:
 
 
 def consistency_residual(restored: Image, degraded: Image, settings: Degradation, seed: int) -> Difference:
-    """The restored face degraded again as the true one was, noise included, minus the degraded face.
-
-    A restored face equal to the truth leaves nothing. Small is necessary for a faithful face, not sufficient: what the
-    degradation destroyed, it does not see.
-    """
+    """The restored face degraded again as the true one was, noise included, minus the degraded face: nothing is left
+    of the truth, but of other faces too that differ in what the degradation destroyed alone."""
     return difference(degrade_image(restored, settings, seed), degraded)
 
 

@@ -34,7 +34,7 @@ def angle_between(one: Embedding, other: Embedding) -> float:
 
 
 def _crop_grid() -> Tensor:
-    """(1, 112, 112, 2): where in an aligned face each pixel of the crop lies, in halves of its side from its middle."""
+    """(1, 112, 112, 2): where in an aligned face each pixel of the crop lies, as ``F.grid_sample`` counts."""
     to_crop = np.vstack((similarity_transform(FACE_TEMPLATE, IDENTITY_TEMPLATE), (0, 0, 1)))  # 512 px -> 112 px
     to_face = np.linalg.inv(to_crop)[:2]
     # Pixel coordinates (centres at whole numbers) to affine_grid's, where -1 and 1 are the outer borders.
@@ -117,14 +117,7 @@ class Bands:
 
 
 def read_bands(path: Path, network: str) -> Bands | None:
-    """The bands that travel with a network's weights.
-
-    Args:
-        path: a file that ``train/extras/verification.py`` wrote.
-        network: the name that must stand in it.
-
-    Returns:
-        The bands, or None when there is no such file.
+    """The bands that ``train/extras/verification.py`` wrote; None when there is no such file.
 
     Raises:
         InputError: the file is damaged, or belongs to another network.
@@ -152,14 +145,11 @@ class Verdict:
 
 
 def judge(degraded: float, restored: float, bands: Bands | None = None) -> Verdict:
-    """Say what restoration did to the likeness.
+    """Say what restoration did to the likeness; ``better`` is None where it is below ``NOTICEABLE_DEGREES``.
 
     Args:
         degraded, restored: angle of each to the true face by one network, degrees.
         bands: that network's, for a warning when the restored face looks like somebody else.
-
-    Returns:
-        ``better`` is None where the difference is below ``NOTICEABLE_DEGREES``.
     """
     gain = degraded - restored
     stranger = (

@@ -101,18 +101,10 @@ def embed(network: nn.Module, crops: Tensor) -> Tensor:
 
 
 def save_recogniser(folder: Path, network: Recogniser, facts: dict[str, Any]) -> None:
-    """Write a recogniser as float16 safetensors, and facts about its training with a checksum.
-
-    Args:
-        facts: JSON-ready.
-    """
+    """Write a recogniser as float16 safetensors, and JSON-ready facts about its training with a checksum."""
     folder.mkdir(parents=True, exist_ok=True)
-    content = save(
-        {
-            key: value.half().contiguous() if value.is_floating_point() else value
-            for key, value in network.state_dict().items()
-        }
-    )
+    state = network.state_dict().items()
+    content = save({key: value.half().contiguous() if value.is_floating_point() else value for key, value in state})
     (folder / WEIGHTS).write_bytes(content)
     facts = {**facts, "sha256": hashlib.sha256(content).hexdigest()}
     (folder / FACTS).write_text(json.dumps(facts, indent=2) + "\n")

@@ -111,7 +111,5 @@ def _ellipse(centre: ArrayLike, across: float, down: float) -> NDArray[np.bool_]
 def _check_aligned(*images: Image) -> None:
     for image in images:
         if check_image(image).shape != (FACE_SIZE, FACE_SIZE, 3):
-            raise InputError(
-                f"Regions are known on aligned {FACE_SIZE} x {FACE_SIZE} faces, not on {image.shape[1]} x "
-                f"{image.shape[0]} pictures. Align the face first."
-            )
+            size = f"{image.shape[1]} x {image.shape[0]}"
+            raise InputError(f"Regions are known on aligned {FACE_SIZE} x {FACE_SIZE} faces, not on {size} pictures.")

@@ -57,7 +57,7 @@ def perturbed_restorations(face: Tensor, network: Callable[[Tensor], Tensor]) ->
     inputs = inputs.clamp(0, 1)
     inputs[1::2] = inputs[1::2].flip(-1)
     outputs = network(inputs).clamp(0, 1)
-    outputs = torch.stack([output.flip(-1) if index % 2 else output for index, output in enumerate(outputs)])
+    outputs[1::2] = outputs[1::2].flip(-1)
     return _shift(outputs, -shifts).clamp(0, 1)
 
 
@@ -98,12 +98,7 @@ def _squared_gradient(images: Tensor) -> Tensor:
 
 
 def expected_error(features: Mapping[str, Map], weights: Mapping[str, float], offset: float) -> Map:
-    """(H, W) grey levels, >= 0: the formula at the top of this file.
-
-    Args:
-        features: as ``uncertainty_features`` gives them.
-        weights: of every feature. offset: of the logarithm.
-    """
+    """(H, W) grey levels, >= 0, of what ``uncertainty_features`` gives: the formula at the top of this file."""
     log = sum(weights[name] * log_feature(features[name]) for name in FEATURES) + offset
     return np.maximum(np.exp(log) - _FLOOR, 0).astype(np.float32)
 
@@ -153,9 +148,8 @@ class Calibration:
 
     def __post_init__(self) -> None:
         if set(self.coefficients) != set(FEATURES):
-            raise InputError(
-                f"A calibration has the coefficients {', '.join(FEATURES)}, not {list(self.coefficients)}."
-            )
+            wanted = ", ".join(FEATURES)
+            raise InputError(f"A calibration has the coefficients {wanted}, not {list(self.coefficients)}.")
         numbers = (*self.coefficients.values(), self.offset, self.skin_difference, self.residual)
         if not all(isinstance(value, (int, float)) and math.isfinite(value) for value in numbers):
             raise InputError("A calibration holds finite numbers only.")
@@ -166,14 +160,11 @@ class Calibration:
 
 
 def calibration_of(training: Mapping[str, Any], weights: str) -> Calibration | None:
-    """The calibration among the facts that travel with weights.
+    """The calibration among the facts that travel with weights; None when their errors were not measured.
 
     Args:
         training: the facts, as ``hub.Weights.training`` holds them.
         weights: fingerprint of the network that is loaded.
-
-    Returns:
-        None when its errors were not measured.
 
     Raises:
         InputError: damaged, or measured on other weights.
