@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -18,7 +19,6 @@ from torch import nn
 from restoration.images import InputError
 
 TIMEOUT = 10.0  # seconds without a byte
-_CHUNK = 1 << 20
 Network = TypeVar("Network", bound=nn.Module)
 
 
@@ -103,11 +103,9 @@ def _download(url: str, partial: Path, path: Path) -> None:
         with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
             resumed = answer.status == 206  # a server may ignore the range and send everything
             expected = int(answer.headers.get("Content-Length") or -1)
-            received = 0
             with partial.open("ab" if resumed else "wb") as file:
-                while chunk := answer.read(_CHUNK):
-                    file.write(chunk)
-                    received += len(chunk)
+                shutil.copyfileobj(answer, file)
+            received = partial.stat().st_size - (begun if resumed else 0)
     except urllib.error.HTTPError as error:
         if error.code == 416:  # nothing is missing: the checksum decides
             return
@@ -122,7 +120,7 @@ def _download(url: str, partial: Path, path: Path) -> None:
 def _check(path: Path, sha256: str, advice: str) -> None:
     digest = hashlib.sha256()
     with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
+        while chunk := file.read(1 << 20):
             digest.update(chunk)
-    if digest.hexdigest() != sha256.lower():
-        raise DownloadError(f"{path} has the checksum {digest.hexdigest()[:16]}…, not {sha256[:16]}…. {advice}")
+    if (found := digest.hexdigest()) != sha256.lower():
+        raise DownloadError(f"{path} has the checksum {found[:16]}…, not {sha256[:16]}…. {advice}")

@@ -112,4 +112,4 @@ def _check_aligned(*images: Image) -> None:
     for image in images:
         if check_image(image).shape != (FACE_SIZE, FACE_SIZE, 3):
             size = f"{image.shape[1]} x {image.shape[0]}"
-            raise InputError(f"Regions are known on aligned {FACE_SIZE} x {FACE_SIZE} faces, not on {size} pictures.")
+            raise InputError(f"Regions lie in {FACE_SIZE} x {FACE_SIZE} faces, not in {size}. Align the face first.")
