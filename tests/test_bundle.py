@@ -131,14 +131,6 @@ def test_the_corners_of_a_sweep_are_in_the_zip(swept: tuple[Recipe, list[Point],
     assert len([name for name in archive.namelist() if name.endswith("restored.png")]) == 4
 
 
-def test_the_same_measurements_give_the_same_bytes(
-    comparison: tuple[Recipe, list[Row], zipfile.ZipFile], swept: tuple[Recipe, list[Point], zipfile.ZipFile]
-) -> None:
-    recipe, rows, _ = comparison
-    assert comparison_bundle(recipe, FACE, rows) == comparison_bundle(recipe, FACE, rows)
-    assert grid_bundle(swept[0], FACE, swept[1]) == grid_bundle(swept[0], FACE, swept[1])
-
-
 def test_what_a_stopped_sweep_measured_is_taken_home(
     swept: tuple[Recipe, list[Point], zipfile.ZipFile], tmp_path: Path
 ) -> None:

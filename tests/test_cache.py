@@ -41,19 +41,6 @@ def test_the_folder_is_kept_clean(tmp_path: Path) -> None:
     assert first.exists()
 
 
-def test_a_folder_of_its_own_is_claimed_and_given_back(tmp_path: Path) -> None:
-    code = (
-        "import os; from restoration.page.cache import claim_folder; folder = claim_folder();"
-        "(folder / 'x').write_text('x'); import gradio.utils as g; assert g.get_upload_folder() == str(folder);"
-        "print(folder)"
-    )
-    environment = {**os.environ, "GRADIO_TEMP_DIR": str(tmp_path)}
-    run = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
-    folder = Path(run.stdout.strip())
-    assert folder.parent == tmp_path
-    assert not folder.exists()
-
-
 def test_what_a_killed_process_left_is_deleted_and_a_living_ones_stays(tmp_path: Path) -> None:
     code = (
         "import os, sys, time; from restoration.page.cache import claim_folder; folder = claim_folder();"

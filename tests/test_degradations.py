@@ -68,15 +68,6 @@ def test_json_round_trip_and_strictness() -> None:
             Degradation.from_json(text)
 
 
-def test_description_names_everything_that_is_on() -> None:
-    assert Degradation().describe() == "no degradation"
-    words = Degradation(motion_length=9, blur_sigma=2, downsample=4, noise=10, jpeg=50, grayscale=True).describe()
-    assert all(
-        word in words
-        for word in ("motion blur 9", "Gaussian blur 2", "4×", "noise 10", "JPEG quality 50", "monochrome")
-    )
-
-
 SATURATED = np.where(ASTRONAUT[:256, 128:384] > 110, 255, 0).astype(np.uint8)  # so that what clips shows its place
 STEPS = {"motion_length": 3, "blur_sigma": 0.7, "noise": 20, "grayscale": True, "jpeg": 10}
 ORDER = ("motion_length", "blur_sigma", "reduce", "noise", "grayscale", "jpeg", "enlarge")  # as the module says

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from restoration.faces.download import DownloadError, cache_folder, fetch
+from restoration.faces.download import DownloadError, fetch
 
 CONTENT = bytes(range(256)) * 5000  # 1.28 MB: more than one piece
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -65,11 +65,6 @@ def test_a_file_is_fetched_once_and_comes_from_the_cache_afterwards(server: Serv
     assert path.read_bytes() == CONTENT
     assert fetch(server.url, SHA256.upper(), folder=path.parent) == path
     assert server.asked == [None]
-
-
-def test_the_cache_is_the_hubs_own_and_never_an_installed_package() -> None:
-    assert cache_folder().name == "restoration"
-    assert "site-packages" not in cache_folder().parts
 
 
 @pytest.mark.parametrize("ranges", [True, False])

@@ -9,23 +9,17 @@ import torch
 from tiny import EXAMPLES
 
 from restoration import Degradation, InputError, degrade_image, read_image
-from restoration.images import to_tensor
 from restoration.measure.estimate import (
-    FEATURES,
     FOLDER,
     HIGHEST,
     LOWEST,
     QUANTITIES,
-    Estimate,
     Estimator,
-    Value,
-    features,
     from_scale,
     load_estimator,
     to_scale,
     truth,
 )
-from restoration.page.reports import estimated, expected, in_words
 from train.data import Faces
 from train.extras.estimator import EstimatorConfig, make_examples, measure, train
 from train.extras.session import LOG
@@ -52,15 +46,6 @@ def test_the_truth_of_known_settings() -> None:
     assert known == {"blur": pytest.approx(np.sqrt(12.5)), "downsample": 2.5, "noise": 7, "jpeg": 40}
     assert truth(Degradation(motion_length=12))["blur"] == pytest.approx(12 / np.sqrt(24))
     assert truth(Degradation(motion_length=1))["blur"] == 0  # one pixel long is no blur
-
-
-def test_features_are_finite_and_hardly_depend_on_the_batch() -> None:
-    faces = torch.cat([to_tensor(face) for face in FACES])
-    both = features(faces)
-    assert both.shape == (2, FEATURES)
-    assert torch.isfinite(both).all()
-    torch.testing.assert_close(both[1:], features(faces[1:]), atol=1e-3, rtol=1e-3)
-    assert torch.isfinite(features(torch.zeros(1, 3, 128, 128))).all()
 
 
 @pytest.mark.parametrize("face", FACES, ids=["collins", "hopper"])
@@ -107,11 +92,6 @@ def test_damaged_weights_are_refused(tmp_path) -> None:  # type: ignore[no-untyp
         load_estimator(tmp_path)
 
 
-def test_another_size_is_refused(estimator: Estimator) -> None:
-    with pytest.raises(InputError, match="512 × 512"):
-        estimator.estimate(FACES[0][:256, :256])
-
-
 def test_training_learns_and_measuring_tells_how_well(faces: Faces, tmp_path: Path) -> None:
     found, wanted = make_examples(faces, 24, "test")
     few = [make_examples(faces, 4, name) for name in ("few", "few", "other")]
@@ -130,27 +110,3 @@ def test_training_learns_and_measuring_tells_how_well(faces: Faces, tmp_path: Pa
         assert errors["median_absolute_error"] <= errors["p90_absolute_error"]
     noisy = measure(network, found, wanted + torch.randn(wanted.shape, generator=torch.Generator().manual_seed(0)))
     assert all(noisy["reach"][name] > facts["reach"][name] for name in QUANTITIES)
-
-
-def guess(blur: float, downsample: float, noise: float, jpeg: float) -> Estimate:
-    values = (Value(value, value / 2, value * 2) for value in (blur, downsample, noise, jpeg))
-    return Estimate(**dict(zip(QUANTITIES, values, strict=True)), coverage=0.9)
-
-
-def test_an_estimate_is_said_in_words() -> None:
-    assert in_words(guess(0.1, 1, 0.5, 99)) == (
-        "This face looks sharp, holds detail of about 512 × 512 pixels, and shows hardly any noise and hardly any JPEG "
-        "compression."
-    )
-    text = in_words(guess(5, 8, 25, 20))
-    assert "strongly blurred" in text
-    assert "64 × 64" in text
-    assert "strong noise and very strong JPEG" in text
-
-
-def test_intervals_and_what_to_expect_are_shown() -> None:
-    text = estimated(guess(2, 4, 10, 40))
-    assert "<td>2.0</td><td>1.0 to 4.0</td>" in text
-    assert "<td>128</td><td>64 to 256</td>" in text
-    assert "90 of 100" in text
-    assert "Open this experiment" not in expected({}, None)

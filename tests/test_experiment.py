@@ -100,24 +100,17 @@ def test_seeds_decide_the_noise_and_are_whole_numbers() -> None:
             make_seed(bad)
 
 
-@pytest.mark.parametrize(
-    ("size", "expected"),
-    [
-        ((600, 600), []),
-        ((700, 600), ["centred 600 × 600 square of your 700 × 600 photo"]),
-        ((100, 64), ["centred 64 × 64 square of your 100 × 64 photo", "enlarged 8.0× to 512 × 512"]),
-    ],
-)
+@pytest.mark.parametrize(("size", "expected"), [
+    ((600, 600), []),
+    ((700, 600), ["centred 600 × 600 square of your 700 × 600 photo"]),
+    ((100, 64), ["centred 64 × 64 square of your 100 × 64 photo", "enlarged 8.0× to 512 × 512"]),
+])  # fmt: skip
 def test_the_crop_is_told(tmp_path: Path, size: tuple[int, int], expected: list[str]) -> None:
     face, notes = read_face(picture(tmp_path, *size))
     assert face.shape == (512, 512, 3)
     assert len(notes) == len(expected)
     for note, words in zip(notes, expected, strict=True):
         assert words in note
-
-
-def test_contents_of_a_file_are_as_good_as_its_path() -> None:
-    assert np.array_equal(read_face(Path(EILEEN).read_bytes())[0], read_face(EILEEN)[0])
 
 
 def test_no_photo_is_refused_everywhere(restorer: Restorer) -> None:

@@ -11,7 +11,7 @@ from examples.make_photos import group
 from restoration.faces.alignment import FACE_TEMPLATE, align_face
 from restoration.faces.detection import find_faces, load_detector
 from restoration.images import Image, InputError, read_image, write_png
-from train.face_sources import Folders, open_source, square_face
+from train.face_sources import Folders, open_source
 
 EILEEN = np.array([[65, 92], [113, 92], [89, 120], [68, 142], [110, 142]])  # where CelebA would have her landmarks
 
@@ -111,8 +111,3 @@ def test_sources_that_cannot_be_used_are_refused(tmp_path: Path) -> None:
         open_source([str(EXAMPLES)], limit=0)
     with pytest.raises(InputError, match="No pictures"):
         Folders([tmp_path], None, None)
-
-
-@pytest.mark.parametrize("side", [256, 512, 1024])
-def test_a_square_face_is_brought_to_512(side: int) -> None:
-    assert square_face(np.full((side, side, 3), 7, np.uint8)).shape == (512, 512, 3)

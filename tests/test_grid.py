@@ -74,22 +74,19 @@ def test_equal_steps_lie_on_the_settings_own(name: str) -> None:
     SeverityGrid(Degradation(), axis).settings(4)  # Degradation takes it
 
 
-@pytest.mark.parametrize(
-    ("make", "message"),
-    [
-        (lambda: Axis("kernel", (0, 1)), "Sweep one of"),
-        (lambda: Axis.spaced("angle", 0, 1, 3), "Sweep one of"),
-        (lambda: Axis("noise", (5,)), "2 steps"),
-        (lambda: Axis.spaced("noise", 5, 5, 3), "lowest value below"),
-        (lambda: Axis.spaced("noise", 20, 5, 3), "lowest value below"),
-        (lambda: Axis.spaced("jpeg", 50, 53, 9), "lowest value below"),
-        (lambda: Axis.spaced("noise", 0, 5, 1), "at least 2"),
-        (lambda: Axis("noise", (0, 101)), "from 0 to 100"),
-        (lambda: Axis("jpeg", (0, 50)), "from 1 to 100"),
-        (lambda: SeverityGrid(Degradation(), NOISE, NOISE), "two different"),
-        (lambda: SeverityGrid(Degradation(), Axis.spaced("noise", 0, 80, MAX_POINTS + 1)), "fewer steps"),
-    ],
-)
+@pytest.mark.parametrize(("make", "message"), [
+    (lambda: Axis("kernel", (0, 1)), "Sweep one of"),
+    (lambda: Axis.spaced("angle", 0, 1, 3), "Sweep one of"),
+    (lambda: Axis("noise", (5,)), "2 steps"),
+    (lambda: Axis.spaced("noise", 5, 5, 3), "lowest value below"),
+    (lambda: Axis.spaced("noise", 20, 5, 3), "lowest value below"),
+    (lambda: Axis.spaced("jpeg", 50, 53, 9), "lowest value below"),
+    (lambda: Axis.spaced("noise", 0, 5, 1), "at least 2"),
+    (lambda: Axis("noise", (0, 101)), "from 0 to 100"),
+    (lambda: Axis("jpeg", (0, 50)), "from 1 to 100"),
+    (lambda: SeverityGrid(Degradation(), NOISE, NOISE), "two different"),
+    (lambda: SeverityGrid(Degradation(), Axis.spaced("noise", 0, 80, MAX_POINTS + 1)), "fewer steps"),
+])  # fmt: skip
 def test_a_plan_that_cannot_be_run_is_refused(make, message: str) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(InputError, match=message):
         make()

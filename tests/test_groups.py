@@ -8,7 +8,7 @@ from restoration.images import to_image
 from restoration.measure.metrics import Scores
 from restoration.measure.regions import skin_lightness
 from train.data import Faces
-from train.groups import folder_groups, groupings, lightness_groups
+from train.groups import groupings, lightness_groups
 from train.summary import markdown
 
 
@@ -22,11 +22,6 @@ def people(faces: Faces) -> Faces:
 
 def light(faces: Faces, index: int) -> float:
     return skin_lightness(to_image(faces.clean([index])))
-
-
-def test_folders_name_groups(people: Faces) -> None:
-    assert folder_groups(people) == ["a", "b"] * 9
-    assert folder_groups(Faces(people.images[:2], ("x.png", "c/d/y.png"))) == [".", "c"]
 
 
 def test_thirds_of_skin_lightness_are_equal_and_in_order(people: Faces) -> None:
@@ -68,12 +63,3 @@ def test_a_known_unfairness_is_found_with_its_interval(people: Faces) -> None:
     table = markdown({"weights": {"name": "w"}, "identity": "n", "runs": [{**run, "groupings": [by_light]}]})
     assert "**by skin lightness**" in table
     assert f"| gap, best to worst |  | {gap['gap']:.2f} ± {gap['ci95']:.2f} |" in table
-
-
-def test_groups_that_are_too_small_are_left_out(people: Faces) -> None:
-    few = Faces(people.images[:6], people.names[:6])
-    rows = [{"degraded input": Scores(25, 0.6, None), "restored": Scores(26, 0.7, None)}] * 6
-    assert groupings(few, rows) == []
-    half = Faces(people.images[:10], people.names[:10])
-    (by_folder,) = groupings(half, (rows * 2)[:10])
-    assert set(by_folder["gap"]) == {"psnr", "ssim"}  # identity was not measured

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from restoration.images import Image, InputError, write_png
 from restoration.measure.recogniser import CROP_SIZE, embed, load_recogniser
-from train.extras.identity import IdentityConfig, Lesson, augment, batch, blend, main, read_crops, train
+from train.extras.identity import IdentityConfig, Lesson, batch, main, read_crops, train
 from train.extras.session import LOG
 
 
@@ -52,22 +52,6 @@ def test_batches_are_functions_of_seed_and_step_and_half_of_nobody(lesson: Lesso
     assert float((views.mean((1, 2, 3)) > 0.2).float().mean()) == pytest.approx(0.5, abs=0.12)
     views, _ = batch(Lesson(crops[:20], torch.zeros(20, 256)), config, 0)
     assert float(views.max()) < 0.01
-
-
-def test_augmented_and_blended_crops_are_pictures(lesson: Lesson) -> None:
-    generator = torch.Generator().manual_seed(0)
-    views = augment(lesson.crops, generator)
-    assert views.shape == lesson.crops.shape
-    assert 0 <= float(views.min()) <= float(views.max()) <= 1
-    plain = lesson.crops.float() / 255
-    assert 0.01 < float((views - plain).abs().mean()) < 0.2  # changed, and not beyond recognition
-    mixed = blend(lesson.crops, 5, generator)
-    assert (mixed.shape, mixed.dtype) == ((5, 3, CROP_SIZE, CROP_SIZE), torch.uint8)
-    assert torch.equal(blend(lesson.crops[:1], 3, generator), lesson.crops[:1].expand(3, -1, -1, -1))
-    flat = torch.arange(0, 200, 50, dtype=torch.uint8).view(4, 1, 1, 1).expand(4, 3, CROP_SIZE, CROP_SIZE)
-    spread = blend(flat, 600, generator).flatten(1).float().std(1)
-    assert 0.3 < float((spread > 10).float().mean()) < 0.7  # patches of one in the other
-    assert len(blend(lesson.crops, 0, generator)) == 0
 
 
 def test_people_are_told_apart_by_name(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ import concurrent.futures
 import io
 import os
 import struct
-import time
 import warnings
 import zlib
 from pathlib import Path
@@ -121,9 +120,8 @@ def test_orientation_is_applied(fmt: str, orientation: int) -> None:
     picture.info["exif"] = exif.tobytes()  # HEIF: beside its own mark, as telephones write it; not to be applied twice
     image = read_image(encode(picture, fmt, **options))
     assert image.shape == upright.shape
-    assert np.abs(image.astype(int) - upright).mean() <= (
-        4 if fmt in ("JPEG", "HEIF", "AVIF") else 0
-    )  # wrongly turned: above 40
+    limit = 4 if fmt in ("JPEG", "HEIF", "AVIF") else 0  # wrongly turned: above 40
+    assert np.abs(image.astype(int) - upright).mean() <= limit
 
 
 @pytest.mark.parametrize("exif", [b"Exif\0\0MM\0*\0\0\0\x08\0\x05\x01\x12", b"Exif\0\0rubbish", b"Exif\0\0"])
@@ -191,16 +189,13 @@ def test_16_bit_colour_files_keep_their_levels() -> None:
     assert np.abs(read_image(raw_png(between, 2)).astype(int) - between / 257).max() <= 1
 
 
-@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
-def test_float_arrays(dtype) -> None:
-    assert np.array_equal(read_image((sample() / 255).astype(dtype)), sample())
-
-
 def test_other_arrays() -> None:
     grey = sample()[..., 0]
     expected = np.repeat(grey[..., None], 3, axis=2)
     assert np.array_equal(read_image(grey), expected)
     assert np.array_equal(read_image(grey[..., None]), expected)
+    for dtype in (np.float16, np.float32, np.float64):
+        assert np.array_equal(read_image((sample() / 255).astype(dtype)), sample())
     assert np.array_equal(read_image(grey > 100), np.where(expected > 100, 255, 0))
     assert np.array_equal(read_image(sample().astype(np.uint16) * 257), sample())
     assert np.array_equal(read_image(sample()[::-1, ::-1]), sample()[::-1, ::-1])  # negative strides
@@ -225,13 +220,6 @@ def test_every_pil_mode(mode: str) -> None:
     assert error < {"1": 100, "LAB": 3}.get(mode, 2)
     if mode == "1":
         assert set(np.unique(image)) == {0, 255}
-
-
-def test_palette_and_one_bit_files() -> None:
-    colours = sample() // 128 * 128
-    assert np.array_equal(read_image(encode(PIL.Image.fromarray(colours).convert("P", palette=1))), colours)
-    bits = sample()[..., 0] > 128
-    assert np.array_equal(read_image(encode(PIL.Image.fromarray(bits)))[..., 1], bits * 255)
 
 
 def test_cmyk_jpeg_is_not_inverted() -> None:
@@ -413,34 +401,16 @@ def huge_png(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + data
 
 
-@pytest.mark.parametrize(("side", "size"), [
-    (7072, "7072 x 7072 = 50.0 megapixels"),  # just over
-    (10_000, "10000 x 10000 = 100.0 megapixels"),  # PIL warns
-    (20_000, "400.0 megapixels"),  # PIL itself refuses
-])  # fmt: skip
-@pytest.mark.parametrize("filter_", ["ignore", "error"])
-def test_too_many_pixels_are_refused_from_the_header(side: int, size: str, filter_) -> None:
-    data = huge_png(side, side)
-    with warnings.catch_warnings():
-        warnings.simplefilter(filter_, PIL.Image.DecompressionBombWarning)
-        start = time.perf_counter()
-        with pytest.raises(InputError, match=r"megapixels; the limit is 50\.") as caught:
-            read_image(data)
-        seconds = time.perf_counter() - start
-    assert size.split(" = ")[-1] in str(caught.value)
-    assert seconds < 1  # decoding 100 megapixels takes longer, and 400 much longer
-
-
-def test_a_refused_100_megapixel_file_is_never_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_pixels_are_refused_from_the_header_and_never_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(self) -> None:
         raise AssertionError("decoded")
 
     monkeypatch.setattr("PIL.ImageFile.ImageFile.load", fail)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PIL.Image.DecompressionBombWarning)
-        for data in (huge_png(10_000, 10_000), huge_png(50_000, 2_000)):
-            with pytest.raises(InputError, match=r"100\.0 megapixels"):
-                read_image(data)
+        for width, height, size in ((7_072, 7_072, 50), (50_000, 2_000, 100), (20_000, 20_000, 400)):  # PIL refuses 400
+            with pytest.raises(InputError, match=rf"{size}\.0 megapixels; the limit is 50\."):
+                read_image(huge_png(width, height))
         with pytest.raises(AssertionError, match="decoded"):
             read_image(huge_png(100, 100))
 
@@ -457,17 +427,17 @@ def test_huge_pil_images_and_arrays_are_refused_too() -> None:
 
 
 def test_paths_that_are_no_files(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"no file at .*missing\.png"):
-        read_image(tmp_path / "missing.png")
-    with pytest.raises(InputError, match="is a folder"):
-        read_image(tmp_path)
-    with pytest.raises(InputError, match="Cannot open"):
-        read_image("a\0b.png")
-    with pytest.raises(InputError, match="Cannot open"):
-        read_image("a" * 5000 + ".png")
+    for path, message in (
+        (tmp_path / "missing.png", r"no file at .*missing\.png"),
+        (tmp_path, "is a folder"),
+        ("a\0b.png", "Cannot open"),
+        ("a" * 5000 + ".png", "Cannot open"),
+    ):
+        with pytest.raises(InputError, match=message):
+            read_image(path)
 
 
-@pytest.mark.parametrize(("array", "message"), [
+@pytest.mark.parametrize(("source", "message"), [
     (np.full((32, 32, 3), np.nan), "NaN"),
     (np.full((32, 32), np.inf, np.float32), r"\[0, 1\]"),
     (np.full((32, 32, 3), 200.0), r"\[0, 1\]"),
@@ -479,19 +449,13 @@ def test_paths_that_are_no_files(tmp_path: Path) -> None:
     (np.zeros((32, 32, 2), np.uint8), r"\(32, 32, 2\)"),
     (np.zeros((1, 32, 32, 3), np.uint8), r"\(1, 32, 32, 3\)"),
     (np.zeros((0, 0, 3), np.uint8), "0 x 0"),
+    (PIL.Image.new("I", (32, 32), 70_000), "65535"),
+    (PIL.Image.new("I", (32, 32), -1), "65535"),
+    (PIL.Image.new("F", (32, 32), 255.0), r"\[0, 1\]"),
 ])  # fmt: skip
-def test_bad_arrays(array: np.ndarray, message: str) -> None:
+def test_bad_arrays_and_values(source: np.ndarray | PIL.Image.Image, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        read_image(array)
-
-
-def test_bad_values_in_pil_images() -> None:
-    with pytest.raises(InputError, match="65535"):
-        read_image(PIL.Image.new("I", (32, 32), 70_000))
-    with pytest.raises(InputError, match="65535"):
-        read_image(PIL.Image.new("I", (32, 32), -1))
-    with pytest.raises(InputError, match=r"\[0, 1\]"):
-        read_image(PIL.Image.new("F", (32, 32), 255.0))
+        read_image(source)
 
 
 def test_bad_sources() -> None:
@@ -569,12 +533,6 @@ def test_write_png_is_atomic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert os.listdir(tmp_path) == ["out.png"]
 
 
-def test_a_name_may_be_as_long_as_the_file_system_allows(tmp_path: Path) -> None:
-    for name in ("x" * 251 + ".png", "照" * 83 + ".png"):  # 255 bytes, 253
-        write_png(sample(), tmp_path / name)
-        assert np.array_equal(read_image(tmp_path / name), sample())
-
-
 def test_write_png_says_what_is_wrong(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"Cannot write .*missing"):
         write_png(sample(), tmp_path / "missing" / "out.png")
@@ -608,12 +566,6 @@ def test_to_image_clips_and_rounds_half_to_even() -> None:
     before = tensor.clone()
     to_image(tensor)
     assert torch.equal(tensor, before)
-
-
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_to_image_takes_half_precision(dtype: torch.dtype) -> None:
-    tensor = torch.tensor([0.0, 0.5, 1.0]).to(dtype).repeat(3, 16, 6)
-    assert to_image(tensor)[0, :3, 0].tolist() == [0, 128, 255]
 
 
 @pytest.mark.parametrize(("tensor", "message"), [

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from hub_server import Hub, status
-from tiny import EXAMPLES, REPO, Files
+from tiny import REPO, Files
 
 from restoration import Restorer
 from restoration.cli.benchmark import benchmark
@@ -53,23 +53,6 @@ def test_info_and_pull_tell_what_the_hub_has(
     assert main(["pull", REPO]) == 2
     assert main(["pull", "nonsense"]) == 2
     assert "owner/name" in capsys.readouterr().err
-
-
-def test_info_runs_as_a_module_without_network_or_display(tmp_path: Path) -> None:
-    run = subprocess.run(
-        [sys.executable, "-m", "restoration", "info"],
-        cwd=EXAMPLES.parent,
-        capture_output=True,
-        text=True,
-        check=True,
-        env={
-            "PATH": "/usr/bin",
-            "HOME": str(tmp_path),
-            "http_proxy": "http://127.0.0.1:9",
-            "https_proxy": "http://127.0.0.1:9",
-        },
-    )
-    assert json.loads(run.stdout)["version"]
 
 
 def test_benchmark_prints_a_row_a_method(capsys: pytest.CaptureFixture[str], tiny_weights: Path) -> None:

@@ -52,26 +52,6 @@ def test_psnr_averages_the_error_over_channels() -> None:
     assert psnr(image, truth) == pytest.approx(10 * math.log10(255**2 / 300), abs=1e-9)
 
 
-def test_ssim_by_the_formula_of_the_paper(photo: Image) -> None:
-    """One window of 11 x 11: a 16 x 16 picture has 6 x 6 of them in each channel, computed by hand."""
-    image, truth = noisy(photo, 30)[100:116, 100:116], photo[100:116, 100:116]
-    axis = np.exp(-((np.arange(11) - 5) ** 2) / (2 * 1.5**2))
-    window = np.outer(axis, axis) / axis.sum() ** 2
-
-    def one(x: np.ndarray, y: np.ndarray) -> float:
-        mx, my = (window * x).sum(), (window * y).sum()
-        vx, vy = (window * x * x).sum() - mx**2, (window * y * y).sum() - my**2
-        cov = (window * x * y).sum() - mx * my
-        c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
-        return (2 * mx * my + c1) * (2 * cov + c2) / ((mx**2 + my**2 + c1) * (vx + vy + c2))
-
-    values = [
-        one(image[r : r + 11, c : c + 11, k].astype(float), truth[r : r + 11, c : c + 11, k].astype(float))
-        for k, r, c in itertools.product(range(3), range(6), range(6))
-    ]
-    assert ssim(image, truth) == pytest.approx(np.mean(values), abs=1e-9)
-
-
 @pytest.mark.parametrize(("metric", "best"), [(psnr, math.inf), (ssim, 1.0)])
 def test_more_noise_scores_worse_and_the_truth_itself_best(metric, best: float, photo: Image) -> None:
     values = [metric(noisy(photo, sigma), photo) for sigma in (2, 5, 10, 20, 40, 80)]
@@ -80,23 +60,6 @@ def test_more_noise_scores_worse_and_the_truth_itself_best(metric, best: float, 
     almost = photo.copy()
     almost[128, 128, 1] ^= 1
     assert values[0] < metric(almost, photo) < best
-
-
-@pytest.mark.parametrize("metric", [psnr, ssim])
-def test_symmetric_and_leaves_its_inputs_alone(metric, photo: Image) -> None:
-    image, truth = noisy(photo, 15), photo.copy()
-    before = image.copy(), truth.copy()
-    assert metric(image, truth) == pytest.approx(metric(truth, image), abs=1e-7)
-    assert np.array_equal(image, before[0])
-    assert np.array_equal(truth, before[1])
-
-
-def test_ssim_stays_in_range(photo: Image) -> None:
-    assert -1 <= ssim(255 - photo, photo) < 0.2
-    random = np.random.default_rng(1).integers(0, 256, photo.shape, dtype=np.uint8)
-    assert abs(ssim(random, photo)) < 0.1
-    smallest = photo[:16, :16]
-    assert -1 <= ssim(255 - smallest, smallest) <= 1
 
 
 def test_score_gathers_all() -> None:

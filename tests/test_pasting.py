@@ -223,11 +223,3 @@ def test_the_measure_of_a_seam_sees_one() -> None:
     assert mask is not None
     brighter = np.clip(np.rint(photo + 10.0 * (mask > 128)), 0, 255).astype(np.uint8)  # a hard edge, 10 levels high
     assert border_energy(photo, brighter, np.array(HOPPER.landmarks), face_mask())[1] > 1.05
-
-
-def test_scales_other_than_1_2_and_4_are_refused() -> None:
-    photo = COLLINS.read()
-    assert enlarge(photo, 2).shape == (1024, 1024, 3)
-    for scale in (0, 3, 8):
-        with pytest.raises(InputError, match="1, 2 or 4"):
-            enlarge(photo, scale)

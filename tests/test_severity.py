@@ -1,6 +1,5 @@
 """The severity grid: one degradation at a time, rising, and written as a table and as curves."""
 
-import csv
 import json
 from pathlib import Path
 
@@ -9,10 +8,9 @@ from tiny import EXAMPLES
 
 from restoration.degrade.degradations import Degradation
 from restoration.degrade.protocols import Distribution
-from restoration.images import read_image
 from train.data import Faces, fixed_draw
 from train.evaluate import evaluate_face, main
-from train.severity import GRID, grid_protocols, write_grid
+from train.severity import GRID, grid_protocols
 from train.summary import INPUT
 
 
@@ -24,31 +22,6 @@ def test_every_point_is_one_degradation_at_its_severity(faces: Faces) -> None:
         (drawn,), _ = fixed_draw(faces, 0, name, protocol)
         expected = {setting: float(value), "motion_angle": drawn.motion_angle, "kernel": drawn.kernel}
         assert drawn == Degradation(**{**expected, "jpeg": int(value) if setting == "jpeg" else None})  # type: ignore[arg-type]
-
-
-def test_table_and_curves_hold_every_point(tmp_path: Path) -> None:
-    names = [*grid_protocols()]
-    runs = [
-        {
-            "set": group,
-            "protocol": name,
-            "images": 2,
-            "methods": {
-                method: {"psnr": {"mean": 20 + index + bonus, "ci95": 1.0}, "ssim": {"mean": 0.5, "ci95": 0.1}}
-                for method, bonus in (("degraded input", 0), ("restored", 1))
-            },
-        }
-        for group in ("val", "other")
-        for index, name in enumerate(names)
-    ]
-    write_grid(runs, tmp_path)
-    with (tmp_path / "severity.csv").open() as file:
-        rows = list(csv.DictReader(file))
-    assert len(rows) == 2 * len(names) * 2 * 2
-    row = next(r for r in rows if (r["set"], r["degradation"], r["severity"]) == ("other", "noise", "25"))
-    assert float(row["mean"]) == 20 + names.index("noise 25")
-    for group in ("val", "other"):
-        assert read_image(tmp_path / f"severity_{group}.png").shape[1] > 1000
 
 
 def test_what_classic_methods_are_told(faces: Faces) -> None:

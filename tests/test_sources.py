@@ -99,13 +99,3 @@ def test_the_watch_answers_at_once_and_asks_in_the_background(hub: Hub, files: F
     hub.fail("GET /api", status(503))
     time.sleep(0.2)
     assert REPO in watch.sentence()  # a Hub that is gone does not take back what it said
-
-
-def test_the_watch_asks_once_an_hour(hub: Hub, files: Files) -> None:
-    hub.add(REPO, files)
-    watch = UpdateWatch(load_weights(REPO))
-    hub.requests.clear()
-    for _ in range(20):
-        watch.sentence()
-        time.sleep(0.02)
-    assert len(hub.requests) <= 1

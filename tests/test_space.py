@@ -140,12 +140,6 @@ def test_a_dry_run_lists_what_would_be_sent_and_asks_nobody(
     assert main(["publish-space", REPO, "--dry-run", "--model", "faces"]) == 2
 
 
-def test_a_folder_without_git_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
-    with pytest.raises(InputError, match="not a git checkout"):
-        prepare_space(tmp_path / "out", root=tmp_path)
-
-
 def test_the_app_needs_nothing_that_is_left_out(tmp_path: Path) -> None:
     names = prepare_space(tmp_path / "space")
     assert not [name for name in names if name.startswith(tuple(space_module.LEFT_OUT))]

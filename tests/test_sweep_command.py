@@ -11,7 +11,7 @@ from tiny import EXAMPLES, SMALL
 from restoration.images import InputError
 from restoration.network.checkpoint import save_stage
 from restoration.network.unet import UNet
-from train.sweep import combined, label, main, measure, variants
+from train.sweep import label, main, measure, variants
 
 BASE = [
     "--data", str(EXAMPLES), "--validation", str(EXAMPLES), "--validation-faces", "1", "--steps", "2",
@@ -28,13 +28,6 @@ def test_one_option_at_a_time_or_every_combination() -> None:
     for wrong in ([["batch"]], [["batch", "1"], ["batch", "2"]]):
         with pytest.raises(InputError, match="--vary"):
             list(variants(wrong, grid=True))
-
-
-def test_what_is_combined_is_named_once() -> None:
-    assert combined(["batch=32", "widths=8,12,16"]) == {"batch": "32", "widths": "8,12,16"}
-    for wrong in (["batch"], ["=32"], ["batch=1", "batch=2"]):
-        with pytest.raises(InputError, match="--together"):
-            combined(wrong)
 
 
 def test_a_sweep_trains_a_stage_and_its_table_holds_what_that_measures(
