@@ -58,7 +58,8 @@ def test_train_push_and_the_page_on_that_revision(
     assert train(push) == 0
     model = hub.model(REPO)
     assert capsys.readouterr().out.endswith(f"{REPO}: revision {model.head}, tag v1\n")
-    assert {"evaluation.json", "curves.png", "train.csv", "validation.csv", "run.json"} <= set(model.files)
+    logs = {f"{stage}/{name}" for stage in ("face", "detail") for name in ("curves.png", "train.csv", "validation.csv")}
+    assert {"evaluation.json", "evaluation.md", "detail/run.json", *logs} <= set(model.files)
     card = ModelCard(model.files["README.md"].decode())
     results = {(r.dataset_config, r.metric_type): r.metric_value for r in card.data.eval_results}
     measured = json.loads(model.files["evaluation.json"])["runs"]

@@ -235,7 +235,9 @@ def _publish(options: dict[str, Any], repo_id: str) -> int:
     """Evaluate the run on its validation faces, and push it; returns the exit status."""
     out = options["out"]
     sets = [f"{Path(folder).name}{index or ''}={folder}" for index, folder in enumerate(options["validation"])]
-    command = ["--faces", *sets, "--protocols", "blind", "original", "--limit", str(options["validation_faces"])]
+    command = ["--faces", *sets, "--protocols", "blind", "original"]
+    if options["validation_faces"]:
+        command += ["--limit", str(options["validation_faces"])]
     if evaluate.main([*command, "--weights", str(out / "weights"), "--device", options["device"], "--out", str(out)]):
         return 2
     try:
