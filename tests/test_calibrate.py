@@ -29,6 +29,9 @@ def test_a_law_is_found_again() -> None:
     coefficients, offset = fit([measured(seed, noise=0.05) for seed in range(4)])
     assert coefficients == pytest.approx(LAW, abs=0.02)
     assert offset == pytest.approx(0.4, abs=0.03)
+    faces = [measured(seed, noise=0.8) for seed in range(4)]  # the mean is right whatever the noise
+    foretold = [expected_error(face.features, *fit(faces)) for face in faces]
+    assert np.mean(foretold) == pytest.approx(np.mean([face.error for face in faces]), rel=0.05)
 
 
 def test_correlations_and_percentiles() -> None:

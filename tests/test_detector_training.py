@@ -48,6 +48,9 @@ def test_a_scene_holds_its_faces_where_it_says() -> None:
             at = [levels[round(y), round(x)] for x, y in ((points[0] + points[3]) / 2, points[0])]
             scores.append(at[0] > at[1])
     assert np.mean(scores) > 0.8
+    first, again, other = (composer.compose(LAYOUT, np.random.default_rng(seed)).image for seed in (1, 1, 2))
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
 
 
 def test_losses_are_zero_for_perfect_answers_and_reach_every_parameter() -> None:

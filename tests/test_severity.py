@@ -47,6 +47,12 @@ def test_command_adds_the_grid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     results = json.loads((tmp_path / "evaluation.json").read_text())
     assert [run["protocol"] for run in results["runs"]] == ["undegraded"]
     assert [run["protocol"] for run in results["grid"]] == ["noise 5", "noise 25", "jpeg 60"]
-    weak, strong = (run["methods"]["degraded input"]["psnr"]["mean"] for run in results["grid"][:2])
-    assert strong < weak
-    assert {path.name for path in tmp_path.iterdir()} >= {"severity.csv", "severity_examples.png"}
+    means = [run["methods"][INPUT]["psnr"]["mean"] for run in results["grid"]]
+    assert means[1] < means[0]
+    with (tmp_path / "severity.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert {row["set"] for row in rows} == {"examples"}
+    table = {(row["degradation"], row["severity"]): float(row["mean"]) for row in rows
+             if (row["method"], row["metric"]) == (INPUT, "psnr")}  # fmt: skip
+    assert table == dict(zip([("noise", "5"), ("noise", "25"), ("jpeg", "60")], means, strict=True))
+    assert read_image(tmp_path / "severity_examples.png").shape[1] > 500

@@ -6,11 +6,13 @@ import argparse
 import dataclasses
 import functools
 import inspect
+import json
 import sys
 from pathlib import Path
 from typing import Any, Protocol
 
 from restoration.images import InputError
+from restoration.images.files import write_atomically
 
 
 class Main(Protocol):
@@ -56,3 +58,9 @@ def add_config(parser: argparse.ArgumentParser, kind: Any) -> None:
 def take_config(options: argparse.Namespace, kind: Any) -> Any:
     """The dataclass that the options of ``add_config`` ask for."""
     return kind(**{field.name: getattr(options, field.name) for field in dataclasses.fields(kind)})
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write a JSON file, its folder made where it is not; a kill leaves the old file whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, json.dumps(content, indent=1) + "\n")

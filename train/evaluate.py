@@ -15,7 +15,6 @@ from __future__ import annotations
 import csv
 import dataclasses
 import functools
-import json
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -37,7 +36,7 @@ from restoration.images import Image, InputError, to_image
 from restoration.lab.comparison import LANCZOS, NON_LOCAL_MEANS, WIENER, run_baselines
 from restoration.measure.identity import IdentityNetwork, load_identity
 from restoration.measure.metrics import Scores, score
-from train.command import command, new_parser
+from train.command import command, new_parser, write_json
 from train.data import Faces, degraded_face, fixed_draw, read_faces
 from train.face_sources import MIN_FACE, Folders
 from train.groups import groupings
@@ -153,7 +152,7 @@ def main(arguments: list[str] | None = None) -> int:
     results |= {"identity": identity.name if identity else None, "runs": runs, "grid": points}
     if points:
         write_grid(points, options.out)
-    (options.out / "evaluation.json").write_text(json.dumps(results, indent=1) + "\n")
+    write_json(options.out / "evaluation.json", results)
     (options.out / "evaluation.md").write_text(markdown(results))
     with (options.out / "images.csv").open("w", newline="") as file:
         writer = csv.writer(file)

@@ -8,7 +8,6 @@ learned from, leaves of every set those people alone that it did not see.
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from torch import Tensor
 from restoration.images import InputError
 from restoration.measure.identity import IdentityNetwork, load_identity
 from restoration.measure.recogniser import embed
-from train.command import command, new_parser
+from train.command import command, new_parser, write_json
 from train.evaluate import read_set
 from train.extras.identity import IdentityConfig, crops_of, is_held_out, read_crops
 from train.summary import summary
@@ -78,9 +77,8 @@ def main(arguments: list[str] | None = None) -> int:
         results.append({"set": name, "pictures": sum(kept), **found})
         print(f"| {name} | {sum(kept)} | {found['mean']:.4f} ± {found['ci95']:.4f} |", flush=True)
     if options.out:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
         facts = {"network": student.name, "teacher": teacher.name, "held_out": options.held_out, "sets": results}
-        options.out.write_text(json.dumps(facts, indent=1) + "\n")
+        write_json(options.out, facts)
     return 0
 
 

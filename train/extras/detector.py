@@ -162,7 +162,7 @@ def refiner_batch(
     """
     crops, labels, targets = [], list[float](), list[Points]()
     for scene, score, places in zip(scenes, logits.flatten(1), points.flatten(1, 2), strict=True):
-        good = [_moved(face, rng, 1.0 if rng.random() < 0.6 else 0.4) for face in scene.landmarks]
+        good = [_guessed(face, rng) for face in scene.landmarks]
         bad = [_displaced(face, rng) for face in scene.landmarks if rng.random() < 0.5]
         proposals = places[score.topk(12).indices].double().numpy()
         wrong = [p for p in proposals if all(_miss(p, face) >= MATCH for face in scene.landmarks)]
@@ -178,23 +178,28 @@ def refiner_batch(
     return pixels, torch.tensor(labels), torch.tensor(np.array(targets), dtype=torch.float32)
 
 
-def _moved(face: Points, rng: np.random.Generator, amount: float) -> Points:
+def _guessed(face: Points, rng: np.random.Generator) -> Points:
     """Landmarks as a rough first guess places them."""
-    eyes, middle = np.linalg.norm(face[1] - face[0]), face.mean(axis=0)
+    amount, eyes = (1.0 if rng.random() < 0.6 else 0.4), np.linalg.norm(face[1] - face[0])
     angle, scale = rng.normal(0, 0.16 * amount), math.exp(rng.normal(0, 0.13 * amount))
-    turn = scale * np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
-    shift, noise = rng.normal(0, 0.12 * amount * eyes, 2), rng.normal(0, 0.05 * amount * eyes, (5, 2))
-    moved: Points = (face - middle) @ turn.T + middle + shift + noise
-    return moved
+    noise: Points = rng.normal(0, 0.05 * amount * eyes, (5, 2)) + rng.normal(0, 0.12 * amount * eyes, 2)
+    return _moved(face, angle, scale) + noise
 
 
 def _displaced(face: Points, rng: np.random.Generator) -> Points:
     """Landmarks so far off, or so large or small, that what lies under them is no longer a face."""
-    eyes, middle = np.linalg.norm(face[1] - face[0]), face.mean(axis=0)
-    angle, away = rng.uniform(0, 2 * math.pi), rng.random() < 0.5
-    shift = rng.uniform(0.9, 2) * eyes * np.array([math.cos(angle), math.sin(angle)])
-    scale = math.exp(rng.choice([-1, 1]) * rng.uniform(0.7, 1.2))
-    return face + shift if away else (face - middle) * scale + middle
+    angle, way = rng.uniform(0, 2 * math.pi), rng.uniform(0.9, 2) * np.linalg.norm(face[1] - face[0])
+    if rng.random() < 0.5:
+        away: Points = face + way * np.array([math.cos(angle), math.sin(angle)])
+        return away
+    return _moved(face, 0.0, math.exp(rng.choice([-1, 1]) * rng.uniform(0.7, 1.2)))
+
+
+def _moved(face: Points, angle: float, scale: float) -> Points:
+    """Turned and scaled around their middle."""
+    turn = scale * np.array([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]])
+    moved: Points = (face - face.mean(axis=0)) @ turn + face.mean(axis=0)
+    return moved
 
 
 def train_detector(

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from restoration.degrade.degradations import Degradation, degrade
+from restoration.degrade.degradations import degrade
 from restoration.degrade.protocols import Distribution, Mixture
 from restoration.degrade.resampling import KERNELS
 from restoration.measure.estimate import QUANTITIES, EstimatorNetwork, features, from_scale, to_scale, truth
@@ -29,21 +29,18 @@ from train.extras.session import RESULT, Session, fit, save_halves
 
 COVERAGE = 0.9
 # What photos go through, each part left out at times, by every kernel, with as many mild draws as strong ones.
-MILD = {"motion_length": (4, 11), "blur_sigma": (0.3, 1.5), "downsample": (1.1, 3.6), "noise": (1, 6)}
-STRONG = {"motion_length": (11, 31), "blur_sigma": (1.5, 8), "downsample": (3.6, 12), "noise": (6, 40)}
-DEGRADATIONS = Mixture(
-    tuple(
-        (
-            share,
-            Distribution(
-                **{**ranges, **still}, kernel=kernel, jpeg=(10, 95), anisotropic=0.3, grayscale=0.1, skip=0.35
-            ),
-        )
-        for kernel in KERNELS
-        for ranges in (MILD, STRONG)
-        for share, still in ((3, {"motion_length": None}), (2, {}))
-    )
+RANGES = (
+    {"motion_length": (4, 11), "blur_sigma": (0.3, 1.5), "downsample": (1.1, 3.6), "noise": (1, 6)},
+    {"motion_length": (11, 31), "blur_sigma": (1.5, 8), "downsample": (3.6, 12), "noise": (6, 40)},
 )
+ALWAYS = {"jpeg": (10, 95), "anisotropic": 0.3, "grayscale": 0.1, "skip": 0.35}
+PARTS = [
+    (share, {**ranges, **without, **ALWAYS, "kernel": kernel})
+    for kernel in KERNELS
+    for ranges in RANGES
+    for share, without in ((3, {"motion_length": None}), (2, {}))
+]
+DEGRADATIONS = Mixture(tuple((share, Distribution(**part)) for share, part in PARTS))  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,13 +62,8 @@ def make_examples(faces: Faces, count: int, name: str) -> tuple[Tensor, Tensor]:
     for places in tqdm(torch.split(torch.arange(count), 8), desc="degrading", unit="batch", disable=None):
         settings, noise = draw(f"{name}/{int(places[0])}", len(places), DEGRADATIONS, torch.device("cpu"))
         found.append(features(degrade(faces.clean((places * len(faces) // count).tolist()), settings, noise)))
-        wanted += [quantities(each) for each in settings]
+        wanted += [[to_scale(name, truth(each)[name]) for name in QUANTITIES] for each in settings]
     return torch.cat(found), torch.tensor(wanted)
-
-
-def quantities(settings: Degradation) -> list[float]:
-    """Those of known settings on the network's scales, in their order."""
-    return [to_scale(name, truth(settings)[name]) for name in QUANTITIES]
 
 
 def train(found: Tensor, target: Tensor, config: EstimatorConfig, out: Path) -> EstimatorNetwork:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import math
 import pickle
 import time
@@ -20,6 +19,7 @@ from tqdm import tqdm
 
 from restoration.images import InputError
 from restoration.images.files import replacing, write_atomically
+from train.command import write_json
 from train.optimizer import Optimizer, WeightOptimizer, scheduled_rate
 
 CHECKPOINT, LOG, RESULT = "checkpoint.pt", "train.csv", "weights"
@@ -124,6 +124,5 @@ def save_halves(folder: Path, network: nn.Module, facts: dict[str, Any], name: s
     """Write ``model.safetensors`` (float16) and JSON-ready facts under a name into a folder, made where it is not."""
     state = network.state_dict().items()
     halves = {key: (x.half() if x.is_floating_point() else x).contiguous() for key, x in state}
-    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / name, facts)
     write_atomically(folder / "model.safetensors", save(halves))
-    write_atomically(folder / name, json.dumps(facts, indent=2) + "\n")

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import csv
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from restoration.faces.alignment import align_face
 from restoration.faces.detection import EMBEDDED, find_faces, load_detector
 from restoration.images import InputError, read_image
 from restoration.measure.identity import Bands, angle_between, load_identity
-from train.command import command, new_parser
+from train.command import command, new_parser, write_json
 
 FOLDS = 10
 PERCENTILES = (5, 50, 95)
@@ -106,8 +107,7 @@ def main(arguments: list[str] | None = None) -> int:
     angles = np.array([angle_between(embeddings[a], embeddings[b]) for a, b, _ in known])
     bands, error = verify(angles, np.array([same for *_, same in known], bool), network.name)
     if options.out:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(bands.to_json() + "\n")
+        write_json(options.out, asdict(bands))
     if missed:
         print(f"no face found in {len(missed)} photos; their pairs are left out: {', '.join(missed[:5])} …")
     print(
