@@ -1,5 +1,6 @@
 """The severity grid: one degradation at a time, rising, and written as a table and as curves."""
 
+import csv
 import json
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from tiny import EXAMPLES
 
 from restoration.degrade.degradations import Degradation
 from restoration.degrade.protocols import Distribution
+from restoration.images import read_image
 from train.data import Faces, fixed_draw
 from train.evaluate import evaluate_face, main
 from train.severity import GRID, grid_protocols
