@@ -7,6 +7,7 @@ import json
 import re
 import zipfile
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
@@ -97,15 +98,11 @@ def test_a_recipe_is_read(client: Client) -> None:
 
 @pytest.mark.parametrize(("endpoint", "arguments", "message"), [
     ("/compare", {"degradations": '{"x": "no_preset"}'}, "There is no preset"),
-    ("/compare", {"degradations": '{"x": {"hair": 1}}'}, "Unknown setting"),
     ("/compare", {"degradations": '{"x": {"noise": 101}}'}, "noise"),
     ("/compare", {"degradations": "{}"}, "1 to 12"),
-    ("/compare", {"degradations": "[1]"}, "as an object"),
     ("/compare", {"degradations": "noise"}, "as JSON"),
-    ("/sweep", {"base": "no_preset"}, "as JSON"),
     ("/sweep", {"column_setting": "hair"}, "Sweep one of"),
     ("/sweep", {"column_steps": 90}, "fewer steps|lowest value below"),
-    ("/sweep", {"row_setting": "noise"}, "two different"),
 ])  # fmt: skip
 def test_misuse_gets_a_clear_message(client: Client, endpoint: str, arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(AppError, match=message):
@@ -126,7 +123,8 @@ def ask(address: str, question: Callable[[ClientSession], Awaitable[Any]]) -> An
             await client.initialize()
             return await question(client)
 
-    return anyio.run(session)
+    with ThreadPoolExecutor(1) as elsewhere:  # Playwright keeps a loop of its own in this thread
+        return elsewhere.submit(anyio.run, session).result()
 
 
 def test_every_capability_is_a_documented_tool(address: str) -> None:

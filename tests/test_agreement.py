@@ -13,7 +13,6 @@ from restoration.images import write_png
 from restoration.measure.identity import EMBEDDED
 from restoration.measure.recogniser import Recogniser, save_recogniser
 from train.extras.agreement import main
-from train.extras.identity import is_held_out, read_crops
 
 
 @pytest.fixture(scope="module")
@@ -52,13 +51,6 @@ def test_a_network_agrees_with_itself_and_not_with_another(
     assert [(each["set"], each["pictures"]) for each in facts["sets"]] == [("examples", 2), ("drawn", 40)]
     assert main(["--teacher", str(EMBEDDED), "--identity", str(changed), *sets]) == 0
     assert all(abs(mean) < 0.5 for _, mean in values(capsys.readouterr().out).values())
-
-
-def test_only_people_held_out(crops: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    held = [name for name in read_crops([str(crops)])[1] if is_held_out(name, 25)]
-    assert 0 < len(held) < 10
-    assert main(["--teacher", str(EMBEDDED), "--crops", f"drawn={crops}", "--held-out"]) == 0
-    assert values(capsys.readouterr().out)["drawn"][0] == len(held)
 
 
 @pytest.mark.parametrize(("arguments", "message"), [

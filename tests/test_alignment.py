@@ -170,13 +170,6 @@ def test_a_large_face_does_not_alias(scale: float) -> None:
     assert abs(face.mean() - 128) < 1
 
 
-def test_a_whole_factor_is_the_mean_of_blocks() -> None:
-    photo = np.random.default_rng(0).integers(0, 256, (1536, 1536, 3), dtype=np.uint8)
-    face = align_face(photo, 3 * (FACE_TEMPLATE + 0.5) - 0.5)
-    blocks = photo.reshape(512, 3, 512, 3, 3).mean(axis=(1, 3))
-    assert np.abs(face - blocks).max() <= 1
-
-
 def test_outside_the_photo_the_edge_is_repeated() -> None:
     photo = np.full((100, 100, 3), (10, 20, 30), np.uint8)
     assert (align_face(photo, FACE_TEMPLATE / 2.0) == photo[0, 0]).all()

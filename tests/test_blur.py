@@ -59,9 +59,3 @@ def test_the_point_spread_is_what_the_blurs_do_together(settings: Degradation) -
     assert spread.sum() == pytest.approx(1, abs=1e-5)
     expected = cv2.filter2D(ODD.astype(np.float32), -1, spread, borderType=cv2.BORDER_REFLECT_101)
     assert max_error(degrade_image(ODD, settings), expected) < 0.52
-
-
-def test_the_point_spread_of_no_blur_is_a_point() -> None:
-    spread = point_spread(Degradation())
-    assert spread[53, 53] == 1
-    assert spread.sum() == 1

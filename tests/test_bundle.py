@@ -20,7 +20,6 @@ from restoration.lab.experiment import read_face
 from restoration.lab.grid import Axis, Point, SeverityGrid, run_grid
 from restoration.lab.recipe import OWN_FACE, Recipe, picture_id, to_python
 from restoration.measure.identity import load_identity
-from restoration.measure.metrics import psnr
 
 ROOT = Path(__file__).parents[1]
 FACE = read_image(EXAMPLES / "eileen_collins.png")
@@ -97,20 +96,6 @@ def test_the_pictures_of_a_comparison_are_lossless(comparison: tuple[Recipe, lis
     }  # fmt: skip
 
 
-def test_the_metrics_are_of_the_pictures(comparison: tuple[Recipe, list[Row], zipfile.ZipFile]) -> None:
-    _, _, archive = comparison
-    lines = list(csv.DictReader(io.StringIO(archive.read("metrics.csv").decode())))
-    by_place = {(line["degradation"], line["method"]): line for line in lines}
-    degraded = psnr(picture(archive, "1_old_phone/degraded.png"), FACE)
-    restored = psnr(picture(archive, "1_old_phone/restored.png"), FACE)
-    line = by_place["Old phone", "Restored"]
-    assert float(line["psnr_db"]) == pytest.approx(restored, abs=1e-4)
-    assert float(line["gain_psnr_db"]) == pytest.approx(restored - degraded, abs=1e-4)
-    untouched = by_place[list(CASES)[1], "Degraded input"]
-    assert untouched["psnr_db"] == "inf"
-    assert by_place[list(CASES)[1], "Restored"]["worse"].startswith("PSNR SSIM")
-
-
 def test_recipe_and_plots_are_in_the_zip(
     comparison: tuple[Recipe, list[Row], zipfile.ZipFile], swept: tuple[Recipe, list[Point], zipfile.ZipFile]
 ) -> None:
@@ -123,14 +108,6 @@ def test_recipe_and_plots_are_in_the_zip(
     assert "Motion blur length" in swept[2].read("plot.svg").decode()
 
 
-def test_the_corners_of_a_sweep_are_in_the_zip(swept: tuple[Recipe, list[Point], zipfile.ZipFile]) -> None:
-    _, points, archive = swept
-    expected = degrade_image(FACE, PLAN.settings(1, 1), 3)
-    np.testing.assert_array_equal(picture(archive, "noise_20_motion_length_9.5/degraded.png"), expected)
-    np.testing.assert_array_equal(picture(archive, "noise_20_motion_length_9.5/restored.png"), points[3].restored)
-    assert len([name for name in archive.namelist() if name.endswith("restored.png")]) == 4
-
-
 def test_what_a_stopped_sweep_measured_is_taken_home(
     swept: tuple[Recipe, list[Point], zipfile.ZipFile], tmp_path: Path
 ) -> None:
@@ -140,18 +117,12 @@ def test_what_a_stopped_sweep_measured_is_taken_home(
     assert table == "".join(whole.read("metrics.csv").decode().splitlines(keepends=True)[:4])
     close(printed(archive.read("recipe.py"), tmp_path), table)
     assert Recipe.from_json(archive.read("recipe.json").decode()) == recipe
-    assert archive.read("missing.txt").decode() == (
-        "This sweep was stopped after 3 of 4 points. Not measured:\n"
-        "- motion blur 9.5 px at 0°, noise 20 grey levels, JPEG quality 70\n"
-    )
-    assert "missing.txt" not in whole.namelist()
-    assert {name for name in archive.namelist() if name.endswith("restored.png")} == {
-        "noise_0_motion_length_0/restored.png", "noise_20_motion_length_0/restored.png",
-        "noise_0_motion_length_9.5/restored.png",
-    }  # fmt: skip
-    assert picture(archive, "plot.png").shape == picture(whole, "plot.png").shape
+    gone, last = (name for name in whole.namelist() if "noise_20_motion_length_9.5/" in name)
+    assert {*whole.namelist()} - {*archive.namelist()} == {gone, last}
+    np.testing.assert_array_equal(picture(whole, "noise_20_motion_length_9.5/restored.png"), points[3].restored)
     words = "stopped after 3 of 4 points"
-    assert words in archive.read("plot.svg").decode()
+    for name in ("missing.txt", "plot.svg"):
+        assert words in archive.read(name).decode()
     assert words not in whole.read("plot.svg").decode()
 
 

@@ -138,17 +138,12 @@ def test_configuration_and_facts_are_checked(folder: Path) -> None:
     with pytest.raises(WeightsError, match="license"):
         load_weights(folder)
     for wrong, message in (
-        ({"name": " "}, "name"),
         ({"license": 5}, "license"),
         ({"ranges": 5}, "ranges"),
         ({"ranges": {"noise": [20, 0]}}, "ranges"),
-        ({"ranges": {"noise": [0, float("inf")]}}, "ranges"),
-        ({"training_faces": "many"}, "training_faces"),
         ({"step": -1}, "step"),
         ({"seconds": 10**400}, "seconds"),
-        ({"datasets": 5}, "datasets"),
         ({"datasets": [{"name": "x"}]}, "datasets"),
-        ({"data": "x"}, "data"),
         ({"config": [1]}, "config"),
         ({"hardware": "\ud800"}, "hardware"),
     ):

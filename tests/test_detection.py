@@ -3,6 +3,7 @@
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -22,7 +23,6 @@ from restoration.faces.detection import (
 from restoration.faces.download import DownloadError
 from restoration.faces.face import MIRRORED, Face
 from restoration.faces.small_detector import EmbeddedDetector, refine
-from restoration.images import Image
 
 COLLINS, HOPPER = PORTRAITS
 
@@ -45,9 +45,8 @@ def error(face: Face, landmarks: object) -> float:
 def test_the_embedded_detector_finds_the_portraits(embedded: EmbeddedDetector, portrait, factor: int) -> None:
     photo = np.repeat(np.repeat(portrait.read(), factor, 0), factor, 1)
     [face] = find_faces(photo, embedded)
-    assert (
-        error(face, (np.array(portrait.landmarks) + 0.5) * factor - 0.5) < 0.1
-    )  # labels by eye: both detectors agree on a higher mouth
+    # Labels by eye: both detectors agree on a higher mouth.
+    assert error(face, (np.array(portrait.landmarks) + 0.5) * factor - 0.5) < 0.1
     left, top, right, bottom = face.box
     assert left < face.landmarks[:, 0].min() < face.landmarks[:, 0].max() < right
     assert top < face.landmarks[:, 1].min() < face.landmarks[:, 1].max() < bottom
@@ -79,24 +78,12 @@ def test_pictures_without_a_face_have_none(embedded: EmbeddedDetector) -> None:
         assert find_faces(np.ascontiguousarray(photo), embedded) == []
 
 
-class Scripted:
-    """Answers with faces that it was given."""
-
-    name = "scripted"
-
-    def __init__(self, faces: list[Face]) -> None:
-        self.faces = faces
-
-    def find(self, photo: Image) -> list[Face]:
-        return self.faces
-
-
 def test_faces_that_cannot_be_aligned_are_left_out() -> None:
     photo = np.zeros((200, 200, 3), np.uint8)
     points = np.array(COLLINS.landmarks)
     outside, one_place = points + 500, np.full((5, 2), 50.0)
     bad = [Face((0, 0, 9, 9), landmarks, 0.9) for landmarks in (outside, one_place)]
-    assert find_faces(photo, Scripted(bad)) == []
+    assert find_faces(photo, SimpleNamespace(name="scripted", find=lambda photo: bad)) == []
 
 
 def forget() -> None:

@@ -18,7 +18,6 @@ from restoration.images import Image, read_image
 from train.extras.detector import (
     MEASURED,
     DetectorConfig,
-    label_faces,
     main,
     measure,
     proposer_loss,
@@ -109,18 +108,6 @@ def test_measuring_counts_what_is_found_missed_and_false() -> None:
     missed, false = measure(Shifted(list(truths), 0.5), composer, scenes=2, seed=0)
     assert np.isinf(missed["over 32 px"]).all()
     assert false == 2 + sum(map(len, truths))
-
-
-def test_labels_are_in_the_pixels_of_the_aligned_face() -> None:
-    class Known:
-        name = "known"
-
-        def find(self, photo: Image) -> list[Face]:
-            points = (FACE_TEMPLATE + 0.5) * (photo.shape[0] / 512) - 0.5
-            return [Face((0, 0, 9, 9), points, 0.9), Face((0, 0, 9, 9), points + photo.shape[0], 0.9)]
-
-    labels = label_faces(FACES, Known(), (256, 304))
-    np.testing.assert_allclose(labels, LANDMARKS)
 
 
 def test_the_command_measures_a_detector_and_says_what_is_wrong(capsys: pytest.CaptureFixture[str]) -> None:

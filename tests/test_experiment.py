@@ -115,7 +115,6 @@ def test_the_crop_is_told(tmp_path: Path, size: tuple[int, int], expected: list[
 
 def test_no_photo_is_refused_everywhere(restorer: Restorer) -> None:
     for run in (
-        lambda: read_face(None),
         lambda: run_degrade(None, SETTINGS, 0, None),
         lambda: run_experiment(None, SETTINGS, 0, restorer, None),
     ):

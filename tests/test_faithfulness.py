@@ -12,7 +12,7 @@ from tiny import CALIBRATION, EXAMPLES, Pool
 
 from restoration import Restorer
 from restoration.degrade.degradations import Degradation, degrade_image
-from restoration.images import Image, InputError, read_image
+from restoration.images import Image, read_image
 from restoration.measure.faithfulness import Examination, consistency_residual, examine
 from restoration.measure.identity import IdentityNetwork
 from restoration.measure.regions import region_errors, region_masks, skin_colour_difference
@@ -120,8 +120,3 @@ def test_moving_away_from_the_person_and_the_photo_is_warned_about(restorer: Res
     assert seen.identity.verdict.better is False
     assert any("moved the face away" in warning for warning in seen.warnings)
     assert any("does not explain what was seen" in warning for warning in seen.warnings)
-
-
-def test_other_sizes_are_refused(restorer: Restorer) -> None:
-    with pytest.raises(InputError, match="Align"):
-        look(DEGRADED[:256], DEGRADED[:256], restorer)

@@ -3,12 +3,9 @@
 import cv2
 import numpy as np
 import pytest
-import torch
 from pictures import ASTRONAUT, ODD
 
 from restoration.degrade.degradations import Degradation, degrade_image
-from restoration.degrade.jpeg import jpeg_roundtrip, quantisation_tables
-from restoration.images import to_tensor
 from restoration.measure.metrics import psnr
 
 
@@ -27,20 +24,3 @@ def test_jpeg_of_a_reduced_picture_pads_as_libjpeg_does() -> None:
     expected = cv2.resize(decoded.astype(np.float32), (301, 253), interpolation=cv2.INTER_LINEAR)
     result = degrade_image(ODD, Degradation(downsample=3, jpeg=40))
     assert psnr(result, expected.round().clip(0, 255).astype(np.uint8)) >= 40
-
-
-def test_tables_are_the_standard_s_scaled_by_quality() -> None:
-    tables = quantisation_tables(torch.tensor([1, 25, 50, 75, 100])).int()
-    first = tables[:, :, 0, 0].tolist()  # 16 for luminance and 17 for chrominance in ITU-T T.81, annex K
-    assert first == [[255, 255], [32, 34], [16, 17], [8, 9], [1, 1]]
-    assert int(tables[2, 0, 7, 7]) == 99
-
-
-def test_every_picture_of_a_batch_has_its_own_quality() -> None:
-    qualities, size = [5, 40, 95], torch.tensor([ODD.shape[:2]])
-    image = to_tensor(ODD)
-    together = jpeg_roundtrip(image.expand(3, -1, -1, -1), size.expand(3, -1), torch.tensor(qualities))
-    for quality, result in zip(qualities, together, strict=True):
-        assert torch.equal(jpeg_roundtrip(image, size, torch.tensor([quality]))[0], result)
-    errors = [float((result - image[0]).square().mean()) for result in together]
-    assert errors[0] > 2 * errors[1] > 4 * errors[2] > 0

@@ -12,7 +12,7 @@ import pytest
 from examples.make_examples import PORTRAITS
 from restoration.faces.alignment import align_face
 from restoration.faces.face import Face
-from restoration.faces.photo import CentredSquare, NoFaceError, in_tiles, restore_photo
+from restoration.faces.photo import NoFaceError, in_tiles, restore_photo
 from restoration.images import Image, InputError
 
 HOPPER = PORTRAITS[1]
@@ -106,17 +106,6 @@ def test_the_result_is_larger_by_the_scale(scale: int) -> None:
     y, x = (int(scale * (value + 0.5)) for value in faces[0].landmarks[2][::-1])
     spot = np.s_[y - 8 * scale : y + 8 * scale, x - 8 * scale : x + 8 * scale]
     assert np.abs(result.photo[spot].astype(int) - result.base[spot]).mean() > 5
-
-
-def test_the_network_enlarges_the_background_on_request() -> None:
-    photo, faces = group()
-    photo = photo[:200, 600:900]
-    by_lanczos, by_network = (
-        restore_photo(photo, invert_all, CentredSquare(), scale=2, background=background)
-        for background in ("lanczos", "network")
-    )
-    np.testing.assert_array_equal(by_network.base, 255 - by_lanczos.base)
-    assert faces
 
 
 @pytest.mark.parametrize("size", [(64, 80), (512, 512), (700, 1300)])

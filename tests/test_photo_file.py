@@ -1,11 +1,11 @@
 """What a photo's file holds beside its colours comes through, or is converted, as documented."""
 
-import struct
 from pathlib import Path
 
 import numpy as np
 import PIL.Image
 import pytest
+from pictures import icc_profile
 from PIL.PngImagePlugin import PngInfo
 
 from restoration.images import InputError, read_image
@@ -94,31 +94,13 @@ def test_the_texts_of_a_png_are_kept(tmp_path: Path) -> None:
 
 def test_a_grey_photo_with_alpha_is_read_by_its_profile_both_ways(tmp_path: Path) -> None:
     pixels = np.dstack([np.full((40, 60), 55, np.uint8), np.full((40, 60), 255, np.uint8)])
-    PIL.Image.fromarray(pixels).save(tmp_path / "in.png", icc_profile=gray_profile(1.0))
+    PIL.Image.fromarray(pixels).save(tmp_path / "in.png", icc_profile=icc_profile(b"GRAY", 1.0))
     assert read_image(tmp_path / "in.png")[0, 0].tolist() == [128] * 3  # sRGB of 55 / 255 linear light
     photo = read_photo(tmp_path / "in.png")
     assert photo.image[0, 0].tolist() == [128] * 3
     assert photo.grey
     write_photo(photo.image, tmp_path / "out.png", photo)
     assert "icc_profile" not in PIL.Image.open(tmp_path / "out.png").info  # the levels are sRGB's now
-
-
-def gray_profile(gamma: float) -> bytes:
-    """A GRAY ICC profile (version 2) built by hand: white D50 and a pure gamma."""
-    tags = {
-        b"desc": b"desc\0\0\0\0" + struct.pack(">I", 5) + b"test\0" + bytes(80),
-        b"cprt": b"text\0\0\0\0none\0\0\0\0",
-        b"wtpt": b"XYZ \0\0\0\0" + struct.pack(">3i", 63190, 65536, 54061),
-        b"kTRC": b"curv\0\0\0\0" + struct.pack(">IHH", 1, round(gamma * 256), 0),
-    }
-    table, body = struct.pack(">I", len(tags)), b""
-    for kind, value in tags.items():
-        value += bytes(-len(value) % 4)
-        table += kind + struct.pack(">II", 132 + 12 * len(tags) + len(body), len(value))
-        body += value
-    header = struct.pack(">I4sI4s4s4s", 128 + len(table + body), b"\0" * 4, 0x02400000, b"mntr", b"GRAY", b"XYZ ")
-    header += bytes(12) + b"acsp" + bytes(28) + struct.pack(">3i", 63190, 65536, 54061)
-    return header.ljust(128, b"\0") + table + body
 
 
 def test_transparency_is_kept_and_enlarged(tmp_path: Path) -> None:

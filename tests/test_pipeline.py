@@ -97,11 +97,7 @@ def test_untrained_settings_are_flagged(restorer: Restorer) -> None:
     for preset in PRESETS.values():
         assert restorer.out_of_range(preset.draw(0)) == []
     flagged = restorer.out_of_range(Degradation(motion_length=64, noise=100, jpeg=1))
-    assert [word for word in ("Motion", "noise", "JPEG") if any(word in line for line in flagged)] == [
-        "Motion",
-        "noise",
-        "JPEG",
-    ]
+    assert all(any(word in line for line in flagged) for word in ("Motion", "noise", "JPEG"))
 
 
 def test_a_lent_gpu_gives_the_same_faces(monkeypatch: pytest.MonkeyPatch, tiny_weights: Path) -> None:
@@ -168,11 +164,3 @@ def test_a_batch_is_what_single_faces_are(tiny_weights: Path) -> None:
     for wrong in ([], [faces[0], faces[0][:256]]):
         with pytest.raises(InputError, match="batch"):
             restorer.restore_batch(wrong)
-
-
-def test_the_fingerprint_is_of_the_weights(tiny_weights: Path) -> None:
-    restorer, again, changed = (Restorer.from_pretrained(tiny_weights) for _ in range(3))
-    with torch.no_grad():
-        next(changed._weights.model.parameters())[0] += 1e-3
-    assert len(restorer.fingerprint) == 12
-    assert again.fingerprint == restorer.fingerprint != changed.fingerprint

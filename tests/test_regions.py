@@ -6,7 +6,7 @@ from skimage.color import lab2rgb
 from tiny import EXAMPLES
 
 from restoration.faces.alignment import FACE_TEMPLATE
-from restoration.images import InputError, read_image
+from restoration.images import read_image
 from restoration.measure.regions import REGIONS, region_errors, region_masks, skin_colour_difference, skin_lightness
 
 FACE = read_image(EXAMPLES / "eileen_collins.png")
@@ -53,10 +53,3 @@ def test_skin_lightness_is_that_of_the_cheeks() -> None:
     grey = np.full((512, 512, 3), np.rint(255 * lab2rgb([[[70.0, 0.0, 0.0]]])[0, 0, 0]), np.uint8)
     assert skin_lightness(grey) == pytest.approx(70, abs=0.3)
     assert skin_lightness(FACE // 2) < skin_lightness(FACE) < 90
-
-
-def test_other_sizes_are_refused() -> None:
-    with pytest.raises(InputError, match="Align the face first"):
-        region_errors(FACE[:256], FACE[:256])
-    with pytest.raises(InputError, match="Align"):
-        skin_lightness(FACE[:, :500])

@@ -7,7 +7,7 @@ import torch
 from pictures import ODD, max_error
 
 from restoration.degrade.degradations import Degradation, degrade_image
-from restoration.degrade.resampling import KERNELS, Kernel, resize, resize_matrices
+from restoration.degrade.resampling import KERNELS, Kernel, resize
 
 
 @pytest.mark.parametrize(
@@ -33,14 +33,3 @@ def test_what_lies_outside_a_smaller_picture_is_its_border(kernel: Kernel) -> No
     assert torch.allclose(together[1:, :, :13, :20], alone, atol=1e-6)
     assert torch.equal(together[1, :, 13:, :20], together[1, :, 12:13, :20].expand(-1, 11, -1))
     assert torch.equal(together[1, :, :, 20:], together[1, :, :, 19:20].expand(-1, -1, 12))
-
-
-@pytest.mark.parametrize("kernel", KERNELS)
-@pytest.mark.parametrize("target", [1, 7, 30, 47])
-def test_every_output_is_a_weighted_mean(kernel: Kernel, target: int) -> None:
-    matrix = resize_matrices(torch.tensor([30]), torch.tensor([target]), 40, 50, kernel)
-    assert matrix.shape == (1, 50, 40)
-    assert torch.allclose(matrix.sum(dim=2), torch.ones(1, 50), atol=1e-6)
-    assert float(matrix[..., 30:].abs().max()) == 0  # nothing is read outside the source
-    if target == 30:
-        assert torch.allclose(matrix[0, :30, :30], torch.eye(30), atol=1e-6)

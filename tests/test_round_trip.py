@@ -12,8 +12,7 @@ from gradio_client import Client, handle_file
 from hub_server import WRITER, Hub
 from huggingface_hub import ModelCard
 from served import EILEEN, pixels, running_app
-from test_run import COMMAND
-from tiny import REPO
+from tiny import COMMAND, REPO
 
 from restoration import Restorer
 from restoration.images import read_image

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from hub_server import WRITER, Hub, status
-from tiny import EXAMPLES, SMALL, SMALL_FACE, tiny_network
+from tiny import COMMAND, SMALL, SMALL_FACE, tiny_network
 from torch import nn
 
 from restoration.hub import load_weights
@@ -19,13 +19,6 @@ from train.loop import CHECKPOINT
 from train.run import main
 
 ROOT = Path(__file__).parents[1]
-
-COMMAND = [
-    "--data", str(EXAMPLES), "--validation", str(EXAMPLES), "--steps", "2", "--batch", "1", "--squares", "1",
-    "--crop", "64", "--save-every", "1",
-    "--unshuffle", "4", "--widths", "8", "12", "16", "--encoder", "1", "1", "1", "--decoder", "1", "1",
-    "--device", "cpu",
-]  # fmt: skip
 
 
 def test_command_trains_resumes_and_leaves_loadable_weights(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -77,9 +70,6 @@ def test_command_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixtur
         (["--stage", "detail", "--lambda-id", "1"], "--crop 512"),
         (["--weight-decay", "-1"], "weight-decay"),
         (["--seed", "-1"], "seed"),
-        (["--seed", "99999999999999999999"], "seed"),
-        (["--warmup", "-1"], "warmup"),
-        (["--validation-faces", "0"], "validation-faces"),
         (["--limit", "0"], "--limit"),
         (["--window", "0"], "--window"),
         (["--stop-after", "0", "--dry-run"], "--stop-after"),
@@ -88,7 +78,6 @@ def test_command_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixtur
         (["--data", "hub:"], "OWNER/NAME"),
         (["--device", "toaster"], "not available"),
         (["--out", "/proc/nowhere"], "/proc/nowhere"),
-        (["--data", "/nowhere", "--dry-run"], "/nowhere"),
         (["--datasets", "FFHQ"], "NAME=LICENCE"),
     )
     for extra, message in wrong:
@@ -134,10 +123,8 @@ def test_a_damaged_checkpoint_is_named(tmp_path: Path, capsys: pytest.CaptureFix
 
 
 def test_two_processes_train_what_one_would(tmp_path: Path) -> None:
-    command = ["--data", "examples", "--validation", "examples", "--validation-faces", "1", "--steps", "3"]
-    command += ["--batch", "4", "--squares", "2", "--crop", "64", "--precision", "fp32", "--save-every", "3"]
-    command += ["--unshuffle", "4", "--widths", "8", "12", "16", "--encoder", "1", "1", "1", "--decoder", "1", "1"]
-    command += ["--device", "cpu"]
+    command = [*COMMAND, "--steps", "3", "--batch", "4", "--squares", "2", "--save-every", "3", "--precision", "fp32"]
+    command += ["--validation-faces", "1"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
 
     def launch(processes: int, *more: str) -> subprocess.CompletedProcess[str]:

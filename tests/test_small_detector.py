@@ -2,7 +2,6 @@
 
 import cv2
 import numpy as np
-import torch
 
 from examples.make_examples import PORTRAITS
 from restoration.faces.alignment import align_face
@@ -10,32 +9,9 @@ from restoration.faces.small_detector import (
     CROP,
     CROP_EYES,
     CROP_TEMPLATE,
-    EYES,
-    Proposer,
-    Refiner,
-    cell_centres,
     cut_crops,
     pyramid,
 )
-
-
-def test_cells_are_blocks_of_eight_pixels() -> None:
-    centres = cell_centres(2, 3)
-    assert centres.shape == (2, 3, 2)
-    assert centres[0, 0].tolist() == [3.5, 3.5]
-    assert centres[1, 2].tolist() == [19.5, 11.5]
-
-
-def test_outputs_are_pixels_of_the_input() -> None:
-    with torch.inference_mode():
-        logits, points = Proposer().eval()(torch.rand(2, 3, 64, 96))
-        assert logits.shape == (2, 8, 12)
-        assert points.shape == (2, 8, 12, 5, 2)
-        offset = (points - cell_centres(8, 12)[:, :, None]).abs().max()
-        assert offset < 3 * EYES  # an untrained network answers near the cell
-        scores, landmarks = Refiner().eval()(torch.rand(4, 3, CROP, CROP))
-        assert scores.shape == (4,)
-        assert (landmarks - torch.tensor(CROP_TEMPLATE)).abs().max() < CROP_EYES
 
 
 def test_the_pyramid_falls_by_half_the_area_and_says_its_scales() -> None:

@@ -38,6 +38,13 @@ TINY = TrainConfig(
     save_every=2,
     model=SMALL,
 )
+# Of ``train/run.py``: two steps of both stages.
+COMMAND = [
+    "--data", str(EXAMPLES), "--validation", str(EXAMPLES), "--steps", "2", "--batch", "1", "--squares", "1",
+    "--crop", "64", "--save-every", "1",
+    "--unshuffle", "4", "--widths", "8", "12", "16", "--encoder", "1", "1", "1", "--decoder", "1", "1",
+    "--device", "cpu",
+]  # fmt: skip
 BANDS = Bands(network="net", pairs=600, accuracy=0.99, threshold=70, same=(30, 48, 66), different=(75, 90, 101))
 CALIBRATION = Calibration(
     weights="0123456789ab",
