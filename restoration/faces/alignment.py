@@ -147,7 +147,7 @@ def resample(picture: Image, transform: Transform, width: int, height: int) -> N
     to_result = _square(transform)
     scale = math.hypot(transform[0, 0], transform[1, 0])
     k = max(1, math.floor(1 / scale + 1e-9))
-    corners = frame(np.linalg.inv(to_result), width, height)
+    corners = frame(np.linalg.inv(to_result).astype(np.float64), width, height)
     margin = 3 * k + 3  # the cubic kernel reaches 2 reduced pixels
     left, top = np.maximum(np.floor(corners.min(axis=1)).astype(int) - margin, 0)
     right, bottom = np.minimum(np.ceil(corners.max(axis=1)).astype(int) + margin, picture.shape[1::-1])

@@ -241,7 +241,8 @@ def _from_space(picture: PIL.Image.Image, exponent: float | None, primaries: tup
     def encoded(linear: NDArray[Any]) -> NDArray[np.uint8]:
         linear = linear.clip(0, 1)
         curve = np.where(linear > 0.0031308, 1.055 * linear ** (1 / 2.4) - 0.055, 12.92 * linear)
-        return np.rint(255 * curve).astype(np.uint8)
+        levels: NDArray[np.uint8] = np.rint(255 * curve).astype(np.uint8)
+        return levels
 
     if picture.mode == "L" or np.abs(matrix - np.eye(3)).max() < 0.01:
         return picture.point(encoded(light).tolist() * len(picture.getbands())).convert("RGB")

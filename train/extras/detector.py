@@ -266,7 +266,7 @@ def main(arguments: list[str] | None = None) -> int:
     pictures = (task()[1] for task in Folders(options.faces, options.limit, None).read(0))
     faces = [cv2.resize(face, (side, side), interpolation=cv2.INTER_AREA) for face in pictures if face is not None]
     labels = label_faces(faces, teacher, looks)
-    seen = np.isfinite(labels).all(axis=(1, 2))
+    seen = np.asarray(np.isfinite(labels).all(axis=(1, 2)))
     if not seen.any():
         raise InputError("The teacher found no face in these pictures. Are they aligned to the 512 template?")
     faces, labels = [face for face, keep in zip(faces, seen, strict=True) if keep], labels[seen]

@@ -130,7 +130,8 @@ def clouds(size: tuple[int, int], rng: np.random.Generator) -> Image:
         noise = rng.normal(0, falloff**octave, (2 ** (octave + 1) + 1, 2 ** (octave + 1) + 1, 3)).astype(np.float32)
         result += cv2.resize(noise, size[::-1], interpolation=cv2.INTER_CUBIC)
     result = result.mean(axis=2, keepdims=True) + 0.3 * result
-    return np.clip(result * rng.uniform(10, 70) + rng.uniform(30, 225, 3), 0, 255).astype(np.uint8)
+    picture: Image = np.clip(result * rng.uniform(10, 70) + rng.uniform(30, 225, 3), 0, 255).astype(np.uint8)
+    return picture
 
 
 def _cut(picture: Image, size: tuple[int, int], scale: float, rng: np.random.Generator) -> Image:
