@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from restoration.faces.alignment import align_face, enlargement
+from restoration.faces import align_face, enlargement
 from restoration.images import Image, read_image, write_png
 
 FOLDER = Path(__file__).resolve().parent
@@ -60,7 +60,7 @@ PORTRAITS = (
 
 
 def make_face(portrait: Portrait) -> Image:
-    """(512, 512, 3) uint8 RGB, aligned to ``restoration.faces.alignment.FACE_TEMPLATE``."""
+    """(512, 512, 3) uint8 RGB, aligned to ``restoration.faces.FACE_TEMPLATE``."""
     return align_face(portrait.read(), portrait.landmarks)
 
 

@@ -16,9 +16,9 @@ except ImportError as error:
     sys.exit(f"OpenCV cannot load a library of the system ({error}): run apt-get install {' '.join(DEBIAN_PACKAGES)}")
 
 if TYPE_CHECKING:
-    from restoration.degrade.degradations import Degradation, degrade_image
+    from restoration.degrade import Degradation, degrade_image
+    from restoration.faces import Face
     from restoration.faces.detection import find_faces, load_detector
-    from restoration.faces.face import Face
     from restoration.faces.photo import NoFaceError, Restoration
     from restoration.images import InputError, read_image, write_png
     from restoration.restorer import Restorer
@@ -39,9 +39,9 @@ __all__ = [
     "write_png",
 ]
 _MODULES = {
-    "degrade.degradations": ("Degradation", "degrade_image"),
+    "degrade": ("Degradation", "degrade_image"),
     "faces.detection": ("find_faces", "load_detector"),
-    "faces.face": ("Face",),
+    "faces": ("Face",),
     "images": ("InputError", "read_image", "write_png"),
     "faces.photo": ("NoFaceError", "Restoration"),
     "restorer": ("Restorer",),

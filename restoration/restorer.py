@@ -14,10 +14,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from restoration.degrade.degradations import LIMITS, Degradation
-from restoration.faces.alignment import FACE_SIZE
+from restoration.degrade import LIMITS, Degradation
+from restoration.faces import FACE_SIZE, Detector, Face
 from restoration.faces.detection import load_detector
-from restoration.faces.face import Detector, Face
 from restoration.faces.pasting import load_parser
 from restoration.faces.photo import MASKS, Background, CentredSquare, Mask, Progress, Restoration, restore_photo
 from restoration.hub import Weights, load_weights
@@ -70,7 +69,7 @@ class Restorer:
 
         Args:
             image: (H, W, 3) uint8 RGB, sides 64 to 2048; the face stage looks at those of 512x512, aligned to
-                ``alignment.FACE_TEMPLATE``; others pass the detail stage alone. Not modified.
+                ``faces.FACE_TEMPLATE``; others pass the detail stage alone. Not modified.
 
         Returns:
             (H, W, 3) uint8 RGB.

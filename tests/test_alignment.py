@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from examples.make_examples import FOLDER, PORTRAITS, make_face
-from restoration.faces.alignment import (
+from restoration.faces import (
     FACE_SIZE,
     FACE_TEMPLATE,
     IDENTITY_TEMPLATE,

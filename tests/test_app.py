@@ -20,9 +20,9 @@ from served import EILEEN, GRACE, ROOT, pixels
 from examples.make_examples import PORTRAITS
 from examples.make_photos import group
 from restoration import Degradation, Restorer
-from restoration.degrade.degradations import degrade_image
+from restoration.degrade import degrade_image
 from restoration.degrade.protocols import PRESETS
-from restoration.faces.alignment import crop_centre, enlargement
+from restoration.faces import crop_centre, enlargement
 from restoration.images import Image, read_image
 from restoration.measure.identity import judge, load_identity
 from restoration.measure.metrics import score

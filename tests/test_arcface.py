@@ -10,16 +10,15 @@ from facexlib.recognition.arcface_arch import Backbone
 from hub_server import Hub
 
 from restoration.faces.download import DownloadError
-from restoration.measure import arcface
-from restoration.measure.arcface import load_arcface
 from restoration.measure.identity import load_identity
+from restoration.measure.recogniser import ARCFACE_URL, load_arcface
 
 
 @pytest.fixture(scope="module")
 def published(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """A folder that holds weights of the right shape under the published name, and their checksum."""
     torch.manual_seed(0)
-    path = tmp_path_factory.mktemp("arcface") / arcface.URL.rpartition("/")[2]
+    path = tmp_path_factory.mktemp("arcface") / ARCFACE_URL.rpartition("/")[2]
     torch.save(Backbone(50, 0.6, "ir_se").state_dict(), path)
     return path.parent, hashlib.sha256(path.read_bytes()).hexdigest()
 
@@ -37,7 +36,9 @@ def test_it_sees_blue_green_red_between_minus_one_and_one(published: tuple[Path,
 
 
 def test_it_is_chosen_by_name_and_carries_it(published: tuple[Path, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(arcface, "load_arcface", lambda: load_arcface(published[0], sha256=published[1]))
+    monkeypatch.setattr(
+        "restoration.measure.identity.load_arcface", lambda: load_arcface(published[0], sha256=published[1])
+    )
     network = load_identity("arcface_ir_se50")
     assert network is not None
     assert network.name == "arcface_ir_se50"

@@ -9,8 +9,7 @@ import pytest
 from tiny import EXAMPLES
 
 from restoration.images import Image, InputError, read_image
-from restoration.measure.baselines import MAX_FACTOR, MAX_SIGMA, lanczos, noise_sigma, non_local_means, wiener
-from restoration.measure.metrics import psnr, ssim
+from restoration.measure.metrics import MAX_FACTOR, MAX_SIGMA, lanczos, noise_sigma, non_local_means, psnr, ssim, wiener
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,8 @@ import pytest
 import torch
 from pictures import ODD, max_error
 
-from restoration.degrade.blur import gaussian_kernels, motion_kernels
-from restoration.degrade.degradations import Degradation, degrade_image, point_spread
+from restoration.degrade import Degradation, degrade_image, point_spread
+from restoration.degrade.operations import gaussian_kernels, motion_kernels
 
 
 def test_odd_horizontal_and_vertical_motion_is_a_box() -> None:

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from served import EILEEN, ROOT, SLOW, in_browser, numbers, running_app, upload
 
 from examples.make_photos import group
-from restoration.degrade.degradations import degrade_image
+from restoration.degrade import degrade_image
 from restoration.degrade.protocols import PRESETS
 from restoration.faces.pasting import Patch, blend
 from restoration.images import Image, read_image

@@ -12,8 +12,8 @@ from safetensors.torch import load_file, save_file
 from tiny import FACTS, SMALL, SMALL_FACE, tiny_network
 
 from restoration.hub import EMBEDDED, TRAINING, WEIGHTS, WeightsError, load_weights, save_weights
+from restoration.network import UNet
 from restoration.network.checkpoint import CONFIG, GOLDEN, golden_input, load_stage, save_stage
-from restoration.network.unet import UNet
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ import pytest
 
 from examples.make_examples import PORTRAITS
 from restoration.cli.main import main
-from restoration.degrade.degradations import Degradation, degrade_image
+from restoration.degrade import Degradation, degrade_image
 from restoration.images import read_image, write_png
 
 HOPPER = PORTRAITS[1].read()
@@ -211,7 +211,7 @@ def test_a_full_disk_stops_and_the_report_before_stays(
             raise OSError(errno.ENOSPC, "No space left on device")
         replace(source, target)
 
-    monkeypatch.setattr("restoration.images.files.os.replace", full)
+    monkeypatch.setattr("restoration.images.pictures.os.replace", full)
     assert main([*command, "--overwrite"]) == 1
     told = capsys.readouterr()
     assert told.out.endswith("degrade: 1 done, 2 failed of 4\n")  # broken.png, mirrored.jpg, hopper.png, no wall.png

@@ -8,9 +8,8 @@ from tiny import EXAMPLES, Pool
 
 from restoration import Degradation, InputError, Restorer, degrade_image, read_image
 from restoration.lab.comparison import LANCZOS, METHODS, NETWORK, NON_LOCAL_MEANS, WIENER, Row, compare, gain
-from restoration.measure.baselines import lanczos, non_local_means
 from restoration.measure.identity import IdentityNetwork
-from restoration.measure.metrics import Scores, score
+from restoration.measure.metrics import Scores, lanczos, non_local_means, score
 
 CASES = {
     "noise": Degradation(noise=20),

@@ -10,11 +10,11 @@ import pytest
 import torch
 from tiny import EXAMPLES
 
-from restoration.degrade.degradations import degrade
+from restoration.degrade import degrade
 from restoration.degrade.protocols import BLIND, HEAVY, ORIGINAL, ORIGINAL_ALL, Distribution, Mixture
 from restoration.images import InputError, read_image, write_png
 from restoration.measure.metrics import psnr
-from restoration.network.unet import reduce
+from restoration.network import reduce
 from train.batches import FaceSquares, Jitter, Order, Recipe, WholeFaces, apply_jitter
 from train.data import Faces, FaceStream, free_memory, gather, load_faces
 from train.face_sources import Folders

@@ -9,7 +9,7 @@ import pytest
 import torch
 from pictures import ASTRONAUT, ODD, max_error
 
-from restoration.degrade.degradations import LIMITS, Degradation, degrade, degrade_image
+from restoration.degrade import LIMITS, Degradation, degrade, degrade_image
 from restoration.images import Image, InputError, to_tensor
 
 

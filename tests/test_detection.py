@@ -11,7 +11,7 @@ import torch
 from facexlib.detection.retinaface import RetinaFace
 
 from examples.make_examples import PORTRAITS
-from restoration.faces import detection
+from restoration.faces import MIRRORED, Face, detection
 from restoration.faces.detection import (
     DEFAULT,
     EMBEDDED,
@@ -21,7 +21,6 @@ from restoration.faces.detection import (
     load_detector,
 )
 from restoration.faces.download import DownloadError
-from restoration.faces.face import MIRRORED, Face
 from restoration.faces.small_detector import EmbeddedDetector, refine
 
 COLLINS, HOPPER = PORTRAITS

@@ -10,9 +10,8 @@ import torch
 from safetensors.torch import load_file
 from tiny import EXAMPLES
 
-from restoration.faces.alignment import FACE_TEMPLATE, Points
+from restoration.faces import FACE_TEMPLATE, Face, Points
 from restoration.faces.detection import EMBEDDED_WEIGHTS
-from restoration.faces.face import Face
 from restoration.faces.small_detector import EYES, Proposer, Refiner
 from restoration.images import Image, read_image
 from train.extras.detector import (

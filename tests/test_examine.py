@@ -17,7 +17,7 @@ from restoration import InputError, Restorer
 from restoration.degrade.protocols import PRESETS
 from restoration.images import read_image
 from restoration.lab.experiment import PHOTO, RESTORED, Outcome, run_experiment
-from restoration.measure.regions import region_errors
+from restoration.measure.faithfulness import region_errors
 from restoration.page.examine import read_result, result_folder
 from restoration.page.widgets import present
 

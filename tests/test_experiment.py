@@ -12,7 +12,7 @@ from tiny import EXAMPLES, FACTS, Pool, tiny_network
 from torch import nn
 
 from restoration import Degradation, InputError, Restorer
-from restoration.degrade.degradations import degrade_image
+from restoration.degrade import degrade_image
 from restoration.hub import save_weights
 from restoration.images import read_image, write_png
 from restoration.lab.experiment import (

@@ -11,11 +11,17 @@ import pytest
 from tiny import CALIBRATION, EXAMPLES, Pool
 
 from restoration import Restorer
-from restoration.degrade.degradations import Degradation, degrade_image
+from restoration.degrade import Degradation, degrade_image
 from restoration.images import Image, read_image
-from restoration.measure.faithfulness import Examination, consistency_residual, examine
+from restoration.measure.faithfulness import (
+    Examination,
+    consistency_residual,
+    examine,
+    region_errors,
+    region_masks,
+    skin_colour_difference,
+)
 from restoration.measure.identity import IdentityNetwork
-from restoration.measure.regions import region_errors, region_masks, skin_colour_difference
 from restoration.measure.uncertainty import KEY
 
 TRUTH = read_image(EXAMPLES / "eileen_collins.png")

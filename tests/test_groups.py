@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from restoration.images import to_image
+from restoration.measure.faithfulness import skin_lightness
 from restoration.measure.metrics import Scores
-from restoration.measure.regions import skin_lightness
 from train.data import Faces
 from train.groups import groupings, lightness_groups
 from train.summary import markdown

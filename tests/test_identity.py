@@ -10,7 +10,7 @@ import torch
 from tiny import BANDS, EXAMPLES, Pool
 
 from restoration import Degradation, degrade_image
-from restoration.faces.alignment import FACE_TEMPLATE, IDENTITY_TEMPLATE
+from restoration.faces import FACE_TEMPLATE, IDENTITY_TEMPLATE
 from restoration.images import InputError, read_image
 from restoration.measure.identity import (
     ENVIRONMENT_VARIABLE,

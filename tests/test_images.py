@@ -503,7 +503,7 @@ def test_write_png_is_atomic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     def full_disk(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("restoration.images.files.os.replace", full_disk)
+    monkeypatch.setattr("restoration.images.pictures.os.replace", full_disk)
     with pytest.raises(InputError, match="No space left"):
         write_png(255 - sample(), path)
     assert path.read_bytes() == before

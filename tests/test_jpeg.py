@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from pictures import ASTRONAUT, ODD
 
-from restoration.degrade.degradations import Degradation, degrade_image
+from restoration.degrade import Degradation, degrade_image
 from restoration.measure.metrics import psnr
 
 

@@ -28,8 +28,8 @@ ROOMS: dict[str, set[str]] = {
 }
 OUTSIDE = {"gradio": {"page"}, "argparse": {"cli", "train", "examples"}}
 KNOWN = (
-    ("restoration.hub.card", "restoration.degrade.degradations"),
-    ("restoration.hub.push", "restoration.degrade.degradations"),
+    ("restoration.hub.card", "restoration.degrade"),
+    ("restoration.hub.push", "restoration.degrade"),
     ("restoration.hub.push", "restoration.degrade.protocols"),
     ("restoration.hub.push", "restoration.measure.metrics"),
 )
@@ -41,7 +41,7 @@ MODULES = {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix("
 
 
 def room(module: str) -> str:
-    """``restoration.faces.face`` is in ``faces``, ``train.loop`` in ``train``."""
+    """``restoration.faces.photo`` is in ``faces``, ``train.loop`` in ``train``."""
     top, _, rest = module.partition(".")
     return rest.partition(".")[0] if top == "restoration" and rest else top
 

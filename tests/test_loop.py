@@ -13,8 +13,8 @@ from torch import nn
 from restoration.degrade.protocols import BLIND, HEAVY, ORIGINAL, Distribution, Mixture
 from restoration.images import InputError
 from restoration.measure.identity import load_identity
+from restoration.network import UNet
 from restoration.network.checkpoint import load_stage
-from restoration.network.unet import UNet
 from train import loop
 from train.batches import FaceSquares, Order, Recipe, WholeFaces
 from train.config import TrainConfig

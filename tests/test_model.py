@@ -7,7 +7,7 @@ import torch
 from tiny import SMALL, SMALL_FACE
 
 from restoration.images import InputError
-from restoration.network.unet import CoarseToFine, UNet, UNetConfig, enlarge, reduce
+from restoration.network import CoarseToFine, UNet, UNetConfig, enlarge, reduce
 from train.config import DETAIL, FACE
 
 

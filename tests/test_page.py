@@ -12,7 +12,7 @@ import pytest
 from tiny import BANDS, CALIBRATION, EXAMPLES
 
 from restoration import Degradation, InputError, Restorer
-from restoration.degrade.degradations import LIMITS, degrade_image
+from restoration.degrade import LIMITS, degrade_image
 from restoration.degrade.protocols import PRESETS
 from restoration.images import read_image
 from restoration.lab.experiment import Outcome

@@ -10,8 +10,7 @@ from facexlib.parsing.parsenet import ParseNet
 
 from examples.make_examples import PORTRAITS
 from restoration.cli.main import main
-from restoration.faces import pasting
-from restoration.faces.alignment import align_face
+from restoration.faces import align_face, pasting
 from restoration.faces.download import DownloadError
 from restoration.faces.pasting import FACE_CLASSES, FaceParser, fit_texture, load_parser, texture_mask
 from restoration.images import InputError, read_image, write_png

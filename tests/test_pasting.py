@@ -6,8 +6,8 @@ import pytest
 from numpy.typing import NDArray
 
 from examples.make_examples import PORTRAITS, Portrait
-from restoration.degrade.degradations import Degradation, degrade_image
-from restoration.faces.alignment import FACE_SIZE, align_face, face_to_photo, resample
+from restoration.degrade import Degradation, degrade_image
+from restoration.faces import FACE_SIZE, align_face, face_to_photo, resample
 from restoration.faces.pasting import (
     blend,
     enlarge,

@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 
 from examples.make_examples import PORTRAITS
-from restoration.faces.alignment import align_face
-from restoration.faces.face import Face
+from restoration.faces import Face, align_face
 from restoration.faces.photo import NoFaceError, in_tiles, restore_photo
 from restoration.images import Image, InputError
 

@@ -5,7 +5,7 @@ import random
 import numpy as np
 import pytest
 
-from restoration.degrade.degradations import Degradation
+from restoration.degrade import Degradation
 from restoration.degrade.protocols import BLIND, IDENTITY, ORIGINAL, PRESETS, PROTOCOLS, TRAINING, Distribution, Mixture
 from restoration.images import InputError
 

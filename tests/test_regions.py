@@ -5,9 +5,15 @@ import pytest
 from skimage.color import lab2rgb
 from tiny import EXAMPLES
 
-from restoration.faces.alignment import FACE_TEMPLATE
+from restoration.faces import FACE_TEMPLATE
 from restoration.images import read_image
-from restoration.measure.regions import REGIONS, region_errors, region_masks, skin_colour_difference, skin_lightness
+from restoration.measure.faithfulness import (
+    REGIONS,
+    region_errors,
+    region_masks,
+    skin_colour_difference,
+    skin_lightness,
+)
 
 FACE = read_image(EXAMPLES / "eileen_collins.png")
 

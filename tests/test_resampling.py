@@ -6,8 +6,8 @@ import pytest
 import torch
 from pictures import ODD, max_error
 
-from restoration.degrade.degradations import Degradation, degrade_image
-from restoration.degrade.resampling import KERNELS, Kernel, resize
+from restoration.degrade import Degradation, degrade_image
+from restoration.degrade.operations import KERNELS, Kernel, resize
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tiny import EXAMPLES
 
-from restoration.degrade.degradations import Degradation
+from restoration.degrade import Degradation
 from restoration.degrade.protocols import Distribution
 from restoration.images import read_image
 from train.data import Faces, fixed_draw

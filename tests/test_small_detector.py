@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 
 from examples.make_examples import PORTRAITS
-from restoration.faces.alignment import align_face
+from restoration.faces import align_face
 from restoration.faces.small_detector import (
     CROP,
     CROP_EYES,

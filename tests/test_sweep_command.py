@@ -9,8 +9,8 @@ import pytest
 from tiny import EXAMPLES, SMALL
 
 from restoration.images import InputError
+from restoration.network import UNet
 from restoration.network.checkpoint import save_stage
-from restoration.network.unet import UNet
 from train.sweep import label, main, measure, variants
 
 BASE = [

@@ -11,7 +11,7 @@ from restoration.hub import save_weights
 from restoration.hub.pull import CHECKSUMS
 from restoration.measure.identity import Bands
 from restoration.measure.uncertainty import FEATURES, Calibration
-from restoration.network.unet import CoarseToFine, UNetConfig
+from restoration.network import CoarseToFine, UNetConfig
 from train.config import TrainConfig
 
 EXAMPLES = Path(__file__).parents[1] / "examples"

@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from restoration.degrade.degradations import Degradation, degrade
+from restoration.degrade import Degradation, degrade
 from restoration.degrade.protocols import Distribution, Mixture
-from restoration.faces.alignment import FACE_SIZE
+from restoration.faces import FACE_SIZE
 from restoration.images import InputError
-from restoration.network.unet import reduce
+from restoration.network import reduce
 from train.data import Faces, FaceStream
 
 

@@ -23,12 +23,12 @@ if not __package__:  # python train/calibrate.py
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from restoration import Restorer
-from restoration.degrade.degradations import degrade
+from restoration.degrade import degrade
 from restoration.degrade.protocols import PROTOCOLS
 from restoration.hub import DEFAULT, EMBEDDED, TRAINING
 from restoration.images import InputError, to_image
-from restoration.images.files import write_atomically
-from restoration.measure.regions import skin_colour_difference
+from restoration.images.pictures import write_atomically
+from restoration.measure.faithfulness import skin_colour_difference
 from restoration.measure.uncertainty import (
     FEATURES,
     KEY,

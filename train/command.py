@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from restoration.images import InputError
-from restoration.images.files import write_atomically
+from restoration.images.pictures import write_atomically
 
 
 class Main(Protocol):

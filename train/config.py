@@ -9,10 +9,10 @@ from typing import Any, Literal
 
 import torch
 
-from restoration.faces.alignment import FACE_SIZE
+from restoration.faces import FACE_SIZE
 from restoration.images import InputError
 from restoration.measure.identity import SIDES
-from restoration.network.unet import UNetConfig
+from restoration.network import UNetConfig
 from train.losses import RECONSTRUCTIONS, Reconstruction, check_weights
 from train.optimizer import OPTIMIZERS, Optimizer, fastest
 

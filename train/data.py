@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from restoration.degrade.degradations import Degradation, degrade
+from restoration.degrade import Degradation, degrade
 from restoration.degrade.protocols import Distribution, Mixture
-from restoration.faces.alignment import FACE_SIZE
+from restoration.faces import FACE_SIZE
 from restoration.images import Image, InputError
 from train.face_sources import MIN_FACE, Folders, Source, Task
 

@@ -30,7 +30,7 @@ if not __package__:  # python train/evaluate.py
 
 from restoration import Restorer
 from restoration.degrade.protocols import PROTOCOLS, Distribution, Mixture
-from restoration.faces.alignment import FACE_SIZE
+from restoration.faces import FACE_SIZE
 from restoration.faces.detection import EMBEDDED, load_detector
 from restoration.images import Image, InputError, to_image
 from restoration.lab.comparison import LANCZOS, NON_LOCAL_MEANS, WIENER, run_baselines

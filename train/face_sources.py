@@ -11,9 +11,8 @@ from typing import Any, Protocol
 import cv2
 import numpy as np
 
-from restoration.faces.alignment import FACE_SIZE, align_face, enlargement
+from restoration.faces import FACE_SIZE, Detector, align_face, enlargement
 from restoration.faces.detection import EMBEDDED, find_faces, load_detector
-from restoration.faces.face import Detector
 from restoration.images import Image, InputError, read_image
 
 MIN_FACE = 256  # pixels; a smaller face holds too little detail to teach any

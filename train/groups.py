@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from restoration.images import to_image
+from restoration.measure.faithfulness import skin_lightness
 from restoration.measure.metrics import Scores
-from restoration.measure.regions import skin_lightness
 from train.data import Faces
 from train.summary import INPUT, Summary, metric_values, summarise, summary
 

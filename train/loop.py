@@ -18,10 +18,10 @@ from torch import Tensor
 from tqdm import tqdm
 
 from restoration.images import InputError
-from restoration.images.files import replacing, write_atomically
+from restoration.images.pictures import replacing, write_atomically
 from restoration.measure.identity import EMBEDDED, load_identity
+from restoration.network import UNet
 from restoration.network.checkpoint import save_stage
-from restoration.network.unet import UNet
 from train.config import TrainConfig
 from train.losses import CompositeLoss
 from train.optimizer import WeightOptimizer, scheduled_rate

@@ -28,8 +28,8 @@ from restoration.hub import HubModel, load_weights, push_to_hub, save_weights
 from restoration.hub.push import check_push, prepare
 from restoration.images import InputError
 from restoration.measure.identity import load_identity
+from restoration.network import CoarseToFine, UNet
 from restoration.network.checkpoint import load_stage
-from restoration.network.unet import CoarseToFine, UNet
 from restoration.restorer import select_device
 from train import evaluate
 from train.batches import FaceSquares, Order, Recipe, WholeFaces

@@ -12,7 +12,7 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
-from restoration.degrade.degradations import LIMITS
+from restoration.degrade import LIMITS
 from restoration.degrade.protocols import Distribution
 from train.summary import INPUT
 

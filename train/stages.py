@@ -10,7 +10,7 @@ from torch import Tensor
 
 from restoration.degrade.protocols import BLIND, HEAVY, ORIGINAL, Distribution, Mixture
 from restoration.measure.identity import IdentityNetwork
-from restoration.network.unet import UNet, enlarge, reduce
+from restoration.network import UNet, enlarge, reduce
 from train.batches import FaceSquares, WholeFaces
 from train.data import Faces, degraded_face
 

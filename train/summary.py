@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from restoration.faces.alignment import FACE_SIZE
+from restoration.faces import FACE_SIZE
 from restoration.measure.metrics import Scores
 
 INPUT, RESTORED = "degraded input", "restored"

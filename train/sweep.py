@@ -21,7 +21,7 @@ if not __package__:  # python train/sweep.py
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from restoration.images import InputError
-from restoration.images.files import write_atomically
+from restoration.images.pictures import write_atomically
 from restoration.network.checkpoint import load_stage
 from train.command import command, new_parser
 from train.config import STAGES

@@ -9,12 +9,12 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from restoration.degrade.degradations import Degradation, degrade_image
-from restoration.faces.alignment import FACE_SIZE
+from restoration.degrade import Degradation, degrade_image
+from restoration.faces import FACE_SIZE
 from restoration.images import Image, InputError
-from restoration.measure.baselines import lanczos, non_local_means
 from restoration.measure.identity import load_identity
-from restoration.network.unet import MAX_SIZE, MIN_SIZE
+from restoration.measure.metrics import lanczos, non_local_means
+from restoration.network import MAX_SIZE, MIN_SIZE
 from restoration.restorer import Restorer
 
 

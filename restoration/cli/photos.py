@@ -25,16 +25,16 @@ from typing import Any, get_args
 from tqdm import tqdm
 
 from restoration.cli.jobs import Jobs, ask_writable, find_jobs
-from restoration.degrade.degradations import LIMITS, Degradation, degrade_image
+from restoration.degrade import LIMITS, Degradation, degrade_image
 from restoration.degrade.protocols import PRESETS
+from restoration.faces import Face
 from restoration.faces.detection import NAMES, find_faces, load_detector
-from restoration.faces.face import Face
 from restoration.faces.pasting import enlarge, load_parser
 from restoration.faces.photo import BACKGROUNDS, MASKS, NoFaceError, in_tiles
 from restoration.hub import load_configured, load_weights
 from restoration.images import Image, InputError
-from restoration.images.files import write_atomically
 from restoration.images.photo_file import FORMS, PhotoFile, check_writable, read_photo, write_photo
+from restoration.images.pictures import write_atomically
 from restoration.lab.experiment import MAX_SEED, make_seed
 from restoration.measure.metrics import psnr, ssim
 from restoration.restorer import Precision, Restorer, describe, select_device

@@ -1,1 +1,317 @@
-"""What happens to a face: blur, resampling, noise, JPEG; presets and protocols."""
+"""The degradation of faces: one batched implementation for the page on a CPU and for training on a GPU.
+
+The order is that of a camera and a messenger: motion blur, Gaussian blur, downsampling, noise, monochrome,
+JPEG, and enlargement back to the size that came in:
+
+    y = enlarge(JPEG_q(grey(downsample_r(x * k_motion * k_gauss) + n_sigma)))
+
+Every image of a batch has its own settings and its own source of randomness, so a result does not depend on
+what else is in the batch.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from restoration.degrade.operations import (
+    GAUSSIAN_RADIUS,
+    KERNELS,
+    Kernel,
+    blur,
+    gaussian_kernels,
+    jpeg_roundtrip,
+    motion_kernels,
+    resize,
+)
+from restoration.images import Image, InputError, to_image, to_tensor
+
+
+@dataclass(frozen=True)
+class Limit:
+    """Range of one setting: both ends are allowed. ``off`` is the value at which it does nothing."""
+
+    low: float
+    high: float
+    step: float
+    unit: str
+    label: str
+    off: float | None = None
+
+
+LIMITS: dict[str, Limit] = {
+    "motion_length": Limit(0, 64, 1, "px", "Motion blur length", 0),
+    "motion_angle": Limit(-180, 180, 1, "°", "Motion blur angle"),
+    "blur_sigma": Limit(0, 20, 0.1, "px", "Gaussian blur sigma", 0),
+    "blur_sigma_y": Limit(0, 20, 0.1, "px", "Gaussian blur sigma, second axis"),
+    "blur_angle": Limit(-180, 180, 1, "°", "Gaussian blur angle"),
+    "downsample": Limit(0.8, 32, 0.1, "×", "Downsampling factor", 1),
+    "noise": Limit(0, 100, 0.5, "grey levels", "Gaussian noise sigma", 0),
+    "jpeg": Limit(1, 100, 1, "quality", "JPEG quality"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Degradation:
+    """What is done to one face. Every default is "off"; ``LIMITS`` holds the ranges.
+
+    Convention:
+        - lengths and sigmas are in pixels of the image that is given (512 px wide faces in the demo)
+        - angles are in degrees, counter-clockwise from +x as one looks at the picture
+        - ``downsample`` maps a side of N pixels to ``max(1, floor(N / factor))``; below 1 it enlarges first
+        - ``kernel`` is the reduction's: "bilinear" and "bicubic" sample without prefilter as OpenCV's
+          INTER_LINEAR and INTER_CUBIC do, "area" averages as a sensor does (INTER_AREA). The enlargement
+          back is bicubic for "bicubic", else bilinear.
+
+    Args:
+        motion_length: length of a straight camera shake, px, [0, 64]. 0 and 1 leave the image as it is.
+        motion_angle: direction of the shake, degrees, [-180, 180].
+        blur_sigma: standard deviation of the Gaussian blur, px, [0, 20], on a 41x41 support.
+        blur_sigma_y: the same across the first axis; None makes the blur isotropic.
+        blur_angle: direction of the first axis, degrees, [-180, 180].
+        downsample: reduction factor, [0.8, 32].
+        kernel: how the reduction samples.
+        noise: sigma of white Gaussian noise in 8-bit grey levels, [0, 100], drawn at the reduced size.
+        jpeg: quality, [1, 100], 4:2:0 as libjpeg's default; None is off.
+        grayscale: monochrome by BT.601 luma.
+
+    Raises:
+        InputError: a value outside its range, NaN, or of the wrong type.
+    """
+
+    motion_length: float = 0.0
+    motion_angle: float = 0.0
+    blur_sigma: float = 0.0
+    blur_sigma_y: float | None = None
+    blur_angle: float = 0.0
+    downsample: float = 1.0
+    kernel: Kernel = "area"
+    noise: float = 0.0
+    jpeg: int | None = None
+    grayscale: bool = False
+
+    def __post_init__(self) -> None:
+        for name, limit in LIMITS.items():
+            value = getattr(self, name)
+            if value is None and name in ("blur_sigma_y", "jpeg"):
+                continue
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+                raise InputError(f"{limit.label} ({name}) must be a number, not {value!r}.")
+            if not limit.low <= value <= limit.high:
+                bounds = f"from {limit.low:g} to {limit.high:g} {limit.unit}"
+                raise InputError(f"{limit.label} ({name}) is {value:g}; choose a value {bounds}.")
+            if name == "jpeg" and value != int(value):
+                raise InputError(f"JPEG quality (jpeg) must be a whole number, not {value!r}.")
+            object.__setattr__(self, name, int(value) if name == "jpeg" else float(value))
+        if self.kernel not in KERNELS:
+            raise InputError(f"Downsampling kernel must be one of {', '.join(KERNELS)}, not {self.kernel!r}.")
+        if not isinstance(self.grayscale, bool):
+            raise InputError(f"grayscale must be true or false, not {self.grayscale!r}.")
+
+    @property
+    def is_identity(self) -> bool:
+        """True when an image passes through unchanged."""
+        changed = self.is_blurred or self.downsample != 1 or self.noise > 0 or self.grayscale
+        return not changed and self.jpeg is None
+
+    @property
+    def blur_sigmas(self) -> tuple[float, float]:
+        """The Gaussian blur's standard deviations along its first and across it, px."""
+        return self.blur_sigma, self.blur_sigma if self.blur_sigma_y is None else self.blur_sigma_y
+
+    def reduced(self, factor: int) -> Degradation | None:
+        """What does the same, but for what reduction smooths, to a picture reduced by area means.
+
+        Args:
+            factor: of the reduction, 1, 2 or 4.
+
+        Returns:
+            Settings in pixels of the reduced picture. None where sampling, noise or JPEG happen at a size that it no
+            longer holds, or a shake would be thinner than its pixels.
+        """
+        if factor == 1:
+            return self
+        whole = self.downsample == 1 and self.jpeg is None
+        if not (whole or self.downsample >= factor) or (self.motion_length > 1 and factor > 2):
+            return None
+        return dataclasses.replace(
+            self,
+            motion_length=self.motion_length / factor,
+            blur_sigma=self.blur_sigma / factor,
+            blur_sigma_y=None if self.blur_sigma_y is None else self.blur_sigma_y / factor,
+            downsample=1.0 if whole else self.downsample / factor,
+            noise=self.noise / factor if whole else self.noise,
+        )
+
+    @property
+    def is_blurred(self) -> bool:
+        """True when motion or Gaussian blur does something."""
+        return self.motion_length > 1 or max(self.blur_sigmas) > 0
+
+    def to_json(self) -> str:
+        """All fields as one JSON object."""
+        return json.dumps(dataclasses.asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Degradation:
+        """Inverse of ``to_json``. Missing fields are off.
+
+        Raises:
+            InputError: not JSON, not an object, an unknown field, or a value that ``Degradation`` refuses.
+        """
+        try:
+            fields: Any = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise InputError(f"These settings are not valid JSON: {error}.") from error
+        if not isinstance(fields, dict):
+            raise InputError('Settings must be one JSON object such as {"noise": 10}.')
+        known = {field.name for field in dataclasses.fields(cls)}
+        if unknown := sorted(set(fields) - known):
+            raise InputError(f"Unknown setting {', '.join(unknown)}; known are {', '.join(sorted(known))}.")
+        return cls(**fields)
+
+    def describe(self) -> str:
+        """The settings in plain words, for captions; "no degradation" when everything is off."""
+        words = []
+        if self.motion_length > 1:
+            words.append(f"motion blur {self.motion_length:g} px at {self.motion_angle:g}°")
+        if max(self.blur_sigmas) > 0:
+            across = "" if self.blur_sigma_y is None else f" × {self.blur_sigma_y:g}"
+            words.append(f"Gaussian blur {self.blur_sigma:g}{across} px")
+        if self.downsample != 1:
+            words.append(f"downsampled {self.downsample:g}× ({self.kernel})")
+        if self.noise > 0:
+            words.append(f"noise {self.noise:g} grey levels")
+        if self.grayscale:
+            words.append("monochrome")
+        if self.jpeg is not None:
+            words.append(f"JPEG quality {self.jpeg}")
+        return ", ".join(words) or "no degradation"
+
+
+@torch.no_grad()
+def degrade(images: Tensor, settings: Sequence[Degradation], generators: Sequence[torch.Generator]) -> Tensor:
+    """Degrade a batch, each image by its own settings.
+
+    Convention:
+        - noise for image b is drawn on ``generators[b].device``, then moved: a CPU generator gives the same
+          noise for CPU and GPU images
+        - the same generator may stand at several places; images then draw from it in order
+
+    Args:
+        images: (B, 3, H, W) float32, RGB, range [0, 1]. Not modified.
+        settings, generators: B of each. A generator is advanced by 3*h*w normal draws at the reduced size where
+            ``noise > 0``.
+
+    Returns:
+        (B, 3, H, W) float32 on the same device, rounded to multiples of 1/255 (a degraded photo is an 8-bit
+        file); images whose settings are the identity come back exactly as they were.
+
+    Raises:
+        InputError: wrong rank, dtype or counts.
+
+    Source:
+        The blind restoration protocol of GFPGAN (Wang et al., 2021), with motion blur in front.
+    """
+    if images.ndim != 4 or images.shape[1] != 3 or images.dtype != torch.float32:
+        raise InputError(f"degrade needs (B, 3, H, W) float32 images, not {tuple(images.shape)} {images.dtype}.")
+    if not len(images) == len(settings) == len(generators):
+        raise InputError(
+            f"{len(images)} images need as many settings and generators, not {len(settings)} and {len(generators)}."
+        )
+    device = images.device
+    if device.type == "cpu" and len(images) > 1:  # one by one: a batch takes the time of its largest reduced picture
+        rows = zip(torch.split(images, 1), settings, generators, strict=True)
+        return torch.cat([degrade(image, [s], [g]) for image, s, g in rows])
+    with torch.autocast(device.type, enabled=False):
+        y = _blur(images, settings)
+        height, width = images.shape[-2:]
+        full = torch.tensor([[height, width]] * len(images), device=device)
+        sizes = [tuple(max(1, math.floor(n / s.downsample)) for n in (height, width)) for s in settings]
+        reduced = torch.tensor(sizes, device=device)
+        resamples = any(s.downsample != 1 for s in settings)
+        if resamples:
+            down = ["bilinear" if s.downsample < 1 and s.kernel == "area" else s.kernel for s in settings]
+            frame = max(h for h, _ in sizes), max(w for _, w in sizes)
+            y = resize(y, full, reduced, frame, down).clamp(0, 1)  # bicubic overshoots
+        y = _add_noise(y, settings, generators, sizes)
+        if any(s.grayscale for s in settings):
+            grey = (y * y.new_tensor([0.299, 0.587, 0.114])[:, None, None]).sum(dim=1, keepdim=True).expand_as(y)
+            y = torch.where(_flags([s.grayscale for s in settings], y), grey, y)
+        if any(s.jpeg is not None for s in settings):
+            quality = torch.tensor([100 if s.jpeg is None else s.jpeg for s in settings], device=device)
+            y = torch.where(_flags([s.jpeg is not None for s in settings], y), jpeg_roundtrip(y, reduced, quality), y)
+        if resamples:
+            up: list[Kernel] = ["bicubic" if s.kernel == "bicubic" else "bilinear" for s in settings]
+            y = resize(y, reduced, full, (height, width), up)
+        rounded = (y.clamp(0, 1) * 255).round() / 255
+        return torch.where(_flags([s.is_identity for s in settings], images), images, rounded)
+
+
+def _flags(flags: Sequence[bool], like: Tensor) -> Tensor:
+    return torch.tensor(flags, device=like.device)[:, None, None, None]
+
+
+def _blur(images: Tensor, settings: Sequence[Degradation]) -> Tensor:
+    """Each image blurred by its own settings, not rounded; ``images`` itself where nothing blurs."""
+    chosen = [i for i, s in enumerate(settings) if s.is_blurred]
+    if not chosen:
+        return images
+    picked = [settings[i] for i in chosen]
+    kernels = []
+    if any(s.motion_length > 1 for s in picked):
+        motion = [(s.motion_length, s.motion_angle) for s in picked]
+        kernels.append(motion_kernels(*images.new_tensor(motion).T))
+    if any(max(s.blur_sigmas) > 0 for s in picked):
+        gaussian = [(*s.blur_sigmas, s.blur_angle) for s in picked]
+        kernels.append(gaussian_kernels(*images.new_tensor(gaussian).T))
+    result = images.clone()
+    result[chosen] = blur(images[chosen], kernels)
+    return result
+
+
+def point_spread(settings: Degradation) -> Tensor:
+    """(107, 107) float32, sum 1, centred: what one point becomes under both blurs of these settings."""
+    shake = motion_kernels(torch.tensor([settings.motion_length]), torch.tensor([settings.motion_angle]))
+    bell = gaussian_kernels(*torch.tensor([[*settings.blur_sigmas, settings.blur_angle]]).T)
+    return F.conv2d(shake[None], bell[None], padding=2 * GAUSSIAN_RADIUS)[0, 0]  # a bell is its own mirror image
+
+
+def _add_noise(
+    images: Tensor,
+    settings: Sequence[Degradation],
+    generators: Sequence[torch.Generator],
+    sizes: Sequence[tuple[int, ...]],
+) -> Tensor:
+    """White noise on the valid part of each frame; what lies outside repeats its border again."""
+    noisy = images.clone()
+    for i, (s, generator, (h, w)) in enumerate(zip(settings, generators, sizes, strict=True)):
+        if s.noise == 0:
+            continue
+        draw = torch.randn(3, h, w, generator=generator, device=generator.device).to(images.device)
+        part = (images[i, :, :h, :w] + s.noise / 255 * draw).clamp(0, 1)
+        noisy[i] = F.pad(part[None], (0, images.shape[-1] - w, 0, images.shape[-2] - h), mode="replicate")[0]
+    return noisy
+
+
+def degrade_image(image: Image, settings: Degradation, seed: int = 0) -> Image:
+    """Degrade one (H, W, 3) uint8 RGB picture into another: what the page and the command line call.
+
+    Args:
+        image: not modified.
+        seed: of the noise, [0, 2**63). The same seed gives the same picture.
+
+    Raises:
+        InputError: not such an image, or a seed out of range.
+    """
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
+        raise InputError(f"The seed must be a whole number from 0 to 2^63 - 1, not {seed!r}.")
+    return to_image(degrade(to_tensor(image), [settings], [torch.Generator().manual_seed(seed)]))

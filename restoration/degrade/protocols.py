@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from restoration.degrade.degradations import LIMITS, Degradation
-from restoration.degrade.resampling import Kernel
+from restoration.degrade import LIMITS, Degradation
+from restoration.degrade.operations import Kernel
 from restoration.images import InputError
 
 Range = tuple[float, float]

@@ -1,6 +1,6 @@
 """Faces in a photo: RetinaFace by facexlib, the search of a whole photo, and the choice of a detector.
 
-Convention: coordinates are ``alignment``'s.
+Convention: coordinates are ``restoration.faces``'s.
 """
 
 from __future__ import annotations
@@ -22,19 +22,23 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch import Tensor
 
-from restoration.faces.alignment import FACE_SIZE, FACE_TEMPLATE, Points, resample, similarity_transform
-from restoration.faces.download import DownloadError, cache_folder, fetch, load_checkpoint
-from restoration.faces.face import (
+from restoration.faces import (
+    FACE_SIZE,
+    FACE_TEMPLATE,
     MIRRORED,
     MOST_PIXELS_ACROSS,
     SAME_FACE,
     Detector,
     Face,
+    Points,
     area,
     distinct,
     is_usable,
+    resample,
+    similarity_transform,
     without_parts,
 )
+from restoration.faces.download import DownloadError, cache_folder, fetch, load_checkpoint
 from restoration.faces.small_detector import EmbeddedDetector, Proposer, Refiner, refine
 from restoration.images import Image, InputError, check_image
 

@@ -1,6 +1,6 @@
 """A restored face goes back into its photo without a seam; on request only what ParseNet calls face.
 
-Convention: coordinates are ``alignment``'s. "Enlarged" means that a point x of the photo lies at
+Convention: coordinates are ``restoration.faces``'s. "Enlarged" means that a point x of the photo lies at
 scale (x + 0.5) - 0.5, so that pixel borders, not pixel centres, fall on each other.
 """
 
@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from restoration.faces.alignment import FACE_SIZE, face_to_photo, frame, resample
+from restoration.faces import FACE_SIZE, face_to_photo, frame, resample
 from restoration.faces.download import cache_folder, fetch, load_checkpoint
 from restoration.images import Image, InputError, check_image
 

@@ -10,9 +10,8 @@ from typing import Literal, Protocol, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from restoration.faces.alignment import FACE_TEMPLATE, align_face, centre_square
+from restoration.faces import FACE_TEMPLATE, Detector, Face, align_face, centre_square
 from restoration.faces.detection import find_faces
-from restoration.faces.face import Detector, Face
 from restoration.faces.pasting import Patch, blend, enlarge, make_patch
 from restoration.images import Image, InputError, check_image
 

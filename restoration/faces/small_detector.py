@@ -14,8 +14,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from restoration.faces.alignment import FACE_SIZE, FACE_TEMPLATE, Points, similarity_transform
-from restoration.faces.face import MIRRORED, MOST_PIXELS_ACROSS, Face, boxes_around, distinct, without_parts
+from restoration.faces import (
+    FACE_SIZE,
+    FACE_TEMPLATE,
+    MIRRORED,
+    MOST_PIXELS_ACROSS,
+    Face,
+    Points,
+    boxes_around,
+    distinct,
+    similarity_transform,
+    without_parts,
+)
 from restoration.images import Image, check_image
 
 STRIDE = 8  # pixels a cell of the proposer

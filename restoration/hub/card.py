@@ -11,7 +11,7 @@ from typing import Any
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
-from restoration.degrade.degradations import LIMITS
+from restoration.degrade import LIMITS
 from restoration.network.checkpoint import Weights, WeightsError
 
 PICTURE = "picture.png"

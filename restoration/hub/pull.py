@@ -14,7 +14,7 @@ from huggingface_hub import HfApi, try_to_load_from_cache
 from tqdm import tqdm
 
 from restoration.hub.client import ANSWER, SLOWEST, HubModel, HubUnreachable, in_time
-from restoration.images.files import write_atomically
+from restoration.images.pictures import write_atomically
 from restoration.network.checkpoint import CONFIG, GOLDEN, TRAINING, WEIGHTS, WeightsError
 
 CHECKSUMS = "SHA256SUMS"  # as sha256sum writes it

@@ -18,7 +18,7 @@ import torch
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, get_token
 from huggingface_hub.errors import RepositoryNotFoundError
 
-from restoration.degrade.degradations import degrade_image
+from restoration.degrade import degrade_image
 from restoration.degrade.protocols import PRESETS
 from restoration.hub.card import PICTURE, is_generated, model_card
 from restoration.hub.client import ANSWER, SLOWEST, HubModel, explained, in_time

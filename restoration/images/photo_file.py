@@ -27,8 +27,7 @@ from numpy.typing import NDArray
 from PIL.PngImagePlugin import PngInfo
 
 from restoration.images.decode import BROKEN, Source, decode, exif_of, opened, over_white
-from restoration.images.files import write_atomically
-from restoration.images.pictures import Image, InputError
+from restoration.images.pictures import Image, InputError, write_atomically
 
 # Tags of EXIF: what is kept of the first block (description, maker, model, software, date, artist, copyright, rating,
 # Windows' title, comment, author, keywords, subject), and what of the exposure's block is about the pixels.

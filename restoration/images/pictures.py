@@ -3,9 +3,14 @@
 Nothing here changes global state, so all functions may be called from several threads.
 """
 
+from __future__ import annotations
+
 import io
 import os
+import secrets
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
@@ -14,8 +19,6 @@ import PIL.Image
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-
-from restoration.images.files import write_atomically
 
 Image: TypeAlias = NDArray[np.uint8]  # (H, W, 3) RGB
 
@@ -105,3 +108,27 @@ def check_size(width: int, height: int) -> None:
 def too_large(size: str) -> str:
     """The sentence about a picture of too many pixels."""
     return f"The picture has {size}; the limit is {MAX_PIXELS / 1e6:.0f}. Reduce it or crop to the face."
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A short temporary name beside ``path``, which becomes ``path`` when the block ends without an error.
+
+    The umask decides who may read the file. A process that is killed leaves ``.<16 digits>.partial`` behind, which
+    nothing reads.
+
+    Raises:
+        OSError: the folder is missing or cannot be written, or the disk is full; ``path`` is then as it was.
+    """
+    temporary = path.with_name(f".{secrets.token_hex(8)}.partial")  # ``path``'s own name may be as long as names can be
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_atomically(path: Path, data: bytes | str) -> None:
+    """Write a whole file, text as UTF-8. OSError as ``replacing``."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(data.encode() if isinstance(data, str) else data)

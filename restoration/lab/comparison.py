@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from restoration.degrade.degradations import Degradation, degrade_image, point_spread
+from restoration.degrade import Degradation, degrade_image, point_spread
 from restoration.images import Image, InputError
-from restoration.measure.baselines import lanczos, non_local_means, wiener
 from restoration.measure.identity import IdentityNetwork
-from restoration.measure.metrics import Scores, score
+from restoration.measure.metrics import Scores, lanczos, non_local_means, score, wiener
 from restoration.restorer import Restorer
 
 NETWORK, NON_LOCAL_MEANS, LANCZOS, WIENER = "Restored", "Non-local means", "Lanczos", "Wiener"

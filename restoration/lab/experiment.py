@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, field, replace
 from time import perf_counter
 from typing import Any
 
-from restoration.degrade.degradations import Degradation, degrade_image
-from restoration.faces.alignment import FACE_SIZE, crop_centre
+from restoration.degrade import Degradation, degrade_image
+from restoration.faces import FACE_SIZE, crop_centre
 from restoration.images import Image, InputError, read_image
 from restoration.measure.identity import Bands, IdentityNetwork, Verdict, judge
 from restoration.measure.metrics import Scores, score

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from restoration.degrade.degradations import LIMITS, Degradation, degrade_image
+from restoration.degrade import LIMITS, Degradation, degrade_image
 from restoration.images import Image, InputError
 from restoration.measure.identity import IdentityNetwork
 from restoration.measure.metrics import Scores, score

@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from restoration.degrade.degradations import LIMITS
+from restoration.degrade import LIMITS
 from restoration.lab.comparison import METHODS, Row, gain
 from restoration.lab.grid import Point, SeverityGrid
 

@@ -15,7 +15,7 @@ import zlib
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
-from restoration.degrade.degradations import Degradation
+from restoration.degrade import Degradation
 from restoration.images import Image, InputError, check_image
 from restoration.lab.comparison import MAX_CASES
 from restoration.lab.experiment import make_seed

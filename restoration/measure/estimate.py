@@ -18,8 +18,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from restoration.degrade.degradations import Degradation
-from restoration.faces.alignment import FACE_SIZE
+from restoration.degrade import Degradation
+from restoration.faces import FACE_SIZE
 from restoration.images import Image, InputError, check_image, to_tensor
 
 FOLDER = Path(__file__).parent / "estimator_weights"

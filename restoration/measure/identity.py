@@ -15,10 +15,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from restoration.faces.alignment import FACE_SIZE, FACE_TEMPLATE, IDENTITY_TEMPLATE, similarity_transform
+from restoration.faces import FACE_SIZE, FACE_TEMPLATE, IDENTITY_TEMPLATE, similarity_transform
 from restoration.images import Image, InputError, check_image, to_tensor
-from restoration.measure import arcface
-from restoration.measure.recogniser import CROP_SIZE, embed, load_recogniser
+from restoration.measure.recogniser import ARCFACE, CROP_SIZE, embed, load_arcface, load_recogniser
 
 ENVIRONMENT_VARIABLE = "RESTORATION_IDENTITY"
 NOTICEABLE_DEGREES = 1.0  # smaller differences are not called closer or further
@@ -52,7 +51,7 @@ def identity_crop(faces: Tensor) -> Tensor:
     """Cut the ArcFace-112 crop out of aligned faces, differentiably.
 
     Args:
-        faces: (B, 3, S, S) float, S of 128, 256 or 512, aligned to ``alignment.FACE_TEMPLATE`` (reduced by area where S
+        faces: (B, 3, S, S) float, S of 128, 256 or 512, aligned to ``faces.FACE_TEMPLATE`` (reduced by area where S
             is under 512), range [0, 1].
 
     Returns:
@@ -222,8 +221,8 @@ def load_identity(source: str | Path | None = None) -> IdentityNetwork:
         DownloadError: ArcFace's weights cannot be had.
     """
     path = Path(source or os.environ.get(ENVIRONMENT_VARIABLE) or EMBEDDED)
-    if str(path) == arcface.NAME:
-        return IdentityNetwork(arcface.load_arcface(), arcface.NAME)
+    if str(path) == ARCFACE:
+        return IdentityNetwork(load_arcface(), ARCFACE)
     name = path.name.split(".")[0]
     folder = path if path.is_dir() else path.parent
     network = load_recogniser(path) if path.is_dir() else load_torchscript(path)

@@ -27,8 +27,8 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from restoration.images import InputError
-from restoration.images.files import write_atomically
-from restoration.network.unet import MIN_SIZE, CoarseToFine, UNet, UNetConfig
+from restoration.images.pictures import write_atomically
+from restoration.network import MIN_SIZE, CoarseToFine, UNet, UNetConfig
 
 WEIGHTS, CONFIG, GOLDEN, TRAINING = "model.safetensors", "config.json", "golden.safetensors", "training.json"
 # float16 weights, float32 arithmetic: processors differ in the last bits only; 1/255 is one grey level.

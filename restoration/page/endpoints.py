@@ -13,9 +13,9 @@ from typing import Any
 
 import gradio as gr
 
-from restoration.degrade.degradations import LIMITS, Degradation
+from restoration.degrade import LIMITS, Degradation
+from restoration.degrade.operations import KERNELS
 from restoration.degrade.protocols import PRESETS
-from restoration.degrade.resampling import KERNELS
 from restoration.faces.detection import AUTO, DEFAULT, EMBEDDED, load_detector
 from restoration.faces.photo import CENTRED, CentredSquare, NoFaceError
 from restoration.images import Image, InputError, read_image

@@ -11,7 +11,7 @@ from typing import Any
 import gradio as gr
 from gradio.utils import get_upload_folder
 
-from restoration.degrade.degradations import Degradation
+from restoration.degrade import Degradation
 from restoration.images import Image, InputError, read_image
 from restoration.lab.experiment import CLEAN, DEGRADED, PHOTO, RESTORED
 from restoration.measure.estimate import Estimate

@@ -10,7 +10,7 @@ from typing import Any
 
 import gradio as gr
 
-from restoration.degrade.degradations import LIMITS
+from restoration.degrade import LIMITS
 from restoration.images import Image, InputError
 from restoration.lab.bundle import comparison_bundle, grid_bundle
 from restoration.lab.comparison import ABOUT, METHODS, Cell, Gain, Row, compare, gain

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from restoration.degrade.degradations import Degradation
+from restoration.degrade import Degradation
 from restoration.degrade.protocols import PRESETS
 from restoration.images import InputError, read_image
 from restoration.lab.grid import Axis, SeverityGrid

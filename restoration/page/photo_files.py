@@ -9,8 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from restoration.faces.alignment import align_face
-from restoration.faces.face import Face
+from restoration.faces import Face, align_face
 from restoration.faces.pasting import Patch, blend
 from restoration.faces.photo import CENTRED, Restoration
 from restoration.images import Image, read_image, write_png

@@ -10,9 +10,8 @@ from typing import Any
 import gradio as gr
 
 from restoration.degrade.protocols import PRESETS
-from restoration.faces.alignment import align_face
+from restoration.faces import Face, align_face
 from restoration.faces.detection import find_faces, load_detector
-from restoration.faces.face import Face
 from restoration.faces.photo import CentredSquare
 from restoration.images import InputError, write_png
 from restoration.images.photo_file import read_photo

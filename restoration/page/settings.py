@@ -12,9 +12,9 @@ from typing import Any
 
 import gradio as gr
 
-from restoration.degrade.degradations import LIMITS, Degradation
+from restoration.degrade import LIMITS, Degradation
+from restoration.degrade.operations import KERNELS
 from restoration.degrade.protocols import PRESETS
-from restoration.degrade.resampling import KERNELS
 from restoration.lab.experiment import make_seed
 from restoration.page.words import t
 

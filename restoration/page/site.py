@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from restoration.degrade.degradations import Degradation
+from restoration.degrade import Degradation
 from restoration.hub import UpdateWatch, load_configured
 from restoration.images import Image, read_image
 from restoration.lab.experiment import Outcome, run_experiment

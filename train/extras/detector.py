@@ -23,9 +23,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from restoration.faces.alignment import FACE_SIZE, FACE_TEMPLATE, Points
+from restoration.faces import FACE_SIZE, FACE_TEMPLATE, Detector, Points
 from restoration.faces.detection import DEFAULT, EMBEDDED, RetinaFaceDetector, load_detector
-from restoration.faces.face import Detector
 from restoration.faces.small_detector import CROP_EYES, EYES, Proposer, Refiner, cell_centres, cut_crops
 from restoration.images import Image, InputError
 from train.command import add_config, command, new_parser, take_config

@@ -19,9 +19,9 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from restoration.degrade.degradations import degrade
+from restoration.degrade import degrade
+from restoration.degrade.operations import KERNELS
 from restoration.degrade.protocols import Distribution, Mixture
-from restoration.degrade.resampling import KERNELS
 from restoration.measure.estimate import QUANTITIES, EstimatorNetwork, features, from_scale, to_scale, truth
 from train.command import add_config, command, new_parser, take_config
 from train.data import Faces, draw, load_faces

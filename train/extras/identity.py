@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from restoration.degrade.degradations import degrade
+from restoration.degrade import degrade
 from restoration.degrade.protocols import Distribution
 from restoration.images import InputError, read_image
 from restoration.measure.identity import identity_crop, load_torchscript

@@ -14,8 +14,8 @@ import numpy as np
 import skimage.data
 from skimage.draw import random_shapes
 
-from restoration.degrade.degradations import Degradation, degrade_image
-from restoration.faces.alignment import FACE_SIZE, Points
+from restoration.degrade import Degradation, degrade_image
+from restoration.faces import FACE_SIZE, Points
 from restoration.images import Image
 
 EYES = 125.92  # pixels between the eyes of FACE_TEMPLATE
@@ -26,7 +26,7 @@ PHOTOGRAPHS = "brick chelsea clock coffee coins grass gravel hubble_deep_field i
 
 @dataclass(frozen=True)
 class Scene:
-    """A picture (H, W, 3) uint8 RGB and the landmarks of its faces, (N, 5, 2), in ``alignment``'s convention."""
+    """A picture (H, W, 3) uint8 RGB and the landmarks of its faces, (N, 5, 2), as in ``restoration.faces``."""
 
     image: Image
     landmarks: Points

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from restoration.images import InputError
-from restoration.images.files import replacing, write_atomically
+from restoration.images.pictures import replacing, write_atomically
 from train.command import write_json
 from train.optimizer import Optimizer, WeightOptimizer, scheduled_rate
 

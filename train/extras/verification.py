@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from restoration.faces.alignment import align_face
+from restoration.faces import align_face
 from restoration.faces.detection import EMBEDDED, find_faces, load_detector
 from restoration.images import InputError, read_image
 from restoration.measure.identity import Bands, angle_between, load_identity
