@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 
-from restoration.page.cache import claim_folder, keep_clean
+from restoration.page import claim_folder, keep_clean
 
 FILES_EXPIRE = 3600  # seconds; older files are deleted as often, so after two hours at most
 

@@ -1,23 +1,31 @@
-"""Make the two example faces: two public-domain portraits that pip installs anyway, aligned to the 512 template.
+"""Make the example faces and the README's photos: ``python -m examples.make_examples``.
 
-    python -m examples.make_examples
-
-writes ``eileen_collins.png`` and ``grace_hopper.png`` beside this file and prints how far each face was enlarged. It
-needs no network, and a test checks that it still makes what is committed. The app degrades them as it runs.
+Two public-domain portraits that pip installs anyway, aligned to the 512 template: ``eileen_collins.png`` and
+``grace_hopper.png`` beside this file, degraded by the app as it runs; a test checks that they are still made as they
+are committed. From the same photos, ``.assets/photo_*.png`` with before and after side by side: one portrait, and a
+group picture composed of both. The embedded weights and detector are used: nothing is downloaded. Prints how far each
+face was enlarged, and PSNR over each whole photo.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
+from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from restoration import Degradation, Restorer, degrade_image, read_image, write_png
 from restoration.faces import align_face, enlargement
-from restoration.images import Image, read_image, write_png
+from restoration.images import Image
+from restoration.measure.metrics import psnr
 
 FOLDER = Path(__file__).resolve().parent
+PICTURES = FOLDER.parent / ".assets"
 
 
-@dataclass(frozen=True)
-class Portrait:
+class Portrait(NamedTuple):
     """A photo and where its face is.
 
     landmarks: (x, y) in photo pixels, whole numbers at pixel centres: the centres of the two irises, the tip of the
@@ -32,7 +40,7 @@ class Portrait:
 
 
 def _read_collins() -> Image:
-    import skimage.data  # here: the app reads the landmarks below and needs no photo
+    import skimage.data  # here: who reads the landmarks below needs no photo
 
     return read_image(skimage.data.astronaut())  # ships inside scikit-image's wheel
 
@@ -43,20 +51,19 @@ def _read_hopper() -> Image:
     return read_image(get_sample_data("grace_hopper.jpg", asfileobj=False))
 
 
-PORTRAITS = (
-    Portrait(
-        name="eileen_collins",
-        credit="Eileen Collins, NASA, public domain (scikit-image: data.astronaut)",
-        read=_read_collins,
-        landmarks=((203.3, 101.0), (246.3, 102.8), (224.3, 127.0), (202.3, 139.0), (244.7, 140.0)),
-    ),
-    Portrait(
-        name="grace_hopper",
-        credit="Grace Hopper, US Navy, public domain (matplotlib: sample_data/grace_hopper.jpg)",
-        read=_read_hopper,
-        landmarks=((221.5, 189.3), (305.2, 186.8), (267.5, 241.0), (228.0, 281.0), (308.0, 279.5)),
-    ),
+COLLINS = Portrait(
+    name="eileen_collins",
+    credit="Eileen Collins, NASA, public domain (scikit-image: data.astronaut)",
+    read=_read_collins,
+    landmarks=((203.3, 101.0), (246.3, 102.8), (224.3, 127.0), (202.3, 139.0), (244.7, 140.0)),
 )
+HOPPER = Portrait(
+    name="grace_hopper",
+    credit="Grace Hopper, US Navy, public domain (matplotlib: sample_data/grace_hopper.jpg)",
+    read=_read_hopper,
+    landmarks=((221.5, 189.3), (305.2, 186.8), (267.5, 241.0), (228.0, 281.0), (308.0, 279.5)),
+)
+PORTRAITS = (COLLINS, HOPPER)
 
 
 def make_face(portrait: Portrait) -> Image:
@@ -64,11 +71,37 @@ def make_face(portrait: Portrait) -> Image:
     return align_face(portrait.read(), portrait.landmarks)
 
 
+def group() -> Image:
+    """(480, 800, 3) uint8 RGB: both women side by side, heads of one height, the walls behind them fading together."""
+    left = COLLINS.read()[:480, :480]
+    right = cv2.resize(HOPPER.read(), None, fx=0.8, fy=0.8, interpolation=cv2.INTER_AREA)[:480, :410]
+    picture = np.zeros((480, 800, 3), np.float32)
+    picture[:, :480] = left
+    fade = np.clip((np.arange(410) - 10) / 60, 0, 1)[None, :, None]
+    picture[:, 390:] = fade * right + (1 - fade) * np.pad(picture[:, 390:480], ((0, 0), (0, 320), (0, 0)), mode="edge")
+    return np.rint(picture).astype(np.uint8)
+
+
+PHOTOS = {
+    "photo_collins": (COLLINS.read, Degradation(blur_sigma=1.2, noise=12, jpeg=60)),
+    "photo_group": (group, Degradation(downsample=2, noise=8, jpeg=60)),
+}
+
+
 def main() -> None:
+    """Write all pictures."""
     for portrait in PORTRAITS:
-        path = FOLDER / f"{portrait.name}.png"
-        write_png(make_face(portrait), path)
-        print(f"{path.name}: enlarged {enlargement(portrait.landmarks):.2f} times; {portrait.credit}")
+        write_png(make_face(portrait), FOLDER / f"{portrait.name}.png")
+        print(f"{portrait.name}: enlarged {enlargement(portrait.landmarks):.2f} times; {portrait.credit}")
+    restorer = Restorer.from_pretrained()
+    for name, (read, settings) in PHOTOS.items():
+        truth = read()
+        photo = degrade_image(truth, settings, seed=1)
+        result = restorer.restore(photo, detector="embedded")
+        gap = np.full((len(photo), 8, 3), 255, np.uint8)
+        write_png(np.hstack([photo, gap, result.photo]), PICTURES / f"{name}.png")
+        before, after = psnr(photo, truth), psnr(result.photo, truth)
+        print(f"{name}: {settings.describe()}; {len(result.faces)} faces; {before:.2f} dB -> {after:.2f} dB")
 
 
 if __name__ == "__main__":

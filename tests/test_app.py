@@ -17,8 +17,7 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from served import EILEEN, GRACE, ROOT, pixels
 
-from examples.make_examples import PORTRAITS
-from examples.make_photos import group
+from examples.make_examples import PORTRAITS, group
 from restoration import Degradation, Restorer
 from restoration.degrade import degrade_image
 from restoration.degrade.protocols import PRESETS
@@ -26,7 +25,7 @@ from restoration.faces import crop_centre, enlargement
 from restoration.images import Image, read_image
 from restoration.measure.identity import judge, load_identity
 from restoration.measure.metrics import score
-from restoration.page.words import TABLES
+from restoration.page.widgets import TABLES
 
 OLD_PHONE = PRESETS["old_phone"].draw(0)
 

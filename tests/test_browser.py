@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 from served import EILEEN, ROOT, SLOW, in_browser, numbers, running_app, upload
 
-from examples.make_photos import group
+from examples.make_examples import group
 from restoration.degrade import degrade_image
 from restoration.degrade.protocols import PRESETS
 from restoration.faces.pasting import Patch, blend

@@ -19,8 +19,8 @@ from restoration.degrade.protocols import PRESETS
 from restoration.lab.grid import Axis, SeverityGrid
 from restoration.lab.recipe import Recipe, picture_id
 from restoration.measure.metrics import psnr
-from restoration.page.links import drawn
-from restoration.page.words import TABLES
+from restoration.page.settings import drawn
+from restoration.page.widgets import TABLES
 
 pytestmark = in_browser
 

@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from restoration.page.cache import delete_old, keep_clean
+from restoration.page import delete_old, keep_clean
 
 
 def write(path: Path, age: float) -> Path:
@@ -43,7 +43,7 @@ def test_the_folder_is_kept_clean(tmp_path: Path) -> None:
 
 def test_what_a_killed_process_left_is_deleted_and_a_living_ones_stays(tmp_path: Path) -> None:
     code = (
-        "import os, sys, time; from restoration.page.cache import claim_folder; folder = claim_folder();"
+        "import os, sys, time; from restoration.page import claim_folder; folder = claim_folder();"
         "(folder / 'photo.png').write_text('x'); print(folder, flush=True); time.sleep(float(sys.argv[1]))"
     )
     environment = {**os.environ, "GRADIO_TEMP_DIR": str(tmp_path)}
@@ -73,7 +73,7 @@ def test_what_a_killed_process_left_is_deleted_and_a_living_ones_stays(tmp_path:
 
 
 def test_who_is_asked_to_end_leaves_nothing(tmp_path: Path) -> None:
-    code = "from restoration.page.cache import claim_folder; import time; print(claim_folder()); time.sleep(600)"
+    code = "from restoration.page import claim_folder; import time; print(claim_folder()); time.sleep(600)"
     environment = {**os.environ, "GRADIO_TEMP_DIR": str(tmp_path), "PYTHONUNBUFFERED": "1"}
     process = subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None

@@ -12,14 +12,13 @@ from gradio_client import Client, handle_file
 from playwright.sync_api import Page, expect
 from served import EILEEN, in_browser, upload
 
-from examples.make_photos import group
+from examples.make_examples import group
 from restoration import InputError, Restorer
 from restoration.degrade.protocols import PRESETS
 from restoration.images import read_image
 from restoration.lab.experiment import PHOTO, RESTORED, Outcome, run_experiment
 from restoration.measure.faithfulness import region_errors
-from restoration.page.examine import read_result, result_folder
-from restoration.page.widgets import present
+from restoration.page.widgets import present, read_result, result_folder
 
 BUTTON = "Where did it change the face?"
 

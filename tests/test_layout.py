@@ -15,7 +15,7 @@ from restoration.page.layout import build_page
 from restoration.page.photo_tab import PhotoTab
 from restoration.page.settings import fill
 from restoration.page.site import EXAMPLES, FACES, Site
-from restoration.page.words import TABLES, t
+from restoration.page.widgets import TABLES, t
 
 
 def test_the_footer_is_read_anew_whenever_the_page_is_opened(tiny_weights: Path) -> None:
@@ -40,7 +40,7 @@ def test_a_tab_s_handlers_are_called_like_functions(
     site = Site(Restorer.from_pretrained(tiny_weights), None)
     with gr.Blocks():
         degrade, photo = DegradeTab(site), PhotoTab(site)
-    made = degrade.show_restored(str(EILEEN), 3, **fill("cctv", 3)[0])
+    made = degrade.show_restored(str(EILEEN), 3, **fill("cctv", 3))
     assert [picture["label"] for picture in made["pictures"]] == ["Clean", "Degraded", "Restored"]
     assert "JPEG quality 60" in made["facts"]
     assert degrade.load_example(2)[:4] == [site.faces["eileen_collins"], "", "thumbnail", 1]

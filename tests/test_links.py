@@ -12,7 +12,7 @@ from restoration.degrade.protocols import PRESETS
 from restoration.images import Image
 from restoration.lab.grid import Axis, SeverityGrid
 from restoration.lab.recipe import Recipe, picture_id
-from restoration.page.links import (
+from restoration.page.settings import (
     CURRENT,
     CURRENT_LABEL,
     NOTHING,

@@ -19,9 +19,8 @@ from restoration.lab.experiment import Outcome
 from restoration.measure.faithfulness import Examination, Identity, Region
 from restoration.measure.identity import judge
 from restoration.measure.metrics import Scores
-from restoration.page.reports import amplified, changes, face_maps, facts, footer, heat, measured
+from restoration.page.reports import amplified, changes, face_maps, facts, footer, heat, items, measured, refused
 from restoration.page.settings import CUSTOM, ORDER, bounds, fill, from_controls, idle, on_step
-from restoration.page.words import items, refused, t
 
 MARKUP = '<b onclick="x">&'
 
@@ -290,7 +289,7 @@ def test_the_footer_says_where_weights_come_from_and_what_to_know_about_it(tiny_
 
 
 def test_every_setting_has_a_control_and_a_default() -> None:
-    values, _ = fill("old_phone", 1)
+    values = fill("old_phone", 1)
     assert set(values) == {field.name for field in fields(Degradation)} | {"isotropic"}
 
 
@@ -298,7 +297,7 @@ def test_every_setting_has_a_control_and_a_default() -> None:
 @pytest.mark.parametrize("key", PRESETS)
 def test_the_controls_hold_a_preset_to_the_nearest_step(key: str, seed: int) -> None:
     drawn = PRESETS[key].draw(seed)
-    shown = from_controls(fill(key, seed)[0])
+    shown = from_controls(fill(key, seed))
     for name, limit in LIMITS.items():
         before, after = getattr(drawn, name), getattr(shown, name)
         assert (before is None) == (after is None), name
@@ -308,14 +307,13 @@ def test_the_controls_hold_a_preset_to_the_nearest_step(key: str, seed: int) -> 
 
 
 def test_the_custom_preset_changes_no_control() -> None:
-    assert fill(CUSTOM, None)[0] == {}
+    assert fill(CUSTOM, None) == {}
 
 
 @pytest.mark.parametrize("seed", [0, 3])
 @pytest.mark.parametrize("key", PRESETS)
 def test_what_the_controls_hold_stays_on_their_steps_and_within_their_bounds(key: str, seed: int) -> None:
-    values, description = fill(key, seed)
-    assert description == t(f"about_{key}")
+    values = fill(key, seed)
     for name in LIMITS:
         low, high = bounds(name)
         assert low <= values[name] <= high, name
@@ -332,7 +330,7 @@ def test_controls_stand_in_a_fixed_order() -> None:
 
 
 def test_a_slider_at_its_end_is_off() -> None:
-    values = fill("old_phone", 0)[0]
+    values = fill("old_phone", 0)
     assert from_controls({**values, "jpeg": 0}).jpeg is None
     assert from_controls({**values, "isotropic": True, "blur_sigma_y": 7}).blur_sigma_y is None
     assert from_controls({**values, "isotropic": False, "blur_sigma_y": 7}).blur_sigma_y == 7
@@ -347,7 +345,7 @@ def test_a_control_rests_exactly_where_it_changes_nothing() -> None:
     """What ``idle`` says, checked on the degradation itself: a resting control's value makes no difference."""
     face = read_image(EXAMPLES / "eileen_collins.png")[128:256, 128:256]
     other = {"motion_angle": 70, "blur_sigma_y": 4, "blur_angle": 70, "kernel": "bicubic"}
-    base = {**fill(next(iter(PRESETS)), 0)[0], "noise": 0, "jpeg": 0, "motion_angle": 10, "blur_angle": 10}
+    base = {**fill(next(iter(PRESETS)), 0), "noise": 0, "jpeg": 0, "motion_angle": 10, "blur_angle": 10}
     cases = (
         {"motion_length": 0, "blur_sigma": 0, "blur_sigma_y": 0, "isotropic": True, "downsample": 1},
         {"motion_length": 1, "blur_sigma": 2, "blur_sigma_y": 2, "isotropic": True, "downsample": 3},

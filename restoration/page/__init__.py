@@ -1,1 +1,90 @@
-"""What does the browser get?  Everything of the page that needs no gradio: texts, tables, styles, scripts."""
+"""What a person sees and does, and the one folder of this process in which visitors' files lie.
+
+The folder stands here because gradio, which the rooms below import, reads once where its files go. Gradio deletes the
+files that it knows of; zips, photos behind a slider and what agents send are written beside them: ``keep_clean`` knows
+every file, because nothing else writes into the folder.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import signal
+import tempfile
+import threading
+import time
+from pathlib import Path
+from types import FrameType
+from typing import IO
+
+try:
+    import fcntl
+except ImportError:  # not on Windows, where a killed process's folder stays until somebody deletes it
+    fcntl = None  # type: ignore[assignment]
+
+VARIABLE = "GRADIO_TEMP_DIR"
+PREFIX, OWNER = "restoration-", ".owner"  # a folder's name; the file in it that its process holds locked
+_held: list[IO[bytes]] = []  # a lock lasts as long as its file is open
+
+
+def claim_folder() -> Path:
+    """Make a new folder and have Gradio write there; it goes when the process ends, by SIGTERM too.
+
+    Folders that killed processes left behind are deleted. To be called before gradio is imported.
+    """
+    place = Path(os.environ.get(VARIABLE) or tempfile.gettempdir()).resolve()
+    place.mkdir(parents=True, exist_ok=True)
+    for owner in place.glob(f"{PREFIX}*/{OWNER}"):
+        if _lock(owner):
+            shutil.rmtree(owner.parent, ignore_errors=True)
+    while True:  # until nobody took it for an orphan's in the moment before it was locked
+        folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=place))
+        (folder / OWNER).touch()
+        if _lock(folder / OWNER) or fcntl is None:
+            break
+    os.environ[VARIABLE] = str(folder)
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        shutil.rmtree(folder, ignore_errors=True)
+        signal.signal(number, signal.SIG_DFL)
+        signal.raise_signal(number)
+
+    signal.signal(signal.SIGTERM, end)
+    return folder
+
+
+def keep_clean(folder: Path, seconds: float) -> None:
+    """From now on delete what is older than ``seconds``, as often; what is there already stays."""
+    kept = set(folder.rglob("*"))
+
+    def run() -> None:
+        while True:
+            time.sleep(seconds)
+            delete_old(folder, kept, time.time() - seconds)
+
+    threading.Thread(target=run, name="keep_clean", daemon=True).start()
+
+
+def delete_old(folder: Path, kept: set[Path], before: float) -> None:
+    """Delete files and empty folders that were last written before a moment, in seconds since the epoch."""
+    for path in sorted(folder.rglob("*"), reverse=True):  # what is inside comes before what it is in
+        try:
+            if path not in kept and path.stat().st_mtime < before:
+                path.rmdir() if path.is_dir() else path.unlink()
+        except OSError:  # gone already, or a folder that is not empty
+            continue
+
+
+def _lock(path: Path) -> bool:
+    """Lock a file for as long as this process lives; False where another one has it, or has deleted it."""
+    if fcntl is None:
+        return False
+    try:
+        file = path.open("rb")
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    _held.append(file)
+    return True

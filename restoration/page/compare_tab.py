@@ -2,39 +2,37 @@
 
 from __future__ import annotations
 
+import math
+import threading
 from collections.abc import Iterator
 from typing import Any
 
 import gradio as gr
 
-from restoration.images import InputError
-from restoration.lab.experiment import make_seed
-from restoration.lab.grid import AXES
-from restoration.page.degrade_tab import Packer
-from restoration.page.laboratory import Laboratory
-from restoration.page.links import CURRENT, NOTHING, OWN, base, cases, plan
-from restoration.page.settings import preset_choices
+from restoration.degrade import LIMITS
+from restoration.images import Image, InputError
+from restoration.lab.bundle import comparison_bundle, grid_bundle
+from restoration.lab.comparison import ABOUT, METHODS, Cell, Gain, Row, compare, gain
+from restoration.lab.experiment import CLEAN, DEGRADED, make_seed, read_face
+from restoration.lab.grid import AXES, Axis, Point, run_grid
+from restoration.lab.recipe import Recipe
+from restoration.measure.metrics import Scores
+from restoration.page import settings
+from restoration.page import widgets as ui
+from restoration.page.settings import CURRENT, CURRENT_LABEL, NOTHING, OWN
 from restoration.page.site import FACES, Site
-from restoration.page.widgets import (
-    LABORATORY,
-    QUIET,
-    check_photo,
-    drawing,
-    note,
-    photo_input,
-    result_view,
-    user_errors,
-)
-from restoration.page.words import t
+from restoration.page.widgets import t
 
 COMPARE, SWEEP = "compare", "sweep"
 AT_FIRST = ["old_phone", "shaky_hand", "cctv", "original_noise"]
 NONE = "none"
 FIRST_AXES = {"x": ("motion_length", 4, 60, 8), "y": ("noise", 0, 25, 6)}
+INFINITE = 1e9  # stands for an infinite number, which JSON does not know; page.js writes it as "identical"
+DRAWN = 6  # points of a sweep between two drawings: each takes the server and the browser a moment
 
 
 class CompareTab:
-    """Layout, events and handlers.
+    """Layout, events and handlers. Between events it keeps how a running sweep is stopped, and nothing else.
 
     Args:
         knobs: the controls of the first tab, which hold the visitor's own settings.
@@ -44,29 +42,31 @@ class CompareTab:
 
     def __init__(self, site: Site, knobs: dict[str, Any]) -> None:
         self._site = site
-        self.laboratory = Laboratory(site)
-        own_settings = (t("preset_current"), CURRENT)
+        self._stops: dict[str | None, threading.Event] = {}  # by visitor: each runs one sweep at a time
+        choices = ui.preset_choices(CURRENT)
         with gr.Row(elem_classes="desk lab"):
             with gr.Column(scale=8, min_width=320):
                 with gr.Column(elem_classes="view") as grid_view:
-                    self.grid = drawing("grid", label="no_grid", elem_id="grid")
+                    self.grid = ui.drawing("grid", label="no_grid", elem_id="grid")
                 with gr.Column(visible=False, elem_classes="view") as sweep_view:
-                    self.sweep = drawing("sweep", label="no_sweep", events="halt withdraw choose", elem_id="sweep")
-                    self._case = result_view(elem_id="case")
+                    events = "halt withdraw choose"
+                    self.sweep = ui.drawing("sweep", label="no_sweep", events=events, elem_id="sweep")
+                    self._case = ui.result_view(elem_id="case")
             with gr.Column(scale=3, min_width=300, elem_classes="panel"):
                 modes = [(t("mode_compare"), COMPARE), (t("mode_sweep"), SWEEP)]
                 self.mode = gr.Radio(modes, value=COMPARE, label=t("mode"), elem_id="mode")
                 faces = [*((name, key) for key, name in FACES.items()), (t("own_picture"), OWN)]
                 self.face = gr.Radio(faces, value=next(iter(FACES)), label=t("face"), elem_id="lab-face")
-                alt = "The clean face to compare on"
-                self._own = photo_input(label=t("own_face"), height=200, alt_text=alt, elem_id="lab-own", visible=False)
-                own_note = note()
+                look: dict[str, Any] = {"height": 200, "elem_id": "lab-own", "visible": False}
+                self._own = ui.photo_input(label=t("own_face"), alt_text="The clean face to compare on", **look)
+                own_note = ui.note()
                 with gr.Column(elem_classes="panel") as compare_panel:
-                    choices, label = [*preset_choices(), own_settings], t("degradations")
-                    self.chosen = gr.CheckboxGroup(choices, value=AT_FIRST, label=label, elem_id="degradations")
+                    self.chosen = gr.CheckboxGroup(
+                        choices, value=AT_FIRST, label=t("degradations"), elem_id="degradations"
+                    )
                 with gr.Column(elem_classes="panel", visible=False) as sweep_panel:
-                    choices = [(t("start_nothing"), NOTHING), *preset_choices(), own_settings]
-                    self.start = gr.Dropdown(choices, value=NOTHING, label=t("start"))
+                    starts = [(t("start_nothing"), NOTHING), *choices]
+                    self.start = gr.Dropdown(starts, value=NOTHING, label=t("start"))
                     self.axes: list[Any] = []
                     row_numbers = [self._add_axis(*axis) for axis in FIRST_AXES.items()][1]
                 self.seed = gr.Number(1, label=t("seed"))
@@ -76,17 +76,16 @@ class CompareTab:
                     stop = gr.Button(t("stop"), min_width=80, elem_id="sweep-stop")
                     go_sweep = gr.Button(t("sweep"), variant="primary", scale=2, elem_id="sweep-go")
         groups = [grid_view, sweep_view, compare_panel, sweep_panel, compare_press, sweep_press]
-        self.mode.change(self.switch, self.mode, groups, **QUIET)
-        self.axes[4].change(lambda name: gr.update(visible=name != NONE), self.axes[4], row_numbers, **QUIET)
-        self.face.change(lambda face: gr.update(visible=face == OWN), self.face, self._own, **QUIET)
-        self._own.input(check_photo, self._own, [self._own, own_note], trigger_mode="always_last", **QUIET)
+        self.mode.change(self.switch, self.mode, groups, **ui.QUIET)
+        self.axes[4].change(lambda name: gr.update(visible=name != NONE), self.axes[4], row_numbers, **ui.QUIET)
+        self.face.change(lambda face: gr.update(visible=face == OWN), self.face, self._own, **ui.QUIET)
+        ui.checked_input(self._own, own_note)
         self._add_runs(go, go_sweep, stop, knobs)
 
     def _add_axis(self, place: str, first: tuple[str, float, float, int]) -> gr.Row:
         """Its setting, and the row of its numbers, which is seen where it is swept along."""
         name, *values = first
-        settings = [(t(f"axis_{axis}"), axis) for axis in AXES]
-        choices = settings if place == "x" else [(t("axis_none"), NONE), *settings]
+        choices = [(t(f"axis_{axis}"), axis) for axis in (AXES if place == "x" else (NONE, *AXES))]
         self.axes.append(gr.Dropdown(choices, value=name, label=t(f"along_{place}")))
         numbers: gr.Row
         with gr.Row(elem_classes="numbers") as numbers:
@@ -96,43 +95,164 @@ class CompareTab:
 
     def _add_runs(self, go: gr.Button, go_sweep: gr.Button, stop: gr.Button, knobs: dict[str, Any]) -> None:
         inputs = [self.face, self._own, self.seed]
-        live: dict[str, Any] = {"inputs_kwargs": knobs, "show_progress": "hidden", **LABORATORY}
-        go.click(user_errors(self.run_compare), [*inputs, self.chosen], self.grid, **live)
+        live: dict[str, Any] = {"inputs_kwargs": knobs, "show_progress": "hidden", **ui.LABORATORY}
+        go.click(ui.user_errors(self.run_compare), [*inputs, self.chosen], self.grid, **live)
         sweeping = [*inputs, self.start, *self.axes]
-        running = go_sweep.click(user_errors(self.run_sweep), sweeping, [self.sweep, self._case], **live)
+        running = go_sweep.click(ui.user_errors(self.run_sweep), sweeping, [self.sweep, self._case], **live)
         for button in (go, go_sweep):
-            button.click(None, js="() => page.showResult()")
+            button.click(None, js=ui.SHOW_RESULT)
         stop.click(None, js="() => page.stop()")  # the sweep's script says which of the two:
-        self.sweep.halt(self.laboratory.stop, queue=False, **QUIET)  # a running one ends with what it has measured
+        self.sweep.halt(self.stop, queue=False, **ui.QUIET)  # a running one ends with what it has measured
         self.sweep.withdraw(None, cancels=running)  # one that waits for others does not begin
-        self.sweep.choose(user_errors(self.open_case), self._own, self._case, show_progress_on=self._case, **LABORATORY)
-        Packer(self._site, self._case, self._own)
+        opening: dict[str, Any] = {"show_progress_on": self._case, **ui.LABORATORY}
+        self.sweep.choose(ui.user_errors(self.open_case), self._own, self._case, **opening)
+        ui.Packer(self._site, self._case, self._own)
 
     def switch(self, mode: str) -> list[Any]:
         """What is seen of the grid's and the sweep's parts, which take turns."""
         return [gr.update(visible=(place % 2 == 0) == (mode == COMPARE)) for place in range(6)]
 
+    def read(self, face: str, own: str | bytes | None) -> Image:
+        """The clean face: an example, or the centre square of the visitor's picture."""
+        return read_face(own if face == OWN else self._site.faces[face])[0]
+
     def run_compare(
         self, face: str, own: str | bytes | None, seed: Any, chosen: list[str], **knobs: Any
     ) -> Iterator[dict[str, Any]]:
         """The grid as it grows."""
-        clean, number = self.laboratory.read(face, own), make_seed(seed)
-        asked = cases(chosen, knobs, number)
+        clean, number = self.read(face, own), make_seed(seed)
+        asked = settings.cases(chosen, knobs, number)
         if not asked:
             raise InputError("Tick at least one degradation.")
-        yield from self.laboratory.compare(clean, self._site.recipe("compare", clean, number, cases=asked))
+        yield from self.draw_grid(clean, self._site.recipe("compare", clean, number, cases=asked))
+
+    def draw_grid(self, face: Image, recipe: Recipe) -> Iterator[dict[str, Any]]:
+        """What ``page.grid`` draws, a row at a time; with the last row, the link and the zip."""
+        site, folder = self._site, ui.new_folder()
+        columns = [
+            {"method": CLEAN, "about": "The face before anything was done to it: what everything is measured against."},
+            {"method": DEGRADED, "about": "What the methods are given."},
+            *({"method": method, "about": ABOUT[method]} for method in METHODS),
+        ]
+        values: dict[str, Any] = {
+            "columns": columns,
+            "total": len(recipe.cases),
+            "identity": site.identity_name,
+            "rows": [],
+        }
+        values |= {"done": False, "clean": ui.write_files({"clean.png": face}, folder)["clean.png"]}
+        yield values
+        rows: list[Row] = []
+        for row in compare(face, recipe.cases, recipe.seed, site.restorer, site.identity):
+            drawn, pictures = row_values(row, len(rows))
+            files = ui.write_files(dict(pictures), folder)
+            for cell in drawn["cells"]:
+                cell["file"] = files.get(cell["name"])
+            rows.append(row)
+            values = {**values, "rows": [*values["rows"], drawn]}
+            yield values
+        zipped = ui.write_files({"comparison.zip": comparison_bundle(recipe, face, rows)}, folder)
+        yield {**values, "done": True, "share": ui.share(recipe), "zip": zipped["comparison.zip"]}
 
     def run_sweep(
         self, request: gr.Request, face: str, own: str | bytes | None, seed: Any, start: str, *axes: Any, **knobs: Any
     ) -> Iterator[tuple[dict[str, Any], None]]:
         """The map as it grows, and no opened case."""
-        clean, number = self.laboratory.read(face, own), make_seed(seed)
+        clean, number = self.read(face, own), make_seed(seed)
         x, y = axes[:4], axes[4:]
-        asked = plan(base(start, knobs, number), x, None if y[0] == NONE else y)  # type: ignore[arg-type]
+        asked = settings.plan(settings.base(start, knobs, number), x, None if y[0] == NONE else y)  # type: ignore[arg-type]
         recipe = self._site.recipe("sweep", clean, number, plan=asked)
-        for values in self.laboratory.sweep(clean, recipe, request.session_hash):
+        for values in self.draw_sweep(clean, recipe, request.session_hash):
             yield values, None
 
+    def draw_sweep(self, face: Image, recipe: Recipe, visitor: str | None) -> Iterator[dict[str, Any]]:
+        """What ``page.sweep`` draws, some points at a time; the link is there from the start, the zip with the last.
+
+        Args:
+            recipe: with a plan.
+            visitor: ``gr.Request.session_hash``; ``stop`` ends the sweep with what was measured by then.
+        """
+        assert recipe.plan is not None
+        site, plan, points = self._site, recipe.plan, list[Point]()
+        stop = self._stops[visitor] = threading.Event()
+        axes = {"x": axis_values(plan.x), "y": axis_values(plan.y) if plan.y else None}
+        known = {"base": plan.base.describe(), "total": len(plan), "identity": site.identity_name}
+        values: dict[str, Any] = {**axes, **known, "points": [], "done": False, "share": ui.share(recipe)}
+        try:
+            yield values
+            for point in run_grid(face, plan, recipe.seed, site.restorer, site.identity):
+                points.append(point)
+                values = {**values, "points": [*values["points"], point_values(point)]}
+                if len(points) % DRAWN == 0 or len(points) == len(plan):
+                    yield values
+                    if stop.is_set():
+                        break
+            zipped = ui.write_files({"sweep.zip": grid_bundle(recipe, face, points)}, ui.new_folder())
+            yield {**values, "done": True, "share": ui.share(recipe, len(points)), "zip": zipped["sweep.zip"]}
+        finally:
+            if self._stops.get(visitor) is stop:
+                del self._stops[visitor]
+
+    def stop(self, request: gr.Request) -> None:
+        """End this visitor's running sweep after the points at hand."""
+        if request.session_hash in self._stops:
+            self._stops[request.session_hash].set()
+
     def open_case(self, own: str | bytes | None, event: gr.EventData) -> dict[str, Any]:
-        """The point of a sweep that was pressed."""
-        return self.laboratory.case(event.token, event.column, event.row, own)
+        """The point of a sweep that was pressed, as an experiment of its own: what ``page.result`` draws."""
+        site, recipe = self._site, Recipe.from_token(event.token)
+        if recipe.plan is None or (event.column, event.row) not in recipe.plan.places():
+            raise InputError("This point is not one of the sweep. Run the sweep again.")
+        photo = site.faces.get(recipe.face, own) if recipe.face else own
+        if recipe.check(read_face(photo)[0], recipe.model):
+            raise InputError("The picture was changed since this sweep. Run the sweep again.")
+        outcome = site.run(photo, recipe.plan.settings(event.column, event.row), recipe.seed)
+        return ui.present(outcome, site.identity_name, site.recipe_of(outcome, CURRENT_LABEL))
+
+
+def row_values(row: Row, index: int) -> tuple[dict[str, Any], dict[str, Image]]:
+    """One row of the grid, and the pictures that it needs by the names that it gives them, degraded input first.
+
+    Args:
+        index: of the row, for the names.
+    """
+    pictures: dict[str, Image] = {}
+    cells: list[dict[str, Any]] = []
+    shown: dict[str, Cell | None] = {DEGRADED: row.degraded, **{method: row.cells[method] for method in METHODS}}
+    for place, (method, cell) in enumerate(shown.items()):
+        if cell is None:
+            cells.append({"method": method, "name": None})
+            continue
+        name = f"{index}_{place - 1}.png" if place else f"{index}_degraded.png"
+        change = row.gain(method) if place else None
+        pictures[name] = cell.picture
+        gained, worse = (_scores(change), list(change.worse)) if change else (None, [])
+        cells.append({"method": method, "name": name, "scores": _scores(cell.scores), "gain": gained, "worse": worse})
+    caption = row.settings.describe()
+    return {"label": row.label, "caption": caption, "warnings": row.warnings, "cells": cells}, pictures
+
+
+def axis_values(axis: Axis) -> dict[str, Any]:
+    """One axis of a sweep."""
+    limit = LIMITS[axis.name]
+    return {"name": axis.name, "label": limit.label, "unit": limit.unit, "values": list(axis.values)}
+
+
+def point_values(point: Point) -> dict[str, Any]:
+    """One point of a sweep, without its pictures."""
+    change = gain(point.before, point.after)
+    return {
+        "column": point.column,
+        "row": point.row,
+        "trained": point.trained,
+        "before": _scores(point.before),
+        "after": _scores(point.after),
+        "gain": _scores(change),
+        "worse": list(change.worse),
+        "caption": point.settings.describe(),
+    }
+
+
+def _scores(scores: Scores | Gain) -> dict[str, float | None]:
+    psnr = scores.psnr if math.isfinite(scores.psnr) else math.copysign(INFINITE, scores.psnr)
+    return {"psnr": psnr, "ssim": scores.ssim, "identity": scores.identity_angle}

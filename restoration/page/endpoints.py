@@ -7,6 +7,7 @@ JSON Schema, and clients of the protocol refuse the tool.
 
 from __future__ import annotations
 
+import inspect
 import json
 from dataclasses import asdict
 from typing import Any
@@ -24,12 +25,12 @@ from restoration.lab.comparison import MAX_CASES, compare
 from restoration.lab.experiment import CLEAN, DEGRADED, MAX_SEED, RESTORED, make_seed, read_face, report, run_degrade
 from restoration.lab.grid import AXES, MAX_POINTS, run_grid
 from restoration.lab.recipe import Recipe
-from restoration.page.laboratory import point_values, row_values
-from restoration.page.links import drawn, plan
-from restoration.page.photo_files import model_facts
-from restoration.page.reports import GAIN, TOP, amplified, heat, in_words
+from restoration.page import reports
+from restoration.page import widgets as ui
+from restoration.page.compare_tab import point_values, row_values
+from restoration.page.photo_tab import model_facts
+from restoration.page.settings import drawn, plan
 from restoration.page.site import Site
-from restoration.page.widgets import LABORATORY, ONE_AT_A_TIME, new_folder, photo_input, share, user_errors, write_files
 from restoration.restorer import describe
 
 SEARCHES = (AUTO, DEFAULT, EMBEDDED, CENTRED)  # what a program may choose: no folders, no download of 110 MB
@@ -117,7 +118,8 @@ class Endpoints:
         pictures = self._site.run(image, settings, number).pictures
         before, after = pictures[DEGRADED], pictures[RESTORED]
         seen = self._site.examine(before, after, truth=pictures[CLEAN], recipe=(settings, number))
-        return amplified(seen.change, GAIN), heat(seen.uncertainty, TOP), seen.report()
+        unsure = reports.heat(seen.uncertainty, reports.TOP)
+        return reports.amplified(seen.change, reports.GAIN), unsure, seen.report()
 
     def presets(self, seed: float | None) -> dict[str, Any]:
         """All named degradations: label, description, and the settings that this seed draws."""
@@ -146,8 +148,7 @@ class Endpoints:
         recipe = site.recipe("compare", face, number, cases=cases)
         rows = list(compare(face, cases, number, site.restorer, site.identity))
         values = [row_values(row, index)[0] for index, row in enumerate(rows)]
-        zipped = write_files({"comparison.zip": comparison_bundle(recipe, face, rows)}, new_folder())["comparison.zip"]
-        return {"rows": values, **share(recipe)}, zipped["path"]
+        return {"rows": values, **ui.share(recipe)}, _write_zip("comparison.zip", comparison_bundle(recipe, face, rows))
 
     def sweep_severities(
         self, image: Any,
@@ -180,8 +181,8 @@ class Endpoints:
         grid = plan(start, (column_setting, column_low, column_high, column_steps), y)  # type: ignore[arg-type]
         recipe = site.recipe("sweep", face, number, plan=grid)
         points = list(run_grid(face, grid, number, site.restorer, site.identity))
-        zipped = write_files({"sweep.zip": grid_bundle(recipe, face, points)}, new_folder())["sweep.zip"]
-        return {"points": [point_values(point) for point in points], **share(recipe)}, zipped["path"]
+        answer = {"points": [point_values(point) for point in points], **ui.share(recipe)}
+        return answer, _write_zip("sweep.zip", grid_bundle(recipe, face, points))
 
     def read_recipe(self, token: str) -> dict[str, Any]:
         """Read the recipe of a link to this page: its settings as JSON text, and Python code that prints its numbers.
@@ -194,7 +195,7 @@ class Endpoints:
         """
         recipe = Recipe.from_token(token)
         same = recipe.model == self._site.restorer.fingerprint
-        return {"recipe": recipe.to_json(), "same_weights": same, **share(recipe)}
+        return {"recipe": recipe.to_json(), "same_weights": same, **ui.share(recipe)}
 
     def estimate_degradation(self, image: Any) -> dict[str, Any]:
         """Estimate what a photo of a face has been through: blur, downsampling, noise and JPEG quality, with intervals.
@@ -206,58 +207,65 @@ class Endpoints:
             Every quantity with its interval, the same in words, and settings that replay it on another face.
         """
         seen = self._site.estimator.estimate(read_face(image)[0])
-        return {**asdict(seen), "words": in_words(seen), "settings": asdict(seen.settings())}
+        return {**asdict(seen), "words": reports.in_words(seen), "settings": asdict(seen.settings())}
+
+
+def _write_zip(name: str, contents: bytes) -> str:
+    return str(ui.write_files({name: contents}, ui.new_folder())[name]["path"])
 
 
 def add_endpoints(site: Site) -> None:
-    """The endpoints, with a form that nobody sees."""
+    """The endpoints, with a form that nobody sees: one field for every name in the signatures of ``Endpoints``."""
     off, null = asdict(Degradation()), {"jpeg": ", null is off", "blur_sigma_y": ", null is round"}
-    fields: dict[str, Any] = {}
-    axes: list[Any] = []
 
     def face(what: str) -> gr.Image:
         return gr.Image(label=f"{what}, 512 x 512 PNG", format="png")
 
     with gr.Column(visible=False):
-        image = photo_input(label="Picture: PNG, JPEG, WebP, GIF, BMP or TIFF")
-        number = gr.Number(0, label=f"Seed of the noise, 0 to {MAX_SEED}")
-        for name, limit in LIMITS.items():
-            label = f"{limit.label}, {limit.low:g} to {limit.high:g} {limit.unit}{null.get(name, '')}"
-            fields[name] = gr.Number(off[name], label=label)
-        fields["kernel"] = gr.Textbox(off["kernel"], label=f"Downsampling kernel: {', '.join(KERNELS)}")
-        fields["grayscale"] = gr.Checkbox(off["grayscale"], label="Monochrome")
-        degraded, restored, change, unsure = map(face, (DEGRADED, RESTORED, "Change", "Expected error"))
-        whole = gr.Image(label="The photo with its faces restored, PNG", format="png")
-        search: dict[str, Any] = {
+        knobs: dict[str, Any] = {
+            name: gr.Number(
+                off[name], label=f"{known.label}, {known.low:g} to {known.high:g} {known.unit}{null.get(name, '')}"
+            )
+            for name, known in LIMITS.items()
+        }
+        knobs["kernel"] = gr.Textbox(off["kernel"], label=f"Downsampling kernel: {', '.join(KERNELS)}")
+        knobs["grayscale"] = gr.Checkbox(off["grayscale"], label="Monochrome")
+        fields: dict[str, Any] = {
+            "image": ui.photo_input(label="Picture: PNG, JPEG, WebP, GIF, BMP or TIFF"),
+            "seed": gr.Number(0, label=f"Seed of the noise, 0 to {MAX_SEED}"),
+            **knobs,
             "detector": gr.Textbox(AUTO, label=f"What looks for faces: {', '.join(SEARCHES)}"),
             "scale": gr.Number(1, precision=0, label="Enlargement: 1, 2 or 4"),
             "strength": gr.Number(1.0, label="Strength, 0 (untouched) to 1 (restored)"),
+            "degradations": gr.Textbox(DEFAULT_CASES, label=f"JSON: label to settings or preset, at most {MAX_CASES}"),
+            "base": gr.Textbox("{}", label="All other settings, as a JSON object, or the key of a preset"),
+            "token": gr.Textbox(label="Token of a recipe"),
         }
-        cases = gr.Textbox(DEFAULT_CASES, label=f"JSON: label to settings or preset, at most {MAX_CASES}")
-        for place, (name, low, high, steps) in {"Columns": ("noise", 0, 40, 5), "Rows": ("", 0, 30, 4)}.items():
-            axes.append(gr.Textbox(name, label=f"{place}: one of {', '.join(AXES)}{'' if name else ', or empty'}"))
-            texts = ("lowest value", "highest value", f"steps, at least 2; {MAX_POINTS} points at most")
-            axes += [
-                gr.Number(value, label=f"{place}: {text}")
-                for text, value in zip(texts, (low, high, steps), strict=True)
-            ]
-        base = gr.Textbox("{}", label="All other settings, as a JSON object, or the key of a preset")
-        token = gr.Textbox(label="Token of a recipe")
+        texts = ("lowest value", "highest value", f"steps, at least 2; {MAX_POINTS} points at most")
+        for place, (name, *values) in {"column": ("noise", 0, 40, 5), "row": ("", 0, 30, 4)}.items():
+            what = f"{place.capitalize()}s"
+            label = f"{what}: one of {', '.join(AXES)}{'' if name else ', or empty'}"
+            fields[f"{place}_setting"] = gr.Textbox(name, label=label)
+            for key, text, value in zip(("low", "high", "steps"), texts, values, strict=True):
+                fields[f"{place}_{key}"] = gr.Number(value, label=f"{what}: {text}")
+        degraded, restored, change, unsure = map(face, (DEGRADED, RESTORED, "Change", "Expected error"))
+        whole = gr.Image(label="The photo with its faces restored, PNG", format="png")
         answer = gr.JSON(label="Metrics or scores, settings, warnings, model; errors by region; recipe and code")
         archive = gr.File(label="Zip")
         hidden = gr.Button()
-    ask, lab = Endpoints(site), {**LABORATORY, "api_visibility": "public"}
-    one, knobs = [image, number], {"inputs_kwargs": fields}
-    grid = [image, *axes, base, number]
-    for handler, inputs, outputs, name, options in (
-        (ask.degrade, one, [degraded, answer], "degrade", knobs),
-        (ask.restore, image, [whole, answer], "restore", {"inputs_kwargs": search, **ONE_AT_A_TIME}),
-        (ask.degrade_and_restore, one, [degraded, restored, answer], "degrade_and_restore", {**knobs, **ONE_AT_A_TIME}),
-        (ask.examine_restoration, one, [change, unsure, answer], "examine", {**knobs, **ONE_AT_A_TIME}),
-        (ask.presets, number, answer, "presets", {}),
-        (ask.compare_degradations, [image, cases, number], [answer, archive], "compare", lab),
-        (ask.sweep_severities, grid, [answer, archive], "sweep", lab),
-        (ask.estimate_degradation, image, answer, "estimate", {}),
-        (ask.read_recipe, token, answer, "recipe", {}),
+    ask, alone, lab = Endpoints(site), ui.ONE_AT_A_TIME, {**ui.LABORATORY, "api_visibility": "public"}
+    for name, handler, outputs, options in (
+        ("degrade", ask.degrade, [degraded, answer], {}),
+        ("restore", ask.restore, [whole, answer], alone),
+        ("degrade_and_restore", ask.degrade_and_restore, [degraded, restored, answer], alone),
+        ("examine", ask.examine_restoration, [change, unsure, answer], alone),
+        ("presets", ask.presets, [answer], {}),
+        ("compare", ask.compare_degradations, [answer, archive], lab),
+        ("sweep", ask.sweep_severities, [answer, archive], lab),
+        ("estimate", ask.estimate_degradation, [answer], {}),
+        ("recipe", ask.read_recipe, [answer], {}),
     ):
-        hidden.click(user_errors(handler), inputs, outputs, api_name=name, **options)  # type: ignore[arg-type]
+        names = list(inspect.signature(handler).parameters)
+        asked = ["image", "seed", *knobs] if "others" in names else names
+        inputs = {name: fields[name] for name in asked}
+        hidden.click(ui.user_errors(handler), None, outputs, inputs_kwargs=inputs, api_name=name, **options)

@@ -11,16 +11,15 @@ import gradio as gr
 from restoration.degrade.protocols import PRESETS
 from restoration.images import InputError
 from restoration.lab.recipe import Recipe
+from restoration.page import widgets as ui
 from restoration.page.compare_tab import COMPARE, NONE, SWEEP, CompareTab
-from restoration.page.degrade_tab import DegradeTab, present_with_recipe
+from restoration.page.degrade_tab import DegradeTab
 from restoration.page.endpoints import add_endpoints
-from restoration.page.links import Opened, open_recipe
 from restoration.page.photo_tab import PhotoTab
-from restoration.page.reports import footer
-from restoration.page.settings import CUSTOM
+from restoration.page.reports import footer, items
+from restoration.page.settings import CUSTOM, Opened, open_recipe
 from restoration.page.site import Site
-from restoration.page.widgets import BARE, CSS, HEAD, LABORATORY, QUIET, drawing, note, user_errors
-from restoration.page.words import I18N, items, t
+from restoration.page.widgets import t
 
 State = dict[Any, Any]
 THEME = gr.themes.Base(  # system fonts alone: nothing is fetched
@@ -52,9 +51,9 @@ THEME = gr.themes.Base(  # system fonts alone: nothing is fetched
 )
 LAUNCH: dict[str, Any] = {
     "theme": THEME,
-    "css": CSS,
-    "head": HEAD,
-    "i18n": I18N,
+    "css": ui.CSS,
+    "head": ui.HEAD,
+    "i18n": ui.I18N,
     "footer_links": ["api", "settings"],
     "run_history": False,
     "max_file_size": "30mb",
@@ -68,8 +67,8 @@ def build_page(site: Site) -> gr.Blocks:
     """The whole page. Starts nothing."""
     page = gr.Blocks(title="Face restoration, measured", analytics_enabled=False)
     with page:
-        drawing("header", t("intro"), label="title")
-        opener, link_note = drawing("opener", "", events="recipe", elem_classes="opener"), note()
+        ui.drawing("header", t("intro"), label="title")
+        opener, link_note = ui.drawing("opener", "", events="recipe", elem_classes="opener"), ui.note()
         with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab(t("tab_degrade"), id="degrade"):
                 degrade = DegradeTab(site)
@@ -80,10 +79,10 @@ def build_page(site: Site) -> gr.Blocks:
         LinkOpener(site, opener, link_note, tabs, degrade, compare)
         info, news = site.restorer.info, site.news
         with gr.Column(elem_classes="foot"):
-            foot = gr.HTML(footer(info), **BARE)
-            note("privacy")
+            foot = gr.HTML(footer(info), **ui.BARE)
+            ui.note("privacy")
         if news:
-            page.load(lambda: footer(info, news()), None, foot, **QUIET)
+            page.load(lambda: footer(info, news()), None, foot, **ui.QUIET)
         add_endpoints(site)
     return page
 
@@ -105,7 +104,7 @@ class LinkOpener:
         outputs = [tabs, note, opener, degrade.face, degrade.preset, degrade.seed, degrade.about]
         outputs += [*degrade.knobs.values(), degrade.result, compare.mode, compare.face, compare.seed, compare.chosen]
         outputs += [compare.start, *compare.axes, compare.grid, compare.sweep]
-        opener.recipe(user_errors(self.follow), None, outputs, show_progress="hidden", **LABORATORY)
+        opener.recipe(ui.user_errors(self.follow), None, outputs, show_progress="hidden", **ui.LABORATORY)
 
     def follow(self, event: gr.EventData, request: gr.Request) -> Iterator[State]:
         """What the page shows: the controls first, then the results as they come."""
@@ -123,16 +122,15 @@ class LinkOpener:
             yield from ({place: value} for place, value in self._run(recipe, request.session_hash))
 
     def _run(self, recipe: Recipe, visitor: str | None) -> Iterator[tuple[gr.HTML, Any]]:
-        laboratory, face = self._compare.laboratory, self._site.faces[recipe.face]
+        degrade, compare, face = self._degrade, self._compare, self._site.faces[recipe.face]
         if recipe.view == "test":
             outcome = self._site.run(face, next(iter(recipe.cases.values())), recipe.seed)
-            yield self._degrade.result, present_with_recipe(self._site, outcome)
-            return
-        clean = laboratory.read(recipe.face, None)
-        if recipe.plan is None:
-            yield from ((self._compare.grid, values) for values in laboratory.compare(clean, recipe))
+            yield degrade.result, degrade.present(outcome)
+        elif recipe.plan is None:
+            yield from ((compare.grid, values) for values in compare.draw_grid(compare.read(recipe.face, None), recipe))
         else:
-            yield from ((self._compare.sweep, values) for values in laboratory.sweep(clean, recipe, visitor))
+            clean = compare.read(recipe.face, None)
+            yield from ((compare.sweep, values) for values in compare.draw_sweep(clean, recipe, visitor))
 
     def _show_degrade(self, opened: Opened) -> State:
         key, degrade = opened.chosen[0] if opened.chosen[0] in PRESETS else CUSTOM, self._degrade

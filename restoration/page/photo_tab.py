@@ -3,38 +3,43 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import gradio as gr
+import numpy as np
 
 from restoration.degrade.protocols import PRESETS
 from restoration.faces import Face, align_face
 from restoration.faces.detection import find_faces, load_detector
-from restoration.faces.photo import CentredSquare
-from restoration.images import InputError, write_png
-from restoration.images.photo_file import read_photo
+from restoration.faces.pasting import Patch, blend
+from restoration.faces.photo import CENTRED, CentredSquare, Restoration
+from restoration.images import Image, InputError, read_image, write_png
+from restoration.images.photo_file import read_photo, write_photo
+from restoration.lab.bundle import archive
 from restoration.lab.experiment import PHOTO, RESTORED, Outcome, make_seed
-from restoration.page.examine import add_estimate, add_examination
-from restoration.page.photo_files import PhotoFiles, at_strength, keep, numbered, photo_zip, present_photo
-from restoration.page.settings import preset_choices
+from restoration.page import widgets as ui
+from restoration.page.reports import called, jpeg_address, reduced, refused
 from restoration.page.site import Site
-from restoration.page.widgets import (
-    QUIET,
-    drawing,
-    network_event,
-    new_folder,
-    note,
-    photo_input,
-    present,
-    result_view,
-    user_errors,
-    write_files,
-)
-from restoration.page.words import refused, t
+from restoration.page.widgets import t
+from restoration.restorer import Restorer, describe
 
 NO_PHOTO = "There is no photo yet. Upload one, or take one with the camera."
+PREVIEW, VIEW = 900, 1600  # pixels: longest side of a photo in the panel, and in the result
+
+
+class PhotoFiles(NamedTuple):
+    """A visitor's result, in a folder of its own; a tuple, because the page keeps it between events.
+
+    Args:
+        photo: what the visitor brought: path or contents.
+        folder: with base.png and restored.png (no strength, full strength), the faces before and after, facts.json.
+    """
+
+    photo: str | bytes
+    folder: Path
 
 
 class PhotoTab:
@@ -44,17 +49,16 @@ class PhotoTab:
         self._site = site
         with gr.Row(elem_classes="desk"):
             with gr.Column(scale=7, min_width=320):
-                result = drawing(
-                    "photo", label="no_photo", events="pack", elem_id="photo-result", elem_classes="result"
-                )
-                add_examination(site, result)
-                add_estimate(site, result)
+                look: dict[str, Any] = {"elem_id": "photo-result", "elem_classes": "result"}
+                result = ui.drawing("photo", label="no_photo", events="pack", **look)
+                ui.add_examination(site, result)
+                ui.add_estimate(site, result)
             with gr.Column(scale=4, min_width=320, elem_classes="panel"):
                 alt = "The photo to restore"
-                photo = photo_input(label=t("photo"), height=190, alt_text=alt, elem_id="photo")
-                note("note_photo")
-                said = note()
-                found = drawing("faces", elem_id="faces")
+                photo = ui.photo_input(label=t("photo"), height=190, alt_text=alt, elem_id="photo")
+                ui.note("note_photo")
+                said = ui.note()
+                found = ui.drawing("faces", elem_id="faces")
                 chosen = gr.CheckboxGroup([], label=t("chosen_faces"), visible=False, elem_id="chosen")
                 sizes = [(t(f"scale_{scale}"), scale) for scale in (1, 2, 4)]
                 scale = gr.Radio(sizes, value=1, label=t("scale"))
@@ -63,29 +67,30 @@ class PhotoTab:
                     restore = gr.Button(t("restore"), variant="primary")
                     save = gr.DownloadButton(t("save_photo"), interactive=False)
                 with gr.Accordion(t("test_face"), open=False):
-                    note("note_test_face")
+                    ui.note("note_test_face")
                     with gr.Row():
                         options: dict[str, Any] = {"min_width": 130, "scale": 2}
                         number = gr.Dropdown([], label=t("number"), **options)
-                        preset = gr.Dropdown(preset_choices(), value="old_phone", label=t("preset"), **options)
+                        preset = gr.Dropdown(ui.preset_choices(), value="old_phone", label=t("preset"), **options)
                         seed = gr.Number(1, label=t("seed"), min_width=70)
                     test = gr.Button(t("degrade_restore_face"))
-                    tested = result_view(elem_id="face-result")
+                    tested = ui.result_view(elem_id="face-result")
         faces = gr.State([])  # of the photo, in the order of their numbers
         files = gr.State(())  # ``PhotoFiles`` of the result
         # Until the faces of this photo are known, what is ticked belongs to another: the button waits for them.
         photo.input(None, None, restore, js="() => ({__type__: 'update', interactive: false})")
         looked = [photo, said, found, chosen, number, faces]
-        finding = photo.input(self.find, photo, looked, trigger_mode="always_last", **network_event(found))
-        finding.then(lambda: gr.Button(interactive=True), None, restore, **QUIET)
-        wanted = [photo, faces, chosen, scale, strength]
-        restore.click(user_errors(self.restore_faces), wanted, [result, save, files], **network_event(result))
-        restore.click(None, js="() => page.showResult()")
+        finding = photo.input(self.find, photo, looked, trigger_mode="always_last", **ui.network_event(found))
+        finding.then(lambda: gr.Button(interactive=True), None, restore, **ui.QUIET)
+        wanted, event = [photo, faces, chosen, scale, strength], ui.network_event(result)
+        restore.click(ui.user_errors(self.restore_faces), wanted, [result, save, files], **event)
+        restore.click(None, js=ui.SHOW_RESULT)
         strength.change(None, strength, None, js="strength => page.strength(strength)")
-        saved = user_errors(self.download)
-        strength.change(saved, [files, strength], save, trigger_mode="always_last", **QUIET)
-        test.click(user_errors(self.test), [photo, faces, number, preset, seed], tested, **network_event(tested))
-        result.pack(user_errors(self.pack), [files, strength], drawing("packed"), **QUIET)
+        download = ui.user_errors(self.download)
+        strength.change(download, [files, strength], save, trigger_mode="always_last", **ui.QUIET)
+        degraded = [photo, faces, number, preset, seed]
+        test.click(ui.user_errors(self.test), degraded, tested, **ui.network_event(tested))
+        result.pack(ui.user_errors(self.pack), [files, strength], ui.drawing("packed"), **ui.QUIET)
 
     def find(self, photo: str | bytes | None) -> list[Any]:
         """[photo, note, numbered faces, choice, face to test, faces]; a bad file is refused before any button."""
@@ -130,11 +135,10 @@ class PhotoTab:
         done = self._site.restorer.restore(source.image, detector=detector, faces=wanted, scale=scale, progress=count)
         first = done.faces[0]  # the one that the buttons below the result examine
         crops = {PHOTO: first.input_crop, RESTORED: first.restored_crop}
-        examined = present(Outcome(pictures=crops, caption="a face of your photo"), None)["pictures"]
-        folder = new_folder()
-        value = {**present_photo(done, numbers, folder), "pictures": examined}
-        files = keep(photo, done, numbers, self._site.restorer, folder)
-        return [value, self.download(files, strength), files]
+        examined = ui.present(Outcome(pictures=crops, caption="a face of your photo"), None)["pictures"]
+        files = PhotoFiles(photo, ui.new_folder())
+        value = present_photo(done, numbers, self._site.restorer, files.folder)
+        return [{**value, "pictures": examined}, self.download(files, strength), files]
 
     def download(self, files: Sequence[Any], strength: float) -> Any:
         """The button with the photo at this strength."""
@@ -146,7 +150,7 @@ class PhotoTab:
         """The zip, made when the result asks for it."""
         if not files or not Path(files[1]).is_dir():
             raise InputError("The result has expired. Press “Restore” again.")
-        return write_files({"photo.zip": photo_zip(PhotoFiles(*files), strength)}, new_folder())["photo.zip"]
+        return ui.write_files({"photo.zip": photo_zip(PhotoFiles(*files), strength)}, ui.new_folder())["photo.zip"]
 
     def test(
         self, photo: str | bytes | None, faces: list[Face], number: int | None, preset: str, seed: Any
@@ -157,4 +161,94 @@ class PhotoTab:
         face, buffer = align_face(read_photo(photo).image, faces[number - 1].landmarks), io.BytesIO()
         write_png(face, buffer)
         outcome = self._site.run(buffer.getvalue(), PRESETS[preset].draw(make_seed(seed)), make_seed(seed))
-        return present(outcome, self._site.identity_name)
+        return ui.present(outcome, self._site.identity_name)
+
+
+def numbered(photo: Image, faces: Sequence[Face], detector: str) -> dict[str, Any]:
+    """What ``page.faces`` draws.
+
+    Args:
+        faces: in the order of their numbers; one with score 0, from ``CentredSquare``, where none was found.
+        detector: name of what looked.
+    """
+    height, width = photo.shape[:2]
+    found = sum(face.score > 0 for face in faces)
+    said = f"{found} face{'s' * (found != 1)} found by {called(detector)}."
+    if not found:
+        said = f"No face was found by {called(detector)}. "
+        said += "The centred square can be restored instead, if a face fills it."
+    boxes = []
+    for number, face in enumerate(faces, 1):
+        left, top, right, bottom = np.clip(face.box, 0, (width, height, width, height)) * 100
+        place = {"left": left / width, "top": top / height}
+        place |= {"width": (right - left) / width, "height": (bottom - top) / height}
+        thumbnail = jpeg_address(align_face(photo, face.landmarks), 144)
+        boxes.append({"number": number, "thumbnail": thumbnail, **{side: float(part) for side, part in place.items()}})
+    return {"said": said, "preview": jpeg_address(photo, PREVIEW), "width": width, "height": height, "faces": boxes}
+
+
+def present_photo(result: Restoration, numbers: Sequence[int], restorer: Restorer, folder: Path) -> dict[str, Any]:
+    """What ``page.photo`` draws. Writes all that ``PhotoFiles`` speaks of into ``folder``, which expires.
+
+    Args:
+        numbers: of ``result.faces`` on the page.
+
+    Returns:
+        The view, the faces and the facts; ``examined`` is the number of the face that the panels below speak of, None
+        where there is one face alone.
+    """
+    facts = {"model": model_facts(restorer), "detector": result.detector, "scale": result.scale, **describe(result)}
+    facts["faces"] = [{"number": number, **face} for number, face in zip(numbers, facts["faces"], strict=True)]
+    kept: dict[str, bytes | Image] = {
+        "base.png": result.base,
+        "restored.png": result.photo,
+        "view_before.png": reduced(result.base, VIEW),
+        "view_restored.png": reduced(result.photo, VIEW),
+        "facts.json": json.dumps(facts).encode(),
+    }
+    for number, face in zip(numbers, result.faces, strict=True):
+        kept[f"face_{number}_before.png"] = face.input_crop
+        kept[f"face_{number}_restored.png"] = face.restored_crop
+    files = ui.write_files(kept, folder)
+    faces = [
+        {"number": i, "before": files[f"face_{i}_before.png"], "after": files[f"face_{i}_restored.png"]}
+        for i in numbers
+    ]
+    height, width = result.photo.shape[:2]
+    note = f" The view is reduced to {VIEW} pixels; the download is not." if max(height, width) > VIEW else ""
+    count, how = f"{len(faces)} face{'s' * (len(faces) != 1)} restored and put back", "Found by "
+    how += called(result.detector)
+    if result.detector == CENTRED:
+        count, how = "The centred square restored and put back", "No face was found"
+    network, whole = result.seconds["network"], sum(result.seconds.values())
+    report = (
+        f'<p class="verdict">{count}</p><p class="caption">{how} · network {network:.2f} s, '
+        f"all {whole:.2f} s · {width} × {height} pixels.{note}</p>"
+        "<p>Without the original of your photo no measurement would be true, so none is shown.</p>"
+    )
+    view = {"before": files["view_before.png"], "after": files["view_restored.png"], "width": width, "height": height}
+    return {**view, "faces": faces, "facts": report, "examined": numbers[0] if len(faces) > 1 else None}
+
+
+def model_facts(restorer: Restorer) -> dict[str, Any]:
+    """Which network made a picture, for JSON."""
+    known = ("name", "license", "source", "revision", "parameters", "device", "precision")
+    return {**{key: restorer.info[key] for key in known}, "fingerprint": restorer.fingerprint}
+
+
+def at_strength(files: PhotoFiles, strength: float) -> Path:
+    """The photo at this strength as a PNG, with what its own file held; from two pictures, without the network."""
+    target = files.folder / f"restored_{round(100 * strength)}.png"
+    restored = Patch(0, 0, read_image(files.folder / "restored.png"))
+    write_photo(blend(read_image(files.folder / "base.png"), [restored], [strength]), target, read_photo(files.photo))
+    return target
+
+
+def photo_zip(files: PhotoFiles, strength: float) -> bytes:
+    """restored.png at this strength, every face before and after as the network saw and returned it (512 x 512), and
+    restoration.json: weights, detector, scale, strength, timings, and where the faces are."""
+    faces = sorted(files.folder.glob("face_*_*.png"))
+    contents = {"restored.png": at_strength(files, strength).read_bytes()}
+    contents |= {f"faces/{path.name}": path.read_bytes() for path in faces}
+    facts = {"strength": strength, **json.loads((files.folder / "facts.json").read_text())}
+    return archive({**contents, "restoration.json": (json.dumps(facts, indent=2) + "\n").encode()})

@@ -5,6 +5,7 @@ Texts that are not the page's own are escaped. Where worse is shown it is said i
 
 from __future__ import annotations
 
+import base64
 import html
 import math
 from collections.abc import Iterable, Mapping
@@ -15,13 +16,13 @@ import numpy as np
 
 from restoration.images import Image
 from restoration.lab.experiment import Outcome, identity_verdict
-from restoration.measure.estimate import Estimate, Value
+from restoration.measure.estimate import Estimate
 from restoration.measure.faithfulness import Difference, Examination, Identity, Region
 from restoration.measure.identity import Bands
 from restoration.measure.metrics import Scores
 from restoration.measure.uncertainty import Calibration, Map
-from restoration.page.words import called, items
 
+BUILT_IN = {"embedded": "the built-in detector", "embedded_recogniser": "the built-in recogniser"}
 GAIN, RESIDUAL_GAIN = 4, 8  # how much signed differences are amplified
 TOP = 20.0  # grey levels: the lightest colour of the uncertainty map
 SCALE_END = 120.0  # degrees; hardly any two faces are further apart
@@ -31,6 +32,21 @@ NOISES = ((0.0, "hardly any noise"), (3.0, "a little noise"), (9.0, "noise"), (2
 QUALITIES = ((0.0, "very strong JPEG compression"), (30.0, "strong JPEG compression"),
              (60.0, "JPEG compression"), (88.0, "hardly any JPEG compression"))  # fmt: skip
 UNSURE = 3.0  # an interval is wide where its ends differ by more than so many times the value
+
+
+def called(network: str) -> str:
+    """What the page calls a detector or an identity network, by its name; those of others keep theirs. Escaped."""
+    return html.escape(BUILT_IN.get(network, network))
+
+
+def items(texts: Iterable[str], tag: str = "p") -> str:
+    """Plain texts as HTML, each escaped and in an element of its own; "" for none."""
+    return "".join(f"<{tag}>{html.escape(text)}</{tag}>" for text in texts)
+
+
+def refused(error: Exception) -> str:
+    """Why a file was refused, as HTML that a screen reader announces at once; the message is escaped."""
+    return f'<p class="refused" role="alert">{html.escape(str(error))}</p>'
 
 
 def facts(outcome: Outcome, identity_name: str | None) -> str:
@@ -68,7 +84,7 @@ def measured(scores: dict[str, Scores], identity_name: str | None) -> tuple[str,
     else:
         amount = f"{gain:.2f} dB closer" if math.isfinite(gain) else "All the way back"
         headline = f'<p class="verdict better">▲ {amount} to the clean original</p>'
-    heads = [("Picture", ""), ("PSNR", "dB, higher is better"), ("SSIM", "0 to 1, higher is better")]
+    heads = {"Picture": "", "PSNR": "dB, higher is better", "SSIM": "0 to 1, higher is better"}
     rows = [
         [label, _compared(row.psnr, base.psnr, 2, 1), _compared(row.ssim, base.ssim, 3, 1)]
         + ([_compared(row.identity_angle, base.identity_angle, 1, -1)] if identity_name else [])
@@ -76,7 +92,7 @@ def measured(scores: dict[str, Scores], identity_name: str | None) -> tuple[str,
     ]
     about = "Identity is not measured: no identity network is installed here."
     if identity_name:
-        heads.append(("Identity angle", "degrees, lower is better"))
+        heads["Identity angle"] = "degrees, lower is better"
         verdict = identity_verdict(scores)
         about = f"Identity by {called(identity_name)}; it expects a face aligned like the examples."
         about = f"{verdict.text}. {about}" if verdict else about
@@ -94,20 +110,37 @@ def heat(values: Map, top: float) -> Image:
     return np.ascontiguousarray(cv2.applyColorMap(levels, cv2.COLORMAP_VIRIDIS)[..., ::-1])
 
 
+def reduced(image: Image, longest: int) -> Image:
+    """(H, W, 3) uint8 RGB with the longest side at most so many pixels."""
+    scale = min(1, longest / max(image.shape[:2]))
+    size = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
+    return image if scale == 1 else np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA))
+
+
+def jpeg_address(image: Image, longest: int) -> str:
+    """A reduced picture as a data address: decoration beside a control, never measured or downloaded."""
+    _, encoded = cv2.imencode(".jpg", reduced(image, longest)[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])
+    return "data:image/jpeg;base64," + base64.b64encode(encoded.tobytes()).decode()
+
+
 def face_maps(seen: Examination) -> list[tuple[str, str, str, str, Image]]:
     """(name of the file, label, note, alternative text, picture) of the maps that are known, in reading order."""
 
     def size(difference: Difference | Map) -> str:
         return f"{float(np.abs(difference).mean()):.1f} grey levels on average"
 
-    note = f"Restored minus input, {GAIN}× amplified; grey is unchanged."
-    alt = f"Map of what restoration changed: {size(seen.change)}"
-    maps = [("change", "What changed", note, alt, amplified(seen.change, GAIN))]
     note = "Where small changes of the input change the result: dark is steady, yellow is not."
+    unsure = "in relative terms"
     if seen.calibrated:
         note = f"Expected error: dark is 0, yellow {TOP:.0f} grey levels or more."
-    alt = f"Map of the expected error: {size(seen.uncertainty) if seen.calibrated else 'in relative terms'}"
-    maps.append(("uncertainty", "How unsure", note, alt, heat(seen.uncertainty, TOP)))
+        unsure = size(seen.uncertainty)
+    maps = [
+        (
+            "change", "What changed", f"Restored minus input, {GAIN}× amplified; grey is unchanged.",
+            f"Map of what restoration changed: {size(seen.change)}", amplified(seen.change, GAIN),
+        ),
+        ("uncertainty", "How unsure", note, f"Map of the expected error: {unsure}", heat(seen.uncertainty, TOP)),
+    ]  # fmt: skip
     if seen.residual is not None:
         note = f"Restored and degraded again, minus the input, {RESIDUAL_GAIN}× amplified; grey is a perfect match."
         alt = f"Map of what the restored face does not explain: {size(seen.residual)}"
@@ -117,6 +150,14 @@ def face_maps(seen: Examination) -> list[tuple[str, str, str, str, Image]]:
         alt = f"Map of the true error: {size(seen.error)}"
         maps.append(("error", "True error", note, alt, amplified(seen.error, GAIN)))
     return maps
+
+
+def of_face(value: Any) -> str:
+    """Which of several restored faces a panel is about, by what the result holds; "" where there is one alone."""
+    number = value.get("examined")
+    if not isinstance(number, int) or not number:  # a client may send anything
+        return ""
+    return f"<p>Of face {number}, the first of those that were restored.</p>"
 
 
 def changes(seen: Examination, bands: Bands | None, calibration: Calibration | None) -> str:
@@ -154,20 +195,18 @@ def in_words(estimate: Estimate) -> str:
 
 def estimated(estimate: Estimate) -> str:
     """Every quantity of an estimate with its interval."""
-
-    def row(name: str, unit: str, value: Value, digits: int) -> list[str]:
+    rows = []
+    for name, unit, value, digits in (
+        ("Blur", "px, standard deviation", estimate.blur, 1),
+        ("Detail fits in", "pixels across", estimate.resolution, 0),
+        ("Noise", "grey levels of 255", estimate.noise, 1),
+        ("JPEG quality", "1 worst, 100 none to be seen", estimate.jpeg, 0),
+    ):
         wide = value.high - value.low > UNSURE * max(value.value, 1)
-        unsure = "<small>hard to tell here</small>" if wide else ""
-        interval = f"{value.low:.{digits}f} to {value.high:.{digits}f}{unsure}"
-        return [f"{name}<small>{unit}</small>", f"{value.value:.{digits}f}", interval]
-
-    rows = [
-        row("Blur", "px, standard deviation", estimate.blur, 1),
-        row("Detail fits in", "pixels across", estimate.resolution, 0),
-        row("Noise", "grey levels of 255", estimate.noise, 1),
-        row("JPEG quality", "1 worst, 100 none to be seen", estimate.jpeg, 0),
-    ]
-    heads = [("Estimate", ""), ("Value", ""), ("Interval", "")]
+        interval = f"{value.low:.{digits}f} to {value.high:.{digits}f}"
+        interval += "<small>hard to tell here</small>" if wide else ""
+        rows.append([f"{name}<small>{unit}</small>", f"{value.value:.{digits}f}", interval])
+    heads = dict.fromkeys(("Estimate", "Value", "Interval"), "")
     return _table("Estimated degradation", heads, rows, hidden=True) + _fine(
         "Estimated from the picture alone. On faces that the estimator never saw, degraded by this page’s own "
         f"degradations, about {100 * estimate.coverage:.0f} of 100 intervals held the truth; real photos have been "
@@ -245,9 +284,7 @@ def _regions(regions: Iterable[Region]) -> str:
             heads |= {"Input": "measured", "Restored": "measured"}
             cells += [f"{region.degraded:.1f}", _compared(region.restored, region.degraded, 1, -1)]
         rows.append(cells)
-    if len(heads) == 1:
-        return ""
-    return _table("Mean error of each region in grey levels (of 255)", heads.items(), rows)
+    return _table("Mean error of each region in grey levels (of 255)", heads, rows) if len(heads) > 1 else ""
 
 
 def _compared(value: float | None, base: float | None, digits: int, better: int) -> str:
@@ -264,13 +301,15 @@ def _compared(value: float | None, base: float | None, digits: int, better: int)
     return f'{number}<span class="worse">▼ {amount} worse</span>'
 
 
-def _table(caption: str, heads: Iterable[tuple[str, str]], rows: Iterable[list[str]], *, hidden: bool = False) -> str:
-    """A table of HTML cells, whose first column names the rows; a head is a name and what is written below it.
+def _table(caption: str, heads: Mapping[str, str], rows: Iterable[list[str]], *, hidden: bool = False) -> str:
+    """A table of HTML cells, whose first column names the rows; a head has what is written below it.
 
     Args:
         hidden: the caption is for screen readers alone.
     """
-    top = "".join(f'<th scope="col">{name}{f"<small>{below}</small>" if below else ""}</th>' for name, below in heads)
+    top = "".join(
+        f'<th scope="col">{name}{f"<small>{below}</small>" if below else ""}</th>' for name, below in heads.items()
+    )
     body = "".join(
         f'<tr><th scope="row">{label}</th>{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>'
         for label, *cells in rows

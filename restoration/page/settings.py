@@ -1,4 +1,4 @@
-"""The page's controls: presets to control values, and control values to ``Degradation``.
+"""What the page's controls hold: presets and the visitor's own settings, which become recipes, and links fill them.
 
 Convention:
     - there is one control a field of ``Degradation``, by the field's name, and "isotropic" besides
@@ -8,23 +8,25 @@ Convention:
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
-
-import gradio as gr
+from typing import Any, NamedTuple
 
 from restoration.degrade import LIMITS, Degradation
-from restoration.degrade.operations import KERNELS
 from restoration.degrade.protocols import PRESETS
+from restoration.images import InputError, read_image
 from restoration.lab.experiment import make_seed
-from restoration.page.words import t
+from restoration.lab.grid import Axis, SeverityGrid
+from restoration.lab.recipe import Recipe
 
 Settings = dict[str, Any]
-CUSTOM = "custom"  # beside the keys of PRESETS: the visitor's own settings
+CUSTOM = "custom"  # beside the keys of PRESETS in the first tab: the visitor's own settings
+CURRENT, NOTHING = "current", "nothing"  # beside them in the third: what the first tab holds; no degradation
+CURRENT_LABEL = "My own settings"
+OWN = ""  # the visitor's own picture, beside the names of the example faces
 ORDER = (*list(LIMITS)[:3], "isotropic", *list(LIMITS)[3:6], "kernel", *list(LIMITS)[6:], "grayscale")
 
 
-def fill(preset: str, seed: float | None) -> tuple[Settings, str]:
-    """Values of all controls for a preset, and its description for Gradio to translate.
+def fill(preset: str, seed: float | None) -> Settings:
+    """Values of all controls for a preset, each on its control's step: the page runs exactly what it shows.
 
     Args:
         preset: a key of ``PRESETS``, or ``CUSTOM``, which changes nothing: its values are empty.
@@ -34,9 +36,9 @@ def fill(preset: str, seed: float | None) -> tuple[Settings, str]:
         InputError: another seed, but for ``CUSTOM``, which needs none.
     """
     if preset == CUSTOM:
-        return {}, t("about_custom")
+        return {}
     values = to_controls(PRESETS[preset].draw(make_seed(seed)))
-    return values | {name: on_step(name, values[name]) for name in LIMITS}, t(f"about_{preset}")
+    return values | {name: on_step(name, values[name]) for name in LIMITS}
 
 
 def from_controls(values: Settings) -> Degradation:
@@ -62,8 +64,13 @@ def to_controls(settings: Degradation) -> Settings:
 
 
 def on_step(name: str, value: float) -> float:
-    """A drawn setting rounded to its control's step, so that the page runs exactly what it shows."""
+    """A setting rounded to its control's step."""
     return round(round(value / LIMITS[name].step) * LIMITS[name].step, 6)
+
+
+def bounds(name: str) -> tuple[float, float]:
+    """Lowest and highest value of a slider."""
+    return 0 if name == "jpeg" else LIMITS[name].low, LIMITS[name].high
 
 
 def idle(values: Settings) -> set[str]:
@@ -78,25 +85,96 @@ def idle(values: Settings) -> set[str]:
     return {name for name, rests in resting.items() if rests}
 
 
-def bounds(name: str) -> tuple[float, float]:
-    """Lowest and highest value of a slider."""
-    return 0 if name == "jpeg" else LIMITS[name].low, LIMITS[name].high
+def drawn(preset: str, seed: int) -> Degradation:
+    """A preset as the controls hold it: to the nearest step, so that every view runs the same."""
+    return from_controls(fill(preset, seed))
 
 
-def controls(values: Settings) -> dict[str, Any]:
-    """One control for every setting, built from its limits. What cannot change anything yet is greyed out."""
-    made: dict[str, Any] = {}
-    for name in ORDER:
-        options: dict[str, Any] = {"label": t(name), "value": values[name], "interactive": name not in idle(values)}
-        if name == "kernel":
-            made[name] = gr.Dropdown(KERNELS, **options)
-        elif name in ("isotropic", "grayscale"):
-            made[name] = gr.Checkbox(**options)
-        else:
-            made[name] = gr.Slider(*bounds(name), step=LIMITS[name].step, buttons=[], **options)
-    return made
+def label(settings: Degradation, seed: int) -> str:
+    """The preset that these settings are, by its label, or ``CURRENT_LABEL``."""
+    key = _preset(settings, seed)
+    return CURRENT_LABEL if key is None else PRESETS[key].label
 
 
-def preset_choices() -> list[tuple[str, str]]:
-    """Names and keys of all presets, for a choice."""
-    return [(t(f"preset_{key}"), key) for key in PRESETS]
+def base(chosen: str, knobs: Settings, seed: int) -> Degradation:
+    """What a choice stands for: ``NOTHING``, a preset, or ``CURRENT``, which is what ``knobs`` hold.
+
+    Raises:
+        InputError: settings or a seed that cannot be.
+    """
+    if chosen == NOTHING:
+        return Degradation()
+    return from_controls(knobs) if chosen == CURRENT else drawn(chosen, seed)
+
+
+def cases(chosen: list[str], knobs: Settings, seed: int) -> dict[str, Degradation]:
+    """Label to settings of several choices, as ``base`` takes them."""
+    return {CURRENT_LABEL if key == CURRENT else PRESETS[key].label: base(key, knobs, seed) for key in chosen}
+
+
+def plan(start: Degradation, x: tuple[str, float, float, int], y: tuple[str, float, float, int] | None) -> SeverityGrid:
+    """A sweep from what the visitor chose; each axis is (setting, lowest, highest, steps).
+
+    Raises:
+        InputError: bounds or steps that are missing or cannot be.
+    """
+    axes = []
+    for name, low, high, steps in filter(None, (x, y)):
+        if not all(isinstance(value, (int, float)) for value in (low, high, steps)):
+            raise InputError("A sweep needs numbers: the lowest and the highest value, and how many steps.")
+        axes.append(Axis.spaced(name, low, high, int(steps)))
+    return SeverityGrid(start, *axes)
+
+
+class Opened(NamedTuple):
+    """What the controls hold after a recipe was opened.
+
+    Args:
+        recipe: itself.
+        chosen: as ``base`` takes them, in the recipe's order; of a sweep, what it starts from.
+        knobs: values of the first tab's controls; empty where the recipe holds presets alone.
+        notes: why the numbers will differ, plain sentences; empty when they will not.
+    """
+
+    recipe: Recipe
+    chosen: list[str]
+    knobs: Settings
+    notes: list[str]
+
+
+def open_recipe(token: str, faces: dict[str, str], model: str) -> Opened:
+    """Read a link.
+
+    Args:
+        token: from the link; untrusted.
+        faces: example faces, name to file.
+        model: ``Restorer.fingerprint`` of the weights in use.
+
+    Raises:
+        InputError: a token that is no recipe, or one that the controls cannot hold.
+    """
+    recipe = Recipe.from_token(token)
+    if recipe.face and recipe.face not in faces:
+        raise InputError(f"This recipe wants the example face {recipe.face!r}, which this page does not have.")
+    settings = [recipe.plan.base] if recipe.plan else list(recipe.cases.values())
+    chosen: list[str] = []
+    knobs: Settings = {}
+    for one in settings:
+        key = NOTHING if recipe.plan and one == Degradation() else _preset(one, recipe.seed)
+        if key is None:
+            if knobs:
+                raise InputError("This recipe holds several degradations of its own; the page can hold one.")
+            key, knobs = CURRENT, to_controls(one)
+        chosen.append(key)
+    if recipe.view == "test" and not knobs:
+        knobs = to_controls(settings[0])
+    if recipe.face:
+        notes = recipe.check(read_image(faces[recipe.face]), model)
+    else:
+        notes = ["This recipe was made with its author's own picture, which a link never holds: choose that picture."]
+        notes += recipe.check(None, model)
+    return Opened(recipe, chosen, knobs, notes)
+
+
+def _preset(settings: Degradation, seed: int) -> str | None:
+    return next((key for key in PRESETS if drawn(key, seed) == settings), None)

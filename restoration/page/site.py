@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import json
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from restoration.degrade import Degradation
 from restoration.hub import UpdateWatch, load_configured
 from restoration.images import Image, read_image
-from restoration.lab.experiment import Outcome, run_experiment
+from restoration.lab.experiment import CLEAN, Outcome, run_experiment
 from restoration.lab.recipe import Recipe, View, picture_id
 from restoration.measure.estimate import Estimator, load_estimator
 from restoration.measure.faithfulness import Examination, examine
 from restoration.measure.identity import IdentityNetwork, load_identity
-from restoration.page.settings import fill, from_controls
+from restoration.page import settings
 from restoration.restorer import Restorer, select_device
 
 
@@ -35,7 +35,7 @@ FACES: dict[str, str] = _offered["faces"]  # name of the file, without its end -
 EXAMPLES = [Example(**case) for case in _offered["cases"]]  # the first is on the page when it opens
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class Site:
     """What every tab works with.
 
@@ -49,9 +49,7 @@ class Site:
 
     restorer: Restorer
     identity: IdentityNetwork | None
-    faces: dict[str, str] = dataclasses.field(
-        default_factory=lambda: {name: str(FOLDER / f"{name}.png") for name in FACES}
-    )
+    faces: dict[str, str] = field(default_factory=lambda: {name: str(FOLDER / f"{name}.png") for name in FACES})
     news: Callable[[], str] | None = None
 
     @functools.cached_property
@@ -69,18 +67,18 @@ class Site:
         """The network behind the identity angles."""
         return self.identity.name if self.identity else None
 
-    def run(self, photo: str | bytes | None, settings: Degradation, seed: int) -> Outcome:
+    def run(self, photo: str | bytes | None, degradation: Degradation, seed: int) -> Outcome:
         """``run_experiment`` with this site's networks."""
-        return run_experiment(photo, settings, seed, self.restorer, self.identity)
+        return run_experiment(photo, degradation, seed, self.restorer, self.identity)
+
+    def run_example(self, example: Example) -> Outcome:
+        """An example as its controls hold it."""
+        return self.run(self.faces[example.face], settings.drawn(example.preset, example.seed), example.seed)
 
     def examine(self, before: Image, restored: Image, **known: Any) -> Examination:
         """``faithfulness.examine`` with this site's networks; ``known`` may hold ``truth`` and ``recipe``."""
         network, calibration = self.restorer.restore_tensor, self.restorer.calibration
         return examine(before, restored, network, calibration, identity=self.identity, **known)
-
-    def run_example(self, example: Example) -> Outcome:
-        """An example as its controls hold it."""
-        return self.run(self.faces[example.face], from_controls(fill(example.preset, example.seed)[0]), example.seed)
 
     def recipe(self, view: View, face: Image, seed: int, **what: Any) -> Recipe:
         """The recipe of what is about to be run; it names the example face that ``face`` is, if any.
@@ -91,6 +89,13 @@ class Site:
         own = picture_id(face)
         name, model = self.known.get(own, ""), self.restorer.fingerprint
         return Recipe(view=view, face=name, picture=own, seed=seed, model=model, **what)
+
+    def recipe_of(self, outcome: Outcome, label: str = "") -> Recipe:
+        """The recipe of an experiment, its degradation called by a label or else by its preset's."""
+        assert outcome.settings is not None
+        assert outcome.seed is not None
+        cases = {label or settings.label(outcome.settings, outcome.seed): outcome.settings}
+        return self.recipe("test", outcome.pictures[CLEAN], outcome.seed, cases=cases)
 
 
 def load_site() -> Site:

@@ -1,46 +1,80 @@
-"""The pieces that the tabs share: drawings, picture inputs, results as files, and how errors are shown."""
+"""The pieces that the tabs share: words, drawings, inputs, results as files, and the panels that look at a result.
+
+Labels, buttons and notes are in two languages; reports, results and errors are English.
+"""
 
 from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import functools
 import html
 import inspect
-import io
 import json
+import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
-import cv2
 import gradio as gr
-import numpy as np
-import PIL.Image
 from gradio.data_classes import FileData, ImageData
 from gradio.utils import get_upload_folder
 
-from restoration.images import Image, InputError, write_png
-from restoration.lab.experiment import Outcome, read_face
+from restoration.degrade import Degradation
+from restoration.degrade.protocols import PRESETS
+from restoration.images import Image, InputError, read_image, write_png
+from restoration.lab.bundle import comparison_bundle
+from restoration.lab.comparison import compare
+from restoration.lab.experiment import CLEAN, DEGRADED, PHOTO, RESTORED, Outcome, read_face
 from restoration.lab.recipe import Recipe, to_python
-from restoration.page.reports import facts
-from restoration.page.words import items, refused, t
+from restoration.measure.estimate import Estimate
+from restoration.page import reports
+from restoration.page.settings import CURRENT_LABEL
+from restoration.page.site import FACES, Site
 
 STATIC = Path(__file__).parent / "static"
 SCRIPTS = ("page.js", "degrade.js", "photo.js", "compare.js")  # the first defines what the others use
 CSS = (STATIC / "page.css").read_text(encoding="utf-8")
 HEAD = "".join((STATIC / name).read_text(encoding="utf-8") for name in SCRIPTS)
 HEAD = f"<script>'use strict'; {{ {HEAD} }}</script>"
+# Language -> key -> text, which may hold HTML. Gradio shows a visitor the language of their browser.
+TABLES: dict[str, dict[str, str]] = {
+    path.stem: json.loads(path.read_text(encoding="utf-8"))
+    for path in sorted((Path(__file__).parent / "languages").glob("*.json"))
+}
+I18N = gr.I18n(**TABLES)
 
-RECIPE = "recipe.json"  # beside the pictures of a result: how the face was degraded
 BARE: dict[str, Any] = {"apply_default_css": False}
 QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 ONE_AT_A_TIME: dict[str, Any] = {"concurrency_id": "network", "concurrency_limit": 1}
 # A comparison or a sweep takes seconds: it waits for others of its kind, and quick restorations do not wait for it.
 LABORATORY: dict[str, Any] = {"api_visibility": "private", "concurrency_id": "laboratory", "concurrency_limit": 1}
+SHOW_RESULT = "() => page.showResult()"
 Handler = TypeVar("Handler", bound=Callable[..., Any])
+
+RECIPE = "recipe.json"  # beside the pictures of a result: how the face was degraded
+TOKEN = re.compile(r"[A-Za-z0-9_-]{32}")
+NO_RESULT = "There is no restored face yet. Restore one first."
+EXPIRED = "This result has expired. Restore the face again, then look at what changed."
+SEED = 1  # of the noise of what is to be expected
+
+
+def t(key: str) -> str:
+    """What Gradio replaces by the text of a key: a whole label, value or placeholder.
+
+    Raises:
+        KeyError: no such key.
+    """
+    assert TABLES["en"][key]
+    return str(I18N(key))
+
+
+def preset_choices(*more: str) -> list[tuple[str, str]]:
+    """Names and keys of all presets, and of what else can be chosen, for a choice."""
+    return [(t(f"preset_{key}"), key) for key in (*PRESETS, *more)]
 
 
 def network_event(shown_on: Any) -> dict[str, Any]:
@@ -58,11 +92,6 @@ def drawing(name: str, value: Any = None, *, label: str = "", events: str = "", 
     template = f"${{page.{name}.html?.(value, label) ?? ''}}"
     script = f"page.{name}.start?.(element, props, trigger, watch); {[*events.split()]};"
     return gr.HTML(value, html_template=template, js_on_load=script, label=t(label) if label else "", **BARE, **options)
-
-
-def result_view(value: Any = None, **options: Any) -> gr.HTML:
-    """Where an experiment's result stands, which asks for its zip by the event "pack"."""
-    return drawing("result", value, label="no_face", events="pack", elem_classes="result", **options)
 
 
 def note(key: str = "") -> gr.HTML:
@@ -93,37 +122,42 @@ def photo_input(value: str | None = None, **options: Any) -> gr.Image:
 
 
 def check_photo(photo: str | bytes | None) -> list[Any]:
-    """[a picture that was just chosen, what to know about it as HTML].
-
-    A bad file is refused here, before any button: it is taken out of the input, and the note says why.
-    """
+    """[a picture that was just chosen, what to know about it as HTML]; of a bad file, [None, why it was refused]."""
     try:
-        return [gr.skip(), items(read_face(photo)[1]) if photo else ""]
+        return [gr.skip(), reports.items(read_face(photo)[1]) if photo else ""]
     except InputError as error:
-        return [None, refused(error)]
+        return [None, reports.refused(error)]
+
+
+def checked_input(photo: gr.Image, said: gr.HTML) -> None:
+    """Check a chosen picture at once, before any button; ``said`` is where its note stands."""
+    photo.input(check_photo, photo, [photo, said], trigger_mode="always_last", **QUIET)
 
 
 def user_errors(handler: Handler) -> Handler:
     """User errors become a message on the page and in the client; everything else is raised as it is."""
 
-    def message(error: InputError) -> gr.Error:
-        return gr.Error(html.escape(str(error), quote=False), print_exception=False)
+    @contextlib.contextmanager
+    def told() -> Iterator[None]:
+        try:
+            yield
+        except InputError as error:
+            raise gr.Error(html.escape(str(error), quote=False), print_exception=False) from error
 
     @functools.wraps(handler)
     def answering(*args: Any, **kwargs: Any) -> Any:
-        try:
+        with told():
             return handler(*args, **kwargs)
-        except InputError as error:
-            raise message(error) from error
 
     @functools.wraps(handler)
     def yielding(*args: Any, **kwargs: Any) -> Any:
-        try:
+        with told():
             yield from handler(*args, **kwargs)
-        except InputError as error:
-            raise message(error) from error
 
     return yielding if inspect.isgeneratorfunction(handler) else answering  # type: ignore[return-value]
+
+
+# ---- a result: pictures as files, and what can be asked of them
 
 
 def new_folder() -> Path:
@@ -159,13 +193,13 @@ def present(outcome: Outcome, identity_name: str | None, recipe: Recipe | None =
         identity_name: the network behind the identity angles, None where they are not measured.
         recipe: None where nothing can be repeated.
     """
+    made = {"settings": asdict(outcome.settings) if outcome.settings else None, "seed": outcome.seed}
     names = {label: file_name(label) for label in outcome.pictures}
-    settings = asdict(outcome.settings) if outcome.settings else None
-    made = json.dumps({"settings": settings, "seed": outcome.seed}).encode()
     pictures = {names[label]: image for label, image in outcome.pictures.items()}
-    files = write_files({**pictures, RECIPE: made}, new_folder())
+    files = write_files({**pictures, RECIPE: json.dumps(made).encode()}, new_folder())
     shown = [{"label": label, "name": name, "file": files[name]} for label, name in names.items()]
-    return {"pictures": shown, "facts": facts(outcome, identity_name), "share": share(recipe) if recipe else None}
+    facts = reports.facts(outcome, identity_name)
+    return {"pictures": shown, "facts": facts, "share": share(recipe) if recipe else None}
 
 
 def file_name(label: str) -> str:
@@ -173,15 +207,125 @@ def file_name(label: str) -> str:
     return label.lower().replace(" ", "_") + ".png"
 
 
-def reduced(image: Image, longest: int) -> Image:
-    """(H, W, 3) uint8 RGB with the longest side at most so many pixels."""
-    scale = min(1, longest / max(image.shape[:2]))
-    size = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
-    return image if scale == 1 else np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA))
+def result_folder(value: Any) -> Path:
+    """Where the files of a result lie, by what its component holds: only the folder's name is taken from there.
+
+    Raises:
+        InputError: no result, or one that has expired.
+    """
+    try:
+        token = Path(value["pictures"][0]["file"]["path"]).parent.name
+    except (TypeError, KeyError, IndexError) as error:
+        raise InputError(NO_RESULT) from error
+    folder = Path(get_upload_folder()) / token
+    if not TOKEN.fullmatch(token) or not (folder / RECIPE).is_file():
+        raise InputError(EXPIRED)
+    return folder
 
 
-def jpeg_address(image: Image, longest: int) -> str:
-    """A reduced picture as a data address: decoration beside a control, never measured or downloaded."""
-    buffer = io.BytesIO()
-    PIL.Image.fromarray(reduced(image, longest)).save(buffer, "JPEG", quality=85)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+def read_result(folder: Path) -> tuple[dict[str, Image], tuple[Degradation, int] | None]:
+    """The pictures of a result by their labels, and the settings and seed that degraded it, where it was degraded.
+
+    Raises:
+        InputError: its files have expired.
+    """
+    paths = {label: folder / file_name(label) for label in (CLEAN, DEGRADED, RESTORED, PHOTO)}
+    try:
+        pictures = {label: read_image(path) for label, path in paths.items() if path.is_file()}
+        recipe = json.loads((folder / RECIPE).read_text())
+    except (InputError, OSError) as error:
+        raise InputError(EXPIRED) from error
+    return pictures, (Degradation(**recipe["settings"]), recipe["seed"]) if recipe["settings"] else None
+
+
+def result_view(value: Any = None, **options: Any) -> gr.HTML:
+    """Where an experiment's result stands, which asks for its zip by the event "pack"."""
+    return drawing("result", value, label="no_face", events="pack", elem_classes="result", **options)
+
+
+class Packer:
+    """The zip of an experiment that was presented with its recipe."""
+
+    def __init__(self, site: Site, result: gr.HTML, own: gr.Image) -> None:
+        """Let ``result`` ask for its zip; ``own`` holds the visitor's picture."""
+        self._site = site
+        result.pack(user_errors(self.pack), own, drawing("packed"), show_progress="hidden", **LABORATORY)
+
+    def pack(self, photo: str | bytes | None, event: gr.EventData) -> dict[str, Any]:
+        """By the token of the recipe, which is run once more; ``photo`` where it was made with the visitor's own."""
+        site, recipe = self._site, Recipe.from_token(event.token)
+        face = read_face(site.faces.get(recipe.face, photo))[0]
+        if notes := recipe.check(face, site.restorer.fingerprint):
+            raise InputError(f"{notes[0]} Press the button again to make it anew.")
+        rows = list(compare(face, recipe.cases, recipe.seed, site.restorer, site.identity))
+        return write_files({"experiment.zip": comparison_bundle(recipe, face, rows)}, new_folder())["experiment.zip"]
+
+
+class Examiner:
+    """What the panels below a result say of it, by what its component holds."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+
+    def changes(self, value: Any) -> dict[str, Any]:
+        """What ``page.panel`` draws: the maps and what is known beside them."""
+        folder, site = result_folder(value), self._site
+        pictures, recipe = read_result(folder)
+        if RESTORED not in pictures:
+            raise InputError(NO_RESULT)
+        truth = pictures.get(CLEAN)
+        before = pictures[PHOTO] if truth is None else pictures[DEGRADED]
+        seen = site.examine(before, pictures[RESTORED], truth=truth, recipe=recipe)
+        maps = []
+        for name, label, about, alt, picture in reports.face_maps(seen):
+            file = write_files({f"{name}.png": picture}, folder)[f"{name}.png"]
+            maps.append({"label": label, "note": about, "alt": alt, "file": file})
+        bands = site.identity.bands if site.identity else None
+        return {"maps": maps, "text": reports.of_face(value) + reports.changes(seen, bands, site.restorer.calibration)}
+
+    def past(self, value: Any) -> dict[str, Any]:
+        """What ``page.panel`` draws: what the photo of a result has been through."""
+        seen = self._estimate(value)
+        return self._panel(value, seen, reports.estimated(seen))
+
+    def expectation(self, value: Any) -> dict[str, Any]:
+        """What ``page.panel`` draws: the same degradation on the example faces, restored and measured."""
+        site, seen, outcomes = self._site, self._estimate(value), {}
+        for name, path in site.faces.items():
+            outcome = site.run(path, seen.settings(), SEED)
+            outcomes[FACES[name]] = outcome, site.recipe_of(outcome, CURRENT_LABEL).to_token()
+        return self._panel(value, seen, reports.expected(outcomes, site.identity_name))
+
+    def _estimate(self, value: Any) -> Estimate:
+        photo = read_result(result_folder(value))[0].get(PHOTO)
+        if photo is None:
+            raise InputError(NO_RESULT)
+        return self._site.estimator.estimate(photo)
+
+    def _panel(self, value: Any, seen: Estimate, text: str) -> dict[str, Any]:
+        verdict = f'<p class="verdict">{reports.in_words(seen)}</p>'
+        return {"maps": [], "text": reports.of_face(value) + verdict + text}
+
+
+def add_examination(site: Site, result: gr.HTML) -> None:
+    """A button and its panel for a result. A new result closes the panel."""
+    button = gr.Button(t("where_changed"), elem_classes="examine")
+    _open_panel([(button, Examiner(site).changes)], result)
+
+
+def add_estimate(site: Site, result: gr.HTML) -> None:
+    """The same for what is known of a photo's past; two buttons share the panel."""
+    examiner = Examiner(site)
+    with gr.Row():
+        past = gr.Button(t("past"), elem_classes="examine")
+        expectation = gr.Button(t("expectation"), elem_classes="examine")
+    _open_panel([(past, examiner.past), (expectation, examiner.expectation)], result, elem_id="estimate")
+
+
+def _open_panel(buttons: list[tuple[gr.Button, Callable[[Any], Any]]], result: gr.HTML, **options: Any) -> None:
+    panel = drawing("panel", elem_classes="examination", **options)
+    for button, look in buttons:
+        button.click(None, None, panel, js="() => ({working: true})")
+        looking = button.click(user_errors(look), result, panel, **network_event(panel))
+        looking.failure(None, None, panel, js="() => null")
+    result.change(None, None, panel, js="() => null")

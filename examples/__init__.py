@@ -1,1 +1,0 @@
-"""Which faces can be tried at once, and how were they made?"""
