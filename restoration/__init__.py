@@ -25,19 +25,9 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
-    "Degradation",
-    "Face",
-    "InputError",
-    "NoFaceError",
-    "Restoration",
-    "Restorer",
-    "__version__",
-    "degrade_image",
-    "find_faces",
-    "load_detector",
-    "read_image",
-    "write_png",
-]
+    "Degradation", "Face", "InputError", "NoFaceError", "Restoration", "Restorer", "__version__", "degrade_image",
+    "find_faces", "load_detector", "read_image", "write_png",
+]  # fmt: skip
 _MODULES = {
     "degrade": ("Degradation", "degrade_image"),
     "faces.detection": ("find_faces", "load_detector"),

@@ -53,7 +53,7 @@ class Restorer:
                 of an embedded set; None is the embedded default. Only a model of the Hub that is not in its client's
                 cache yet needs a network connection.
             revision: branch, tag or commit of a model on the Hub.
-            device: "cpu", "cuda", "cuda:1", "mps" …, or "auto" for the first GPU, else the CPU.
+            device: as ``select_device`` takes it.
             precision: of the convolutions, as ``select_precision`` takes it.
 
         Raises:
@@ -65,18 +65,7 @@ class Restorer:
 
     @torch.inference_mode()
     def restore_aligned(self, image: Image) -> Image:
-        """Restore a face that already fills the picture.
-
-        Args:
-            image: (H, W, 3) uint8 RGB, sides 64 to 2048; the face stage looks at those of 512x512, aligned to
-                ``faces.FACE_TEMPLATE``; others pass the detail stage alone. Not modified.
-
-        Returns:
-            (H, W, 3) uint8 RGB.
-
-        Raises:
-            InputError: not such an image.
-        """
+        """Restore a face that already fills the picture: ``restore_batch`` of one."""
         return self.restore_batch([image])[0]
 
     @torch.inference_mode()
@@ -84,12 +73,13 @@ class Restorer:
         """Restore several faces of one size in one pass: cheaper than one by one.
 
         Args:
-            images: at least one, all of one size, each as ``restore_aligned`` takes it. Not modified.
+            images: at least one, all of one size, (H, W, 3) uint8 RGB, sides 64 to 2048. Not modified. The face stage
+                looks at those of 512x512, aligned to ``faces.FACE_TEMPLATE``; others pass the detail stage alone.
             aligned: False for squares of a picture that are no faces: the detail stage works alone.
 
         Returns:
-            As many (H, W, 3) uint8 RGB in the same order, grey where the input's channels are equal; each as
-            ``restore_aligned`` gives it, but for the last bit of a float, which may round a value to its neighbour.
+            As many (H, W, 3) uint8 RGB in the same order, grey where the input's channels are equal; each as alone, but
+            for the last bit of a float, which may round a value to its neighbour.
 
         Raises:
             InputError: no image, images of several sizes, or not such images.
@@ -104,11 +94,8 @@ class Restorer:
 
     @torch.inference_mode()
     def restore_tensor(self, faces: Tensor, *, aligned: bool = True) -> Tensor:
-        """The network itself: (B, 3, H, W) float32 in [0, 1] to the same shape on the CPU, not rounded or clamped.
-
-        Args:
-            aligned: faces of 512x512 are aligned, and the face stage looks at them.
-        """
+        """The network itself: (B, 3, H, W) float32 in [0, 1] to the same shape on the CPU, not rounded or clamped;
+        ``aligned`` faces of 512x512 are looked at by the face stage."""
         whole = aligned and faces.shape[-2:] == (FACE_SIZE, FACE_SIZE)
         if self._lent_run is not None:
             return torch.from_numpy(self._lent_run(faces.cpu().numpy(), whole))
@@ -142,11 +129,8 @@ class Restorer:
 
     @functools.cached_property
     def calibration(self) -> Calibration | None:
-        """What is known about the errors of these weights; None where they were not measured.
-
-        Raises:
-            InputError: the figures that came with the weights are damaged or belong to others.
-        """
+        """What is known about the errors of these weights; None where they were not measured. InputError: the figures
+        that came with the weights are damaged or belong to others."""
         return calibration_of(self._weights.training, self.fingerprint)
 
     @property
@@ -188,17 +172,14 @@ class Restorer:
         """
         if mask not in MASKS:
             raise InputError(f"A face is masked by {' or '.join(MASKS)}, not {mask!r}.")
-        chosen: Detector | None
         if centre:
-            chosen = CentredSquare()
+            detector = CentredSquare()
         elif detector is None or isinstance(detector, str):
-            chosen = load_detector(detector) if faces is None else None
-        else:
-            chosen = detector
+            detector = load_detector(detector) if faces is None else None
         return restore_photo(
             photo,
             self.restore_batch,
-            chosen,
+            detector,
             faces=faces,
             scale=scale,
             strength=strength,
@@ -211,10 +192,11 @@ class Restorer:
     def info(self) -> dict[str, Any]:
         """What is loaded: name, licence, source, the Hub's commit, what to know about that choice, parameters,
         device, precision, network, trained ranges, training facts."""
-        training = self._weights.training
+        facts = dict(self._weights.training)
+        facts.pop(KEY, None)
         return {
-            "name": training["name"],
-            "license": training["license"],
+            "name": facts.pop("name"),
+            "license": facts.pop("license"),
             "source": self._weights.source,
             "revision": self._weights.commit,
             "notice": self._weights.notice,
@@ -223,33 +205,22 @@ class Restorer:
             "precision": self._precision,
             "torch": torch.__version__,
             "network": self._weights.model.config,
-            "ranges": training["ranges"],
-            "training": {
-                key: value for key, value in training.items() if key not in ("name", "license", "ranges", KEY)
-            },
+            "ranges": facts.pop("ranges"),
+            "training": facts,
         }
 
     def out_of_range(self, settings: Degradation) -> list[str]:
         """Settings that the network never saw in training, one plain sentence each; empty when all were seen."""
-        values: dict[str, tuple[str, float]] = {
-            "motion_length": ("motion_length", settings.motion_length),
-            "blur_sigma": ("blur_sigma", settings.blur_sigma),
-            "blur_sigma_y": ("blur_sigma", settings.blur_sigma_y or 0),
-            "downsample": ("downsample", settings.downsample),
-            "noise": ("noise", settings.noise),
-        }
-        result = []
-        for name, (trained, value) in values.items():
-            low, high = self._weights.training["ranges"].get(trained, (LIMITS[trained].off, LIMITS[trained].off))
+        ranges, result = self._weights.training["ranges"], []
+        for name in ("motion_length", "blur_sigma", "blur_sigma_y", "downsample", "noise"):
+            trained, value, limit = name.removesuffix("_y"), getattr(settings, name) or 0, LIMITS[name]
+            low, high = ranges.get(trained, (LIMITS[trained].off, LIMITS[trained].off))
             if value > high or (name == "downsample" and value < min(low, 1)):
-                unit = LIMITS[name].unit
-                result.append(
-                    f"{LIMITS[name].label} {value:g} {unit} is outside the trained range (up to {high:g} {unit})."
-                )
-        if settings.jpeg is not None:
-            low, _ = self._weights.training["ranges"].get("jpeg", (101, 101))
-            if settings.jpeg < low:
-                result.append(f"JPEG quality {settings.jpeg} is outside the trained range (from {low:g}).")
+                trained_up_to = f"(up to {high:g} {limit.unit})"
+                result.append(f"{limit.label} {value:g} {limit.unit} is outside the trained range {trained_up_to}.")
+        low, _ = ranges.get("jpeg", (101, 101))
+        if settings.jpeg is not None and settings.jpeg < low:
+            result.append(f"JPEG quality {settings.jpeg} is outside the trained range (from {low:g}).")
         return result
 
 
@@ -261,18 +232,16 @@ def describe(result: Restoration) -> dict[str, Any]:
     Returns:
         ``faces``, in the result's order: box, landmarks, score, psnr_to_input_db, ssim_to_input; and ``seconds``.
     """
-    faces = []
-    for face in result.faces:
-        decibels = psnr(face.restored_crop, face.input_crop)
-        faces.append(
-            {
-                "box": [round(value, 2) for value in face.face.box],
-                "landmarks": face.face.landmarks.round(2).tolist(),
-                "score": round(face.face.score, 4),
-                "psnr_to_input_db": decibels if math.isfinite(decibels) else None,
-                "ssim_to_input": ssim(face.restored_crop, face.input_crop),
-            }
-        )
+    faces = [
+        {
+            "box": [round(value, 2) for value in face.face.box],
+            "landmarks": face.face.landmarks.round(2).tolist(),
+            "score": round(face.face.score, 4),
+            "psnr_to_input_db": change if math.isfinite(change := psnr(face.restored_crop, face.input_crop)) else None,
+            "ssim_to_input": ssim(face.restored_crop, face.input_crop),
+        }
+        for face in result.faces
+    ]
     return {"faces": faces, "seconds": {step: round(value, 4) for step, value in result.seconds.items()}}
 
 

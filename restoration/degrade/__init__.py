@@ -1,12 +1,9 @@
-"""The degradation of faces: one batched implementation for the page on a CPU and for training on a GPU.
+"""What happens to a face: one batched implementation for the page on a CPU and for training on a GPU.
 
-The order is that of a camera and a messenger: motion blur, Gaussian blur, downsampling, noise, monochrome,
-JPEG, and enlargement back to the size that came in:
+The order is that of a camera and a messenger, and every image has its own settings and source of randomness, so a
+result does not depend on what else is in the batch:
 
     y = enlarge(JPEG_q(grey(downsample_r(x * k_motion * k_gauss) + n_sigma)))
-
-Every image of a batch has its own settings and its own source of randomness, so a result does not depend on
-what else is in the batch.
 """
 
 from __future__ import annotations
@@ -33,6 +30,8 @@ from restoration.degrade.operations import (
     resize,
 )
 from restoration.images import Image, InputError, to_image, to_tensor
+
+Size = tuple[int, int]  # height, width
 
 
 @dataclass(frozen=True)
@@ -67,20 +66,18 @@ class Degradation:
         - lengths and sigmas are in pixels of the image that is given (512 px wide faces in the demo)
         - angles are in degrees, counter-clockwise from +x as one looks at the picture
         - ``downsample`` maps a side of N pixels to ``max(1, floor(N / factor))``; below 1 it enlarges first
-        - ``kernel`` is the reduction's: "bilinear" and "bicubic" sample without prefilter as OpenCV's
-          INTER_LINEAR and INTER_CUBIC do, "area" averages as a sensor does (INTER_AREA). The enlargement
-          back is bicubic for "bicubic", else bilinear.
+        - ``kernel`` is the reduction's: "bilinear" and "bicubic" sample without prefilter as OpenCV's INTER_LINEAR and
+          INTER_CUBIC do, "area" averages as a sensor does (INTER_AREA). The enlargement back is bicubic for "bicubic",
+          else bilinear.
 
     Args:
-        motion_length: length of a straight camera shake, px, [0, 64]. 0 and 1 leave the image as it is.
-        motion_angle: direction of the shake, degrees, [-180, 180].
-        blur_sigma: standard deviation of the Gaussian blur, px, [0, 20], on a 41x41 support.
+        motion_length: length of a straight camera shake, px. 0 and 1 leave the image as it is.
+        motion_angle: direction of the shake.
+        blur_sigma: standard deviation of the Gaussian blur, px, on a 41x41 support.
         blur_sigma_y: the same across the first axis; None makes the blur isotropic.
-        blur_angle: direction of the first axis, degrees, [-180, 180].
-        downsample: reduction factor, [0.8, 32].
-        kernel: how the reduction samples.
-        noise: sigma of white Gaussian noise in 8-bit grey levels, [0, 100], drawn at the reduced size.
-        jpeg: quality, [1, 100], 4:2:0 as libjpeg's default; None is off.
+        blur_angle: direction of the first axis.
+        noise: sigma of white Gaussian noise in 8-bit grey levels, drawn at the reduced size.
+        jpeg: quality, 4:2:0 as libjpeg's default; None is off.
         grayscale: monochrome by BT.601 luma.
 
     Raises:
@@ -142,14 +139,9 @@ class Degradation:
         whole = self.downsample == 1 and self.jpeg is None
         if not (whole or self.downsample >= factor) or (self.motion_length > 1 and factor > 2):
             return None
-        return dataclasses.replace(
-            self,
-            motion_length=self.motion_length / factor,
-            blur_sigma=self.blur_sigma / factor,
-            blur_sigma_y=None if self.blur_sigma_y is None else self.blur_sigma_y / factor,
-            downsample=1.0 if whole else self.downsample / factor,
-            noise=self.noise / factor if whole else self.noise,
-        )
+        names = ("motion_length", "blur_sigma", "blur_sigma_y", "noise" if whole else "downsample")
+        smaller = {name: value / factor for name in names if (value := getattr(self, name)) is not None}
+        return dataclasses.replace(self, **smaller)
 
     @property
     def is_blurred(self) -> bool:
@@ -162,11 +154,7 @@ class Degradation:
 
     @classmethod
     def from_json(cls, text: str) -> Degradation:
-        """Inverse of ``to_json``. Missing fields are off.
-
-        Raises:
-            InputError: not JSON, not an object, an unknown field, or a value that ``Degradation`` refuses.
-        """
+        """Inverse of ``to_json``; missing fields are off. InputError: no such object, or a value that is refused."""
         try:
             fields: Any = json.loads(text)
         except json.JSONDecodeError as error:
@@ -202,8 +190,8 @@ def degrade(images: Tensor, settings: Sequence[Degradation], generators: Sequenc
     """Degrade a batch, each image by its own settings.
 
     Convention:
-        - noise for image b is drawn on ``generators[b].device``, then moved: a CPU generator gives the same
-          noise for CPU and GPU images
+        - noise for image b is drawn on ``generators[b].device``, then moved: a CPU generator gives the same noise for
+          CPU and GPU images
         - the same generator may stand at several places; images then draw from it in order
 
     Args:
@@ -212,8 +200,8 @@ def degrade(images: Tensor, settings: Sequence[Degradation], generators: Sequenc
             ``noise > 0``.
 
     Returns:
-        (B, 3, H, W) float32 on the same device, rounded to multiples of 1/255 (a degraded photo is an 8-bit
-        file); images whose settings are the identity come back exactly as they were.
+        (B, 3, H, W) float32 on the same device, rounded to multiples of 1/255 (a degraded photo is an 8-bit file);
+        images whose settings are the identity come back exactly as they were.
 
     Raises:
         InputError: wrong rank, dtype or counts.
@@ -224,9 +212,8 @@ def degrade(images: Tensor, settings: Sequence[Degradation], generators: Sequenc
     if images.ndim != 4 or images.shape[1] != 3 or images.dtype != torch.float32:
         raise InputError(f"degrade needs (B, 3, H, W) float32 images, not {tuple(images.shape)} {images.dtype}.")
     if not len(images) == len(settings) == len(generators):
-        raise InputError(
-            f"{len(images)} images need as many settings and generators, not {len(settings)} and {len(generators)}."
-        )
+        counts = f"{len(settings)} and {len(generators)}"
+        raise InputError(f"{len(images)} images need as many settings and generators, not {counts}.")
     device = images.device
     if device.type == "cpu" and len(images) > 1:  # one by one: a batch takes the time of its largest reduced picture
         rows = zip(torch.split(images, 1), settings, generators, strict=True)
@@ -235,14 +222,15 @@ def degrade(images: Tensor, settings: Sequence[Degradation], generators: Sequenc
         y = _blur(images, settings)
         height, width = images.shape[-2:]
         full = torch.tensor([[height, width]] * len(images), device=device)
-        sizes = [tuple(max(1, math.floor(n / s.downsample)) for n in (height, width)) for s in settings]
+        factors = [s.downsample for s in settings]
+        sizes = [(max(1, math.floor(height / f)), max(1, math.floor(width / f))) for f in factors]
         reduced = torch.tensor(sizes, device=device)
-        resamples = any(s.downsample != 1 for s in settings)
+        resamples = any(factor != 1 for factor in factors)
         if resamples:
             down = ["bilinear" if s.downsample < 1 and s.kernel == "area" else s.kernel for s in settings]
             frame = max(h for h, _ in sizes), max(w for _, w in sizes)
             y = resize(y, full, reduced, frame, down).clamp(0, 1)  # bicubic overshoots
-        y = _add_noise(y, settings, generators, sizes)
+        y = _add_noise(y, [s.noise for s in settings], generators, sizes)
         if any(s.grayscale for s in settings):
             grey = (y * y.new_tensor([0.299, 0.587, 0.114])[:, None, None]).sum(dim=1, keepdim=True).expand_as(y)
             y = torch.where(_flags([s.grayscale for s in settings], y), grey, y)
@@ -265,14 +253,11 @@ def _blur(images: Tensor, settings: Sequence[Degradation]) -> Tensor:
     chosen = [i for i, s in enumerate(settings) if s.is_blurred]
     if not chosen:
         return images
-    picked = [settings[i] for i in chosen]
-    kernels = []
+    picked, kernels = [settings[i] for i in chosen], []
     if any(s.motion_length > 1 for s in picked):
-        motion = [(s.motion_length, s.motion_angle) for s in picked]
-        kernels.append(motion_kernels(*images.new_tensor(motion).T))
+        kernels.append(motion_kernels(*images.new_tensor([(s.motion_length, s.motion_angle) for s in picked]).T))
     if any(max(s.blur_sigmas) > 0 for s in picked):
-        gaussian = [(*s.blur_sigmas, s.blur_angle) for s in picked]
-        kernels.append(gaussian_kernels(*images.new_tensor(gaussian).T))
+        kernels.append(gaussian_kernels(*images.new_tensor([(*s.blur_sigmas, s.blur_angle) for s in picked]).T))
     result = images.clone()
     result[chosen] = blur(images[chosen], kernels)
     return result
@@ -285,20 +270,14 @@ def point_spread(settings: Degradation) -> Tensor:
     return F.conv2d(shake[None], bell[None], padding=2 * GAUSSIAN_RADIUS)[0, 0]  # a bell is its own mirror image
 
 
-def _add_noise(
-    images: Tensor,
-    settings: Sequence[Degradation],
-    generators: Sequence[torch.Generator],
-    sizes: Sequence[tuple[int, ...]],
-) -> Tensor:
+def _add_noise(images: Tensor, sigmas: list[float], generators: Sequence[torch.Generator], sizes: list[Size]) -> Tensor:
     """White noise on the valid part of each frame; what lies outside repeats its border again."""
     noisy = images.clone()
-    for i, (s, generator, (h, w)) in enumerate(zip(settings, generators, sizes, strict=True)):
-        if s.noise == 0:
-            continue
-        draw = torch.randn(3, h, w, generator=generator, device=generator.device).to(images.device)
-        part = (images[i, :, :h, :w] + s.noise / 255 * draw).clamp(0, 1)
-        noisy[i] = F.pad(part[None], (0, images.shape[-1] - w, 0, images.shape[-2] - h), mode="replicate")[0]
+    for i, (sigma, generator, (h, w)) in enumerate(zip(sigmas, generators, sizes, strict=True)):
+        if sigma > 0:
+            draw = torch.randn(3, h, w, generator=generator, device=generator.device).to(images.device)
+            part = (images[i, :, :h, :w] + sigma / 255 * draw).clamp(0, 1)
+            noisy[i] = F.pad(part[None], (0, images.shape[-1] - w, 0, images.shape[-2] - h), mode="replicate")[0]
     return noisy
 
 

@@ -16,14 +16,11 @@ MARGIN = 56  # >= the two radii, fixed so that a result does not depend on the b
 
 
 def motion_kernels(length: Tensor, angle: Tensor) -> Tensor:
-    """Anti-aliased straight line through the centre, one pixel thick, normalised to sum 1.
+    """(B, 67, 67) float32: an anti-aliased straight line through the centre, one pixel thick, normalised to sum 1.
 
     Args:
         length: (B,) pixels, [0, 64]. An odd whole length at 0° is exactly a box of that many taps.
         angle: (B,) degrees, counter-clockwise from +x as displayed (y points down in memory).
-
-    Returns:
-        (B, 67, 67) float32.
     """
     along, across = _turned_grid(MOTION_RADIUS, angle)
     half = length.clamp(min=1)[:, None, None] / 2
@@ -32,14 +29,11 @@ def motion_kernels(length: Tensor, angle: Tensor) -> Tensor:
 
 
 def gaussian_kernels(sigma_x: Tensor, sigma_y: Tensor, angle: Tensor) -> Tensor:
-    """Gaussian sampled at pixel centres on 41x41, normalised to sum 1 (the published blind protocol's kernel).
+    """(B, 41, 41) float32: a Gaussian sampled at pixel centres, sum 1 (the published blind protocol's kernel).
 
     Args:
         sigma_x, sigma_y: (B,) pixels, [0, 20]; 0 is a single point along that axis.
         angle: (B,) degrees of the first axis, counter-clockwise from +x as displayed.
-
-    Returns:
-        (B, 41, 41) float32.
     """
     along, across = _turned_grid(GAUSSIAN_RADIUS, angle)
     along, across = (d / s.clamp(min=1e-2)[:, None, None] for d, s in ((along, sigma_x), (across, sigma_y)))
@@ -88,18 +82,12 @@ Kernel = Literal["bilinear", "bicubic", "area"]
 KERNELS: tuple[Kernel, ...] = get_args(Kernel)
 
 
-def resize_matrices(source: Tensor, target: Tensor, columns: int, rows: int, kernel: Kernel) -> Tensor:
-    """Linear maps that resample ``source[b]`` samples to ``target[b]`` samples.
+def _resize_matrices(source: Tensor, target: Tensor, columns: int, rows: int, kernel: Kernel) -> Tensor:
+    """(B, rows, columns) float32, rows of sum 1: what resamples ``source[b]`` samples to ``target[b]``, int64 each.
 
     Convention:
         - pixel centres at half-integers: target i looks at (i + 0.5) * source / target - 0.5
         - rows past ``target[b]`` repeat its last one, as a JPEG encoder pads a picture
-
-    Args:
-        source, target: (B,) int64 sizes; columns >= max(source), rows >= max(target).
-
-    Returns:
-        (B, rows, columns) float32, each row summing to 1.
     """
     device = source.device
     scale = (source.to(torch.float64) / target)[:, None]  # (B, 1)
@@ -108,8 +96,7 @@ def resize_matrices(source: Tensor, target: Tensor, columns: int, rows: int, ker
     if kernel == "area" and bool((target <= source).all()):
         low, high = (index * scale)[..., None], ((index + 1) * scale)[..., None]
         left = torch.arange(columns, device=device, dtype=torch.float64)
-        overlap = (torch.minimum(high, left + 1) - torch.maximum(low, left)).clamp(min=0)
-        overlap = overlap * (left <= last[..., None])
+        overlap = (torch.minimum(high, left + 1) - torch.maximum(low, left)).clamp(min=0) * (left <= last[..., None])
         return (overlap / overlap.sum(dim=-1, keepdim=True)).float()
     position = (index + 0.5) * scale - 0.5
     base = position.floor()
@@ -140,7 +127,7 @@ def resize(images: Tensor, source: Tensor, target: Tensor, size: tuple[int, int]
         if not chosen:
             continue
         height, width = (
-            resize_matrices(source[chosen, axis], target[chosen, axis], images.shape[2 + axis], size[axis], kernel)
+            _resize_matrices(source[chosen, axis], target[chosen, axis], images.shape[2 + axis], size[axis], kernel)
             for axis in (0, 1)
         )
         result[chosen] = height[:, None] @ images[chosen] @ width[:, None].transpose(-1, -2)
@@ -161,15 +148,8 @@ _LUMINANCE = (
 _CHROMINANCE = ((17, 18, 24, 47), (18, 21, 26, 66), (24, 26, 56, 99), (47, 66, 99, 99))  # all else is 99
 
 
-def quantisation_tables(quality: Tensor) -> Tensor:
-    """The standard tables scaled as libjpeg's ``jpeg_quality_scaling`` does.
-
-    Args:
-        quality: (B,) int64, [1, 100].
-
-    Returns:
-        (B, 2, 8, 8) float32: luminance, chrominance; whole numbers in [1, 255].
-    """
+def _quantisation_tables(quality: Tensor) -> Tensor:
+    """(B, 2, 8, 8) float32, luminance and chrominance, [1, 255]: scaled as libjpeg's ``jpeg_quality_scaling`` does."""
     chrominance = F.pad(torch.tensor(_CHROMINANCE), (0, 4, 0, 4), value=99)
     base = torch.stack((torch.tensor(_LUMINANCE), chrominance)).to(quality.device)
     scale = torch.where(quality < 50, 5000 // quality, 200 - 2 * quality)[:, None, None, None]
@@ -177,7 +157,8 @@ def quantisation_tables(quality: Tensor) -> Tensor:
 
 
 def jpeg_roundtrip(images: Tensor, sizes: Tensor, quality: Tensor) -> Tensor:
-    """Encode and decode each picture at its own quality.
+    """Encode and decode each picture at its own quality, as libjpeg's defaults do: BT.601, 4:2:0 box subsampling, the
+    standard tables scaled by quality, triangle ("fancy") chroma upsampling. Huffman coding is lossless and left out.
 
     Args:
         images: (B, 3, H, W) float32 RGB, [0, 1]. Picture b is the top left ``sizes[b]`` of its frame; the
@@ -195,13 +176,12 @@ def jpeg_roundtrip(images: Tensor, sizes: Tensor, quality: Tensor) -> Tensor:
     luma = (0.299 * r + 0.587 * g + 0.114 * b).round()
     blue = (-0.168735892 * r - 0.331264108 * g + 0.5 * b + 128).round().clamp(0, 255)
     red = (0.5 * r - 0.418687589 * g - 0.081312411 * b + 128).round().clamp(0, 255)
-    tables = quantisation_tables(quality)
+    tables = _quantisation_tables(quality)
     luma = _code(luma[:, None], tables[:, 0])[:, 0]
     chroma = _code(_halve(torch.stack((blue, red), dim=1)), tables[:, 1])  # (B, 2, H/2, W/2)
     blue, red = (_double(chroma, (sizes + 1) // 2) - 128).unbind(1)
-    decoded = torch.stack(
-        (luma + 1.402 * red, luma - 0.344136286 * blue - 0.714136286 * red, luma + 1.772 * blue), dim=1
-    )
+    green = luma - 0.344136286 * blue - 0.714136286 * red
+    decoded = torch.stack((luma + 1.402 * red, green, luma + 1.772 * blue), dim=1)
     return decoded.round().clamp(0, 255)[:, :, :height, :width] / 255
 
 
@@ -213,11 +193,8 @@ def _halve(planes: Tensor) -> Tensor:
 
 
 def _double(planes: Tensor, sizes: Tensor) -> Tensor:
-    """Triangle upsampling by 2: 3/4 of the nearer and 1/4 of the farther sample, rounded as libjpeg does.
-
-    Args:
-        planes: (B, 2, h, w) whole numbers; valid up to ``sizes[b]`` (height, width).
-    """
+    """Triangle upsampling by 2 of (B, 2, h, w) whole numbers, valid up to ``sizes[b]`` (height, width): 3/4 of the
+    nearer and 1/4 of the farther sample, rounded as libjpeg does."""
     near, far = _neighbours(planes.shape[-2], sizes[:, 0])
     rows = 3 * planes[:, :, near] + planes.gather(2, far[:, None, :, None].expand(-1, 2, -1, planes.shape[-1]))
     near, far = _neighbours(planes.shape[-1], sizes[:, 1])
@@ -235,12 +212,7 @@ def _neighbours(length: int, valid: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _code(planes: Tensor, tables: Tensor) -> Tensor:
-    """DCT, quantise, dequantise, inverse DCT of 8x8 blocks.
-
-    Args:
-        planes: (B, C, H, W), values in [0, 255], sides multiples of 8.
-        tables: (B, 8, 8).
-    """
+    """DCT, quantise by (B, 8, 8) tables, and back, of 8x8 blocks of (B, C, H, W) in [0, 255], sides multiples of 8."""
     batch, channels, height, width = planes.shape
     frequency = torch.arange(8, device=planes.device, dtype=torch.float64)
     dct = torch.cos((2 * frequency[None] + 1) * frequency[:, None] * math.pi / 16) / 2

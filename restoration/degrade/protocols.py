@@ -19,8 +19,6 @@ class Distribution:
     Args:
         motion_length: pixels; the angle is uniform over 180°.
         blur_sigma: pixels; ``anisotropic`` is the share of draws with a second sigma and an angle of their own.
-        downsample, noise, jpeg: as in ``Degradation``.
-        kernel: how the reduction samples.
         grayscale: share of draws that are monochrome, [0, 1].
         skip: chance of leaving out each of the ranges, independently, [0, 1].
 

@@ -1,6 +1,6 @@
-"""A face cut out of its photo, upright and in one size, and the place where it lay there.
+"""Faces in a photo: found, aligned, parsed, pasted back; here a face, and the crop that is cut out of its photo.
 
-Convention (everywhere in this file):
+Convention (in this whole room):
     - points are (x, y): x to the right, y down, in pixels; whole numbers are pixel centres, so a picture of width W
       covers -0.5 <= x < W - 0.5. Resizing by f therefore maps x to f (x + 0.5) - 0.5, not to f x
     - the five landmarks are, in this order, the eye on the picture's left, the eye on its right (centres of the
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import cv2
 import numpy as np
@@ -40,21 +40,17 @@ IDENTITY_TEMPLATE.setflags(write=False)
 MAX_ENLARGEMENT = 64.0  # a face whose eyes are 2 pixels apart; beyond that the landmarks are wrong
 
 
-@dataclass(frozen=True)
-class Box:
+class Box(NamedTuple):
     """A rectangle of whole pixels of a photo: ``photo[top:bottom, left:right]``."""
 
     left: int
     top: int
-    right: int  # exclusive
-    bottom: int  # exclusive
+    right: int
+    bottom: int
 
 
 def crop_centre(photo: Image) -> tuple[Image, Box]:
     """Cut out the largest centred square, and reduce it by area averaging or enlarge it by Lanczos (8 x 8) to 512.
-
-    Args:
-        photo: (H, W, 3) uint8 RGB, sides >= 16. Not modified.
 
     Returns:
         (512, 512, 3) uint8 RGB, never sharing memory with ``photo``, and where the square lies in the photo.
@@ -77,13 +73,10 @@ def centre_square(photo: Image) -> Box:
 
 
 def similarity_transform(source_points: ArrayLike, target_points: ArrayLike) -> Transform:
-    """The rotation, uniform scale and shift that minimise sum |M(source_i) - target_i|^2. Mirrors are not considered.
+    """The (2, 3) rotation, uniform scale and shift that minimise sum |M(source_i) - target_i|^2; never a mirror.
 
     Args:
         source_points, target_points: (N, 2) finite, N >= 2, in pairs; the source points not all in one place.
-
-    Returns:
-        (2, 3) float64, [[s cos t, -s sin t, dx], [s sin t, s cos t, dy]].
 
     Raises:
         InputError: other shapes, NaN or infinity, or source points that coincide.
@@ -107,9 +100,9 @@ def similarity_transform(source_points: ArrayLike, target_points: ArrayLike) -> 
 
 
 def align_face(photo: Image, landmarks: ArrayLike) -> Image:
-    """Cut a face out of a photo, turned and scaled so that its landmarks fall on ``FACE_TEMPLATE``.
+    """Cut a face out of a photo, turned and scaled so that its landmarks fall on ``FACE_TEMPLATE``, by ``resample``.
 
-    Five landmarks cannot all fall on the template: the sum of squared distances there is least. Drawn by ``resample``.
+    Five landmarks cannot all fall on the template: the sum of squared distances there is least.
 
     Args:
         photo: (H, W, 3) uint8 RGB, sides >= 16. Not modified.
@@ -135,9 +128,8 @@ def align_face(photo: Image, landmarks: ArrayLike) -> Image:
 
 
 def resample(picture: Image, transform: Transform, width: int, height: int) -> NDArray[np.float64] | None:
-    """Draw a picture as a similarity places it, without aliasing.
-
-    Enlarged by cubic interpolation; reduced by area averaging first. Outside the picture its edge is repeated.
+    """Draw a picture as a similarity places it, without aliasing: enlarged by cubic interpolation, reduced by area
+    averaging first. Outside the picture its edge is repeated.
 
     Args:
         picture: (H, W, C) uint8. Not modified.
@@ -189,12 +181,8 @@ def enlargement(landmarks: ArrayLike) -> float:
 
 
 def face_to_photo(landmarks: ArrayLike, photo_scale: float = 1) -> Transform:
-    """(2, 3), from pixels of the 512 face to those of the photo: the inverse of what ``align_face`` draws by.
-
-    Args:
-        landmarks: (5, 2) as for ``align_face``.
-        photo_scale: the photo is taken to be enlarged by this.
-    """
+    """(2, 3), from pixels of the 512 face to those of the photo, which is taken to be enlarged by ``photo_scale``: the
+    inverse of what ``align_face`` draws by."""
     to_crop = _square(similarity_transform(landmarks, FACE_TEMPLATE))
     placed: Transform = (_zoom(photo_scale) @ np.linalg.inv(to_crop))[:2]
     return placed
@@ -223,7 +211,7 @@ class Face:
 
     Args:
         box: left, top, right, bottom, pixels; may reach beyond the photo.
-        landmarks: (5, 2), in the order stated above.
+        landmarks: (5, 2).
         score: the detector's confidence, [0, 1]; those of two detectors do not compare.
     """
 
@@ -247,21 +235,17 @@ class Detector(Protocol):
 
 def boxes_around(landmarks: Tensor) -> Tensor:
     """(N, 5, 2) -> (N, 4): the upright box around a head whose landmarks these are."""
-    template = torch.tensor(FACE_TEMPLATE, dtype=torch.float32)
+    template, box = (torch.tensor(points, dtype=torch.float32) for points in (FACE_TEMPLATE, FACE_BOX))
     middle, spread = template.mean(dim=0), (template - template.mean(dim=0)).norm()
     centre = landmarks.mean(dim=1)
     scale = (landmarks - centre[:, None]).flatten(1).norm(dim=1) / spread
-    offsets = torch.tensor(FACE_BOX, dtype=torch.float32) - middle.repeat(2)
-    boxes: Tensor = centre.repeat(1, 2) + scale[:, None] * offsets
+    boxes: Tensor = centre.repeat(1, 2) + scale[:, None] * (box - middle.repeat(2))
     return boxes
 
 
 def distinct(boxes: Tensor, landmarks: Tensor, scores: Tensor, most: float = SAME_FACE) -> list[Face]:
-    """The surest of the faces whose boxes overlap by more than ``most`` (intersection over union), surest first.
-
-    Args:
-        boxes: (N, 4); landmarks: (N, 5, 2); scores: (N,).
-    """
+    """The surest of the faces whose boxes overlap by more than ``most`` (intersection over union), surest first; of
+    (N, 4) boxes, (N, 5, 2) landmarks and (N,) scores."""
     from torchvision.ops import nms  # here: takes seconds to import
 
     rows = zip(boxes.tolist(), landmarks.double().numpy(), scores.tolist(), strict=True)
@@ -273,12 +257,9 @@ def without_parts(faces: list[Face]) -> list[Face]:
     """Faces of which no more than half lies in another one that is surer: the rest are parts of that one."""
     kept: list[Face] = []
     for face in sorted(faces, key=lambda face: face.score * math.sqrt(area(face)), reverse=True):
-        parts = (
-            max(0.0, min(face.box[2], other.box[2]) - max(face.box[0], other.box[0]))
-            * max(0.0, min(face.box[3], other.box[3]) - max(face.box[1], other.box[1]))
-            for other in kept
-        )
-        if all(part <= 0.5 * area(face) for part in parts):
+        box, others = np.array(face.box), np.array([other.box for other in kept]).reshape(-1, 4)
+        shared = np.minimum(box[2:], others[:, 2:]) - np.maximum(box[:2], others[:, :2])  # (N, 2)
+        if (shared.clip(min=0).prod(axis=1) <= 0.5 * area(face)).all():
             kept.append(face)
     return kept
 

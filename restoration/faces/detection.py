@@ -1,7 +1,4 @@
-"""Faces in a photo: RetinaFace by facexlib, the search of a whole photo, and the choice of a detector.
-
-Convention: coordinates are ``restoration.faces``'s.
-"""
+"""RetinaFace by facexlib, the search of a whole photo, and the choice of a detector."""
 
 from __future__ import annotations
 
@@ -20,7 +17,7 @@ import torch
 from huggingface_hub.constants import HF_HUB_OFFLINE
 from numpy.typing import NDArray
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from restoration.faces import (
     FACE_SIZE,
@@ -70,12 +67,11 @@ MOST_LOOKS, LOOKS = 400, 16  # faces that are looked at again, surest first; and
 
 
 class RetinaFaceDetector:
-    """facexlib's RetinaFace with published weights. Safe to share between threads: one at a time runs the network,
-    which keeps the scale of its picture in itself.
+    """facexlib's RetinaFace with published weights, in evaluation mode, on the CPU. Safe to share between threads: one
+    at a time runs the network, which keeps the scale of its picture in itself.
 
     Args:
         name: what it is called on the page and in reports.
-        network: in evaluation mode, on the CPU.
         refiner: the embedded detector's; the mean of both networks' landmarks is taken, which err independently.
     """
 
@@ -132,10 +128,9 @@ class RetinaFaceDetector:
         crops = np.stack([crop for crop in drawn if crop is not None]).clip(0, 255)  # all are: usable faces lie inside
         looks = self._see(np.concatenate((crops, crops[:, :, ::-1])))
         result = []
-        for i, (face, place) in enumerate(zip(faces, places, strict=True)):
+        for face, place, *both in zip(faces, places, looks[: len(faces)], looks[len(faces) :], strict=True):
             seen, score = [], 0.0
-            for mirrored in (False, True):
-                _, landmarks, scores = looks[i + len(faces) * mirrored]
+            for mirrored, (_, landmarks, scores) in enumerate(both):
                 points = landmarks.double().numpy()
                 if mirrored:
                     points = (points * (-1, 1) + (LOOK_SIZE - 1, 0))[:, MIRRORED]
@@ -145,23 +140,17 @@ class RetinaFaceDetector:
                     seen.append(points[best])
                     score += float(scores[best]) / 2
             if seen:
-                back = np.linalg.inv(np.vstack([place, [0, 0, 1]]))
-                found = np.mean(seen, axis=0) @ back[:2, :2].T + back[:2, 2]
+                back = cv2.invertAffineTransform(place)
+                found = np.mean(seen, axis=0) @ back[:, :2].T + back[:, 2]
                 result.append(replace(face, landmarks=found, score=score))
         return result
 
 
 def find_faces(photo: Image, detector: Detector) -> list[Face]:
-    """All faces of a photo that can be aligned, the largest first.
+    """All faces of an (H, W, 3) uint8 RGB photo, sides >= 16, that can be aligned, the largest first.
 
     Where none stands upright beyond doubt, the photo is searched again lying on either side and on its head, and
-    what is found there is taken if it is at least twice as large.
-
-    Args:
-        photo: (H, W, 3) uint8 RGB, sides >= 16. Not modified.
-
-    Raises:
-        InputError: not an ``Image``.
+    what is found there is taken if it is at least twice as large. InputError: not an ``Image``.
     """
     height, width = check_image(photo).shape[:2]
     best: list[Face] = []
@@ -235,13 +224,9 @@ def _load_retinaface(name: str, path: Path) -> RetinaFaceDetector:
 
 @functools.cache
 def _own_networks() -> tuple[Proposer, Refiner]:
-    proposer, refiner = Proposer().eval(), Refiner().eval()
-    state = load_file(EMBEDDED_WEIGHTS)
-    for prefix, network in (("proposer.", proposer), ("refiner.", refiner)):
-        own = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
-        network.load_state_dict(own)  # which turns its float16 into float32
-        network.requires_grad_(False)
-    return proposer, refiner
+    networks = nn.ModuleDict({"proposer": Proposer(), "refiner": Refiner()}).eval().requires_grad_(False)
+    networks.load_state_dict(load_file(EMBEDDED_WEIGHTS))  # which turns its float16 into float32
+    return networks["proposer"], networks["refiner"]  # type: ignore[return-value]
 
 
 def _turn_back(face: Face, quarters: int, width: int, height: int) -> Face:

@@ -32,7 +32,7 @@ def cache_folder() -> Path:
 
 
 def fetch(url: str, sha256: str, *, folder: Path | None = None) -> Path:
-    """The file behind an address, from the cache when it is there.
+    """The file behind an address, from the cache when it is there; checked in this call.
 
     A download that breaks off leaves ``NAME.partial`` behind and goes on from there the next time; it gets its name
     only after its checksum was right. Several processes may ask at once: one fetches, the others wait.
@@ -41,9 +41,6 @@ def fetch(url: str, sha256: str, *, folder: Path | None = None) -> Path:
         url: http(s) address whose last part names the file.
         sha256: of the whole file, 64 hexadecimal digits, pinned in the code that asks.
         folder: where to look and to write; made when it does not exist. None is ``cache_folder()``.
-
-    Returns:
-        Path of the file, checked in this call.
 
     Raises:
         DownloadError: unreachable; an error status; a folder that cannot be written; a checksum that differs. The
@@ -67,20 +64,18 @@ def fetch(url: str, sha256: str, *, folder: Path | None = None) -> Path:
                     raise
                 os.replace(partial, path)
     except OSError as error:
-        advice = "Set HF_HOME to another folder."
-        raise DownloadError(f"Cannot keep a download in {folder} ({error.strerror}). {advice}") from error
+        raise DownloadError(
+            f"Cannot keep a download in {folder} ({error.strerror}). Set HF_HOME to another folder."
+        ) from error
     return path
 
 
 def load_checkpoint(path: Path, network: Network) -> Network:
-    """Give a network the weights of a published file, on the CPU. No code in the file is run.
+    """Give a network the weights of a published file, on the CPU; no code in the file is run.
 
     Args:
         path: as ``fetch`` returns it; ``torch.save`` of a state dictionary, each key of which may begin with "module.".
-        network: with exactly the file's parameters.
-
-    Returns:
-        the same network in evaluation mode, its parameters without gradients.
+        network: with exactly the file's parameters; returned in evaluation mode, its parameters without gradients.
 
     Raises:
         DownloadError: damaged, or not this network's.
@@ -118,9 +113,6 @@ def _download(url: str, partial: Path, path: Path) -> None:
 
 
 def _check(path: Path, sha256: str, advice: str) -> None:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    if (found := digest.hexdigest()) != sha256.lower():
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    if found != sha256.lower():
         raise DownloadError(f"{path} has the checksum {found[:16]}…, not {sha256[:16]}…. {advice}")

@@ -1,16 +1,15 @@
 """A restored face goes back into its photo without a seam; on request only what ParseNet calls face.
 
-Convention: coordinates are ``restoration.faces``'s. "Enlarged" means that a point x of the photo lies at
-scale (x + 0.5) - 0.5, so that pixel borders, not pixel centres, fall on each other.
+Convention: "enlarged" means that a point x of the photo lies at scale (x + 0.5) - 0.5, so that pixel borders, not
+pixel centres, fall on each other.
 """
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -41,14 +40,8 @@ FEATHER = 12.0  # pixels of the 512 face: standard deviation by which the parts'
 BAND_PIXELS = 1 << 20  # pixels drawn at a time, so that a face that fills a large photo needs no more memory
 
 
-@dataclass(frozen=True)
-class Patch:
-    """What one face changes in a photo.
-
-    Args:
-        left, top: pixel of the photo where the patch begins.
-        pixels: (h, w, 3) uint8 RGB, the photo there with the face at full strength.
-    """
+class Patch(NamedTuple):
+    """What one face changes in a photo: from pixel (``left``, ``top``) of it, (h, w, 3) uint8 RGB, at full strength."""
 
     left: int
     top: int
@@ -78,14 +71,8 @@ def texture_mask() -> NDArray[np.uint8]:
 
 
 def match_colour(restored: Image, original: Image) -> Image:
-    """Give a restored face the lighting of the face that it was made from, so that it fits its surroundings.
-
-    Args:
-        restored, original: (512, 512, 3) uint8 RGB. Not modified.
-
-    Returns:
-        (512, 512, 3) uint8 RGB: restored + G(original - restored), G a Gaussian of ``COLOUR_SIGMA``.
-    """
+    """Give a restored face the lighting of the face that it was made from, so that it fits its surroundings: restored +
+    G(original - restored), G a Gaussian of ``COLOUR_SIGMA``; all (512, 512, 3) uint8 RGB."""
     return _rounded(restored + _blurred(original.astype(np.float32) - restored, COLOUR_SIGMA))
 
 
@@ -112,12 +99,8 @@ def fit_texture(restored: Image, original: Image, parts: NDArray[np.uint8] | Non
 def kept_detail(restored: Image, original: Image) -> NDArray[np.uint8]:
     """How much of the finest detail of a face the network left: where it removed noise, noise must not come back.
 
-    Args:
-        restored, original: (512, 512, 3) uint8 RGB. Not modified.
-
-    Returns:
-        (512, 512, 1) uint8, 255 for "all": the local ratio of the amplitudes of what is finer than ``DETAIL_SIGMA``,
-        restored over original, at most 1.
+    (512, 512, 1) uint8, 255 for "all": the local ratio of the amplitudes of what is finer than ``DETAIL_SIGMA``,
+    restored over original, both (512, 512, 3) uint8 RGB, at most 1.
     """
 
     levels = [image.astype(np.float32) for image in (original, restored)]
@@ -147,12 +130,11 @@ def make_patch(
         face: (512, 512, 3) uint8 RGB, as ``align_face`` cut it out of the photo before it was enlarged.
         restored: (512, 512, 3) uint8 RGB.
         landmarks: (5, 2) in the photo before it was enlarged.
-        scale: how much the photo was enlarged.
         taken: (H, W) uint8: the share of each pixel, of 255, that other faces have; this face's share is added.
         parts: as for ``fit_texture``.
 
     Returns:
-        the patch, or None where the face lies outside the photo.
+        None where the face lies outside the photo.
 
     Raises:
         InputError: landmarks that ``align_face`` refuses.
@@ -215,22 +197,21 @@ def blend(photo: Image, patches: Sequence[Patch | None], strengths: Sequence[flo
 
 
 def enlarge(photo: Image, scale: int) -> Image:
-    """The photo by Lanczos (8 x 8), ``scale`` times as large.
+    """The photo by Lanczos (8 x 8), ``scale`` times as large; a copy at 1.
 
     Raises:
         InputError: a scale other than 1, 2 and 4, or a result of more than ``MAX_RESULT`` pixels.
     """
     if scale not in (1, 2, 4):
         raise InputError(f"A photo can be enlarged by 1, 2 or 4, not {scale}.")
-    width, height = photo.shape[1] * scale, photo.shape[0] * scale
+    height, width = photo.shape[0] * scale, photo.shape[1] * scale
     if width * height > MAX_RESULT:
         raise InputError(
             f"{photo.shape[1]}×{photo.shape[0]} enlarged {scale} times has {width * height / 1e6:.0f} megapixels; "
             f"the limit is {MAX_RESULT / 1e6:.0f}. Choose a smaller scale, or reduce the photo."
         )
     if scale == 1:
-        same: Image = photo.copy()
-        return same
+        return np.array(photo)
     enlarged: Image = cv2.resize(photo, (width, height), interpolation=cv2.INTER_LANCZOS4)
     return enlarged
 
@@ -243,29 +224,19 @@ class FaceParser:
 
     @torch.inference_mode()
     def parts(self, face: Image) -> NDArray[np.uint8]:
-        """Where an aligned face is face.
-
-        Args:
-            face: (512, 512, 3) uint8 RGB. Not modified.
+        """Where an aligned (512, 512, 3) uint8 RGB face is face; InputError: not an ``Image``.
 
         Returns:
             (512, 512, 1) uint8: 255 well inside skin, features and hair, 0 well outside, smooth between.
-
-        Raises:
-            InputError: not an ``Image``.
         """
         pixels = torch.from_numpy(np.ascontiguousarray(check_image(face))).permute(2, 0, 1)[None].float()
         classes = self._network(pixels / 127.5 - 1)[0][0].argmax(dim=0).numpy()
-        inside = np.isin(classes, FACE_CLASSES).astype(np.float32) * 255
-        return _rounded(_blurred(inside, FEATHER))[..., None]
+        return _rounded(_blurred(np.isin(classes, FACE_CLASSES).astype(np.float32) * 255, FEATHER))[..., None]
 
 
 def load_parser() -> FaceParser:
-    """The parser, from the project's cache or fetched into it once (85 MB); loaded once a process.
-
-    Raises:
-        DownloadError: its weights cannot be had, or the file is damaged. The message says what to do.
-    """
+    """The parser, from the project's cache or fetched into it once (85 MB); loaded once a process. DownloadError: its
+    weights cannot be had, or the file is damaged."""
     return _load(fetch(URL, SHA256, folder=cache_folder()))
 
 

@@ -44,9 +44,7 @@ class RestoredFace:
     """One face of a photo, before and after.
 
     Args:
-        face: where it is: box, landmarks, score.
-        input_crop: (512, 512, 3) uint8 RGB, aligned, as it was.
-        restored_crop: (512, 512, 3) uint8 RGB, aligned, as the network returned it.
+        input_crop, restored_crop: (512, 512, 3) uint8 RGB, aligned, as it was and as the network returned it.
         patch: what it changes in the photo at full strength; None where its crop lies outside the photo.
     """
 
@@ -77,17 +75,8 @@ class Restoration:
     seconds: dict[str, float]
 
     def blend(self, strength: float | Sequence[float]) -> Image:
-        """The photo at other strengths, at once: no network runs.
-
-        Args:
-            strength: 0 (untouched) to 1 (restored): one for all faces, or one a face in the order of ``faces``.
-
-        Returns:
-            (scale H, scale W, 3) uint8 RGB, never sharing memory with ``photo`` or ``base``.
-
-        Raises:
-            InputError: another number of strengths, or one outside [0, 1].
-        """
+        """The photo at other strengths, at once: no network runs. As ``pasting.blend``, with one strength for all
+        faces, or one a face in the order of ``faces``; never shares memory with ``photo`` or ``base``."""
         each = [strength] * len(self.faces) if isinstance(strength, (int, float)) else list(strength)
         return blend(self.base, [face.patch for face in self.faces], each)
 
@@ -167,15 +156,8 @@ class CentredSquare:
 
 
 def in_tiles(image: Image, restore: Restore) -> Image:
-    """Run a network over a picture of any size, in squares that fade into each other.
-
-    Args:
-        image: (H, W, 3) uint8 RGB, sides >= 64. Not modified.
-        restore: the network.
-
-    Returns:
-        (H, W, 3) uint8 RGB.
-    """
+    """Run a network over an (H, W, 3) uint8 RGB picture, sides >= 64, in squares that fade into each other; the result
+    is of the same size, the input not modified."""
     height, width = image.shape[:2]
     result = np.empty_like(image)
     side_y, side_x = min(TILE, height), min(TILE, width)

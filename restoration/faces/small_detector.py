@@ -77,12 +77,8 @@ def cell_centres(rows: int, columns: int) -> Tensor:
 
 
 def pyramid(photo: Image, smallest: float) -> list[tuple[Image, float]]:
-    """The (H, W, 3) uint8 RGB photo in falling sizes, for faces of ``smallest`` pixels and more between the eyes.
-
-    Returns:
-        Pictures whose sides are multiples of 8 (the last columns and rows repeat), and their scales: a point x of
-        the photo is at scale (x + 0.5) - 0.5 there.
-    """
+    """The (H, W, 3) uint8 RGB photo in falling sizes, for faces of ``smallest`` pixels and more between the eyes:
+    pictures whose sides are multiples of 8 (the last columns and rows repeat), and their scales."""
     levels = []
     scale = min(2.0, EYES / smallest)
     while min(photo.shape[:2]) * scale >= 2 * EYES:
@@ -118,12 +114,8 @@ def cut_crops(picture: Image, landmarks: Points) -> tuple[Image, NDArray[np.floa
 
 
 class EmbeddedDetector:
-    """Proposer and refiner, with weights that are part of this package: nothing is downloaded.
-
-    Args:
-        proposer, refiner: in evaluation mode.
-        threshold: score from which on a proposal is a face.
-    """
+    """Proposer and refiner, both in evaluation mode, with weights that are part of this package: nothing is downloaded.
+    A proposal is a face from a score of ``threshold`` on."""
 
     name = "embedded"
     SMALLEST = 12.0  # pixels between the eyes of the smallest face that is looked for
@@ -159,7 +151,6 @@ def refine(refiner: Refiner, photo: Image, landmarks: Tensor) -> tuple[Tensor, T
     """Look at faces turned upright, and at their mirror images.
 
     Args:
-        refiner: in evaluation mode.
         photo: (H, W, 3) uint8 RGB. Not modified.
         landmarks: (N, 5, 2) float, roughly where they are; the eyes of none in one place.
 
@@ -179,6 +170,5 @@ def refine(refiner: Refiner, photo: Image, landmarks: Tensor) -> tuple[Tensor, T
 
 
 def _convolution(inputs: int, outputs: int, stride: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)
-    )
+    convolution = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
+    return nn.Sequential(convolution, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True))

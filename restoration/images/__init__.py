@@ -13,15 +13,6 @@ from restoration.images.pictures import (
 )
 
 __all__ = [
-    "FORMATS",
-    "MAX_PIXELS",
-    "MIN_SIDE",
-    "Image",
-    "InputError",
-    "Source",
-    "check_image",
-    "read_image",
-    "to_image",
-    "to_tensor",
-    "write_png",
-]
+    "FORMATS", "MAX_PIXELS", "MIN_SIDE", "Image", "InputError", "Source", "check_image", "read_image", "to_image",
+    "to_tensor", "write_png",
+]  # fmt: skip

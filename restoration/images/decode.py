@@ -5,8 +5,7 @@ import os
 import struct
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
-from typing import Any, BinaryIO, TypeAlias
+from typing import Any, BinaryIO, NamedTuple, TypeAlias
 
 import numpy as np
 import PIL.Image
@@ -44,8 +43,7 @@ _ADOBE_RGB = (0.3127, 0.329, 0.64, 0.33, 0.21, 0.71, 0.15, 0.06)
 _DISPLAY_P3 = (0.3127, 0.329, 0.68, 0.32, 0.265, 0.69, 0.15, 0.06)
 
 
-@dataclass(frozen=True)
-class Decoded:
+class Decoded(NamedTuple):
     """A picture's pixels.
 
     Args:
@@ -107,12 +105,11 @@ def opened(source: Source) -> Iterator[PIL.Image.Image]:
     with ExitStack() as stack:
         try:
             if isinstance(source, np.ndarray):
-                picture = _from_array(source)
+                yield _from_array(source)
             elif isinstance(source, PIL.Image.Image):
-                picture = source
+                yield source
             else:
-                picture = stack.enter_context(_identified(stack.enter_context(_stream(source))))
-            yield picture
+                yield stack.enter_context(_identified(stack.enter_context(_stream(source))))
         except _BOMBS as error:  # PIL's own limits come before ours for the largest; its message holds the size
             pixels = next(int(word) for word in str(error).replace("(", " ").split() if word.isdigit())
             raise InputError(too_large(f"{pixels / 1e6:.1f} megapixels")) from error
@@ -138,10 +135,8 @@ def decode(picture: PIL.Image.Image) -> Decoded:
 
 
 def exif_of(picture: PIL.Image.Image) -> PIL.Image.Exif:
-    """A picture's EXIF block after it was loaded (a PNG may store it last); empty where it is broken.
-
-    The pixels are fine: a broken EXIF block is no reason to refuse a photo.
-    """
+    """A picture's EXIF block after it was loaded (a PNG may store it last); empty where it is broken: a photo is not
+    refused for that."""
     try:
         return picture.getexif()
     except BROKEN:
@@ -228,10 +223,8 @@ def _to_srgb(colour: PIL.Image.Image, picture: PIL.Image.Image) -> PIL.Image.Ima
 
 def _from_space(picture: PIL.Image.Image, exponent: float | None, primaries: tuple[float, ...]) -> PIL.Image.Image:
     """L or RGB -> RGB in sRGB, from levels whose power is the light (None: sRGB's curve) of these primaries."""
-    levels = np.arange(256) / 255
-    light = (
-        levels**exponent if exponent else np.where(levels > 0.04045, ((levels + 0.055) / 1.055) ** 2.4, levels / 12.92)
-    )
+    x = np.arange(256) / 255
+    light = x**exponent if exponent else np.where(x > 0.04045, ((x + 0.055) / 1.055) ** 2.4, x / 12.92)
     try:
         with np.errstate(divide="raise", invalid="raise"):
             matrix = np.linalg.inv(_to_xyz(_SRGB)) @ _to_xyz(primaries)

@@ -112,10 +112,7 @@ def check_name(path: Path) -> None:
 
 
 def check_writable(path: Path, width: int, height: int, source: PhotoFile) -> None:
-    """Refuse, before the work, a result that cannot be written.
-
-    Args:
-        width, height: of the result, pixels.
+    """Refuse, before the work, a result of this size, pixels, that cannot be written.
 
     Raises:
         InputError: a name as ``check_name`` refuses or one that is too long, a side that is too long, or too much EXIF,

@@ -31,10 +31,9 @@ class InputError(ValueError):
 
 
 def write_png(image: Image, destination: str | os.PathLike[str] | BinaryIO) -> None:
-    """Write a lossless PNG: ``read_image`` gives back the same array.
+    """Write an (H, W, 3) uint8 RGB picture as a lossless PNG: ``read_image`` gives back the same array.
 
     Args:
-        image: (H, W, 3) uint8 RGB.
         destination: a path, replaced atomically, or a binary file object.
 
     Raises:
@@ -70,7 +69,7 @@ def to_image(tensor: Tensor) -> Image:
     """Turn a float tensor in [0, 1] into an 8-bit picture: clip(255 x, 0, 255), rounded half to even.
 
     Args:
-        tensor: (3, H, W) or (1, 3, H, W), any float dtype and device; clipped to [0, 1]. Not modified.
+        tensor: (3, H, W) or (1, 3, H, W), any float dtype and device. Not modified.
 
     Returns:
         (H, W, 3) uint8 RGB, contiguous.
@@ -114,8 +113,8 @@ def too_large(size: str) -> str:
 def replacing(path: Path) -> Iterator[Path]:
     """A short temporary name beside ``path``, which becomes ``path`` when the block ends without an error.
 
-    The umask decides who may read the file. A process that is killed leaves ``.<16 digits>.partial`` behind, which
-    nothing reads.
+    A reader sees the old file or the whole new one, whenever the writer is killed; what it leaves behind then,
+    ``.<16 digits>.partial``, nothing reads. The umask decides who may read the file.
 
     Raises:
         OSError: the folder is missing or cannot be written, or the disk is full; ``path`` is then as it was.

@@ -1,7 +1,7 @@
-"""A photo's past: blur, noise, JPEG quality and effective resolution, estimated without the original.
+"""A photo's past: blur, noise, JPEG quality and effective resolution, estimated without the original, with intervals.
 
-A small network over spectra and differences, trained on our own degradations (``train/extras/estimator.py``),
-gives each quantity with an interval. Its error bars on faces that it never saw lie beside its weights.
+A small network over spectra and differences, trained on our own degradations (``train/extras/estimator.py``). Its error
+bars on faces that it never saw lie beside its weights.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from safetensors import SafetensorError
@@ -29,8 +29,7 @@ LOWEST = {"blur": 0.0, "downsample": 1.0, "noise": 0.0, "jpeg": 5.0}
 _OFFSET = {"blur": 0.5, "downsample": 0.0, "noise": 1.0}  # keeps logarithms finite
 
 
-@dataclass(frozen=True)
-class Value:
+class Value(NamedTuple):
     """An estimate and the interval that held the truth for a share ``Estimate.coverage`` of unseen faces."""
 
     value: float
@@ -87,9 +86,7 @@ def truth(settings: Degradation) -> dict[str, float]:
 
 def to_scale(name: str, value: float) -> float:
     """A quantity on the scale that the network predicts: logarithmic but for JPEG, all about 0 to 4."""
-    if name == "jpeg":
-        return (100 - value) / 20
-    return math.log2(value + _OFFSET[name])
+    return (100 - value) / 20 if name == "jpeg" else math.log2(value + _OFFSET[name])
 
 
 def from_scale(name: str, value: float) -> float:
@@ -101,11 +98,8 @@ def from_scale(name: str, value: float) -> float:
 def features(images: Tensor) -> Tensor:
     """What blur, noise, resampling and JPEG leave behind: spectra, small differences, and steps at regular distances.
 
-    Args:
-        images: (B, 3, H, W) float32 in [0, 1], sides >= 128. Spectra are per pixel: they hardly depend on the size.
-
-    Returns:
-        (B, FEATURES) float32, all on logarithmic scales.
+    (B, 3, H, W) float32 in [0, 1], sides >= 128, to (B, FEATURES) float32, all on logarithmic scales. Spectra are per
+    pixel: they hardly depend on the size.
     """
     levels = images * 255
     luma, colour = levels.mean(dim=1), levels[:, 0] - levels[:, 2]  # (B, H, W)
@@ -133,8 +127,7 @@ def _radial(picture: Tensor, bands: int, sectors: int) -> Tensor:
     power = torch.fft.rfft2(centred).abs().square() / (height * width)
     y, x = torch.fft.fftfreq(height)[:, None], torch.fft.rfftfreq(width)[None]
     radius = (x.square() + y.square()).sqrt().expand(power.shape[1:])
-    turn = (torch.atan2(y, x) / math.pi * sectors + 0.5).floor().long() % sectors
-    turn = turn.expand(power.shape[1:])
+    turn = ((torch.atan2(y, x) / math.pi * sectors + 0.5).floor().long() % sectors).expand(power.shape[1:])
     return torch.cat([_bands(power, torch.where(turn == s, radius, 1.0), bands) for s in range(sectors)], dim=1)
 
 
@@ -186,9 +179,8 @@ class Estimator:
     def estimate(self, face: Image) -> Estimate:
         """Estimate from a (512, 512, 3) uint8 RGB face alone. InputError for a picture of another size."""
         if check_image(face).shape[:2] != (FACE_SIZE, FACE_SIZE):
-            raise InputError(
-                f"An estimate needs a {FACE_SIZE} × {FACE_SIZE} face, not {face.shape[1]} × {face.shape[0]}."
-            )
+            found = f"{face.shape[1]} × {face.shape[0]}"
+            raise InputError(f"An estimate needs a {FACE_SIZE} × {FACE_SIZE} face, not {found}.")
         centre, spread = (row[0].tolist() for row in self._network(to_tensor(face)))
         values = {}
         for name, middle, width in zip(QUANTITIES, centre, spread, strict=True):
@@ -199,11 +191,8 @@ class Estimator:
 
 
 def load_estimator(folder: Path = FOLDER) -> Estimator:
-    """Load weights strictly; no network connection is used.
-
-    Raises:
-        InputError: a file is missing or damaged, or does not fit.
-    """
+    """Load weights strictly, without a network connection. InputError: a file is missing or damaged, or does not
+    fit."""
     network = EstimatorNetwork()
     try:
         facts = json.loads((folder / "facts.json").read_text(encoding="utf-8"))

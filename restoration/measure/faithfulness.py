@@ -2,6 +2,9 @@
 
 Convention:
     - every face is aligned, (512, 512, 3) uint8 RGB; differences are signed, in 8-bit grey levels
+    - a region is a (512, 512) bool mask over an aligned face; the four do not overlap and leave most of the picture
+      out. Lengths are in units of the template's distance between the eyes, so they follow the landmarks
+    - skin is the cheeks: no brow, hair, glasses' upper rim or beard there on most faces
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ from torch import Tensor
 from restoration.degrade import Degradation, degrade_image
 from restoration.faces import FACE_SIZE, FACE_TEMPLATE
 from restoration.images import Image, InputError, check_image, to_tensor
-from restoration.measure.identity import IdentityNetwork, Verdict, angle_between, judge
+from restoration.measure.identity import IdentityNetwork, Verdict, judge
 from restoration.measure.uncertainty import (
     Calibration,
     Map,
@@ -35,10 +38,8 @@ NOTICEABLE_LEVELS = 0.5  # grey levels; a region is not called worse for less
 
 @dataclass(frozen=True, kw_only=True)
 class Region:
-    """One row of the table, mean absolute errors in grey levels; None is not known.
-
-    expected: of the restored face, foretold without the truth. degraded, restored: measured against the truth.
-    """
+    """One row of the table, mean absolute errors in grey levels, None is not known: expected of the restored face,
+    foretold without the truth; degraded and restored, measured against the truth."""
 
     name: str
     expected: float | None
@@ -171,10 +172,8 @@ def uncertainty_map(degraded: Image, network: Callable[[Tensor], Tensor], calibr
 
 
 def _identity(degraded: Image, restored: Image, truth: Image, network: IdentityNetwork) -> Identity:
-    person = network.embed(truth)
-    before, after = (angle_between(network.embed(face), person) for face in (degraded, restored))
-    verdict = judge(before, after, network.bands)
-    return Identity(network=network.name, degraded=before, restored=after, verdict=verdict)
+    before, after = (network.angle(face, truth) for face in (degraded, restored))
+    return Identity(network=network.name, degraded=before, restored=after, verdict=judge(before, after, network.bands))
 
 
 def _warnings(
@@ -234,17 +233,8 @@ def region_masks() -> Mapping[str, NDArray[np.bool_]]:
 
 
 def region_errors(image: Image, truth: Image) -> dict[str, float]:
-    """Mean absolute difference of every region and of the whole face, in 8-bit grey levels.
-
-    Args:
-        image, truth: (512, 512, 3) uint8 RGB, aligned.
-
-    Returns:
-        The names of ``REGIONS`` and ``WHOLE`` to [0, 255].
-
-    Raises:
-        InputError: not two aligned faces.
-    """
+    """Mean absolute difference of two aligned faces, [0, 255], by the names of ``REGIONS`` and ``WHOLE``. InputError:
+    not two aligned faces."""
     _check_aligned(image, truth)
     return region_means(np.abs(image.astype(np.int16) - truth.astype(np.int16)).mean(axis=2))
 
@@ -256,16 +246,11 @@ def region_means(values: NDArray[np.floating]) -> dict[str, float]:
 
 
 def skin_colour_difference(image: Image, truth: Image) -> float:
-    """Mean CIEDE2000 over the skin: 1 is just visible side by side, 5 at a glance.
+    """Mean CIEDE2000 over the skin of two aligned faces: 1 is just visible side by side, 5 at a glance. InputError: not
+    two aligned faces.
 
     Convention:
         - sRGB, D65, 2 degree observer; each pixel with its counterpart, so lost texture counts as well as tint
-
-    Args:
-        image, truth: (512, 512, 3) uint8 RGB, aligned.
-
-    Raises:
-        InputError: not two aligned faces.
 
     Source:
         Sharma, Wu, Dalal, "The CIEDE2000 color-difference formula", Color Research and Application 30(1), 2005.
@@ -276,11 +261,7 @@ def skin_colour_difference(image: Image, truth: Image) -> float:
 
 
 def skin_lightness(image: Image) -> float:
-    """Median CIELAB L* of the skin of an aligned (512, 512, 3) uint8 face, [0, 100]. It depends on the light as well.
-
-    Raises:
-        InputError: not an aligned face.
-    """
+    """Median CIELAB L* of the skin, [0, 100]. It depends on the light as well. InputError: not an aligned face."""
     _check_aligned(image)
     return float(np.median(rgb2lab(image[region_masks()["skin"]])[:, 0]))
 

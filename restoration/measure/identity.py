@@ -51,8 +51,8 @@ def identity_crop(faces: Tensor) -> Tensor:
     """Cut the ArcFace-112 crop out of aligned faces, differentiably.
 
     Args:
-        faces: (B, 3, S, S) float, S of 128, 256 or 512, aligned to ``faces.FACE_TEMPLATE`` (reduced by area where S
-            is under 512), range [0, 1].
+        faces: (B, 3, S, S) float in [0, 1], S of ``SIDES``, aligned to ``faces.FACE_TEMPLATE`` (reduced by area where
+            S is under 512).
 
     Returns:
         (B, 3, 112, 112), same dtype: bilinear, at 512 of means over 2x2 pixels (the crop reduces by 3.6).
@@ -116,19 +116,15 @@ class Bands:
 
 
 def read_bands(path: Path, network: str) -> Bands | None:
-    """The bands that ``train/extras/verification.py`` wrote; None when there is no such file.
-
-    Raises:
-        InputError: the file is damaged, or belongs to another network.
-    """
+    """The bands that ``train/extras/verification.py`` wrote; None when there is no such file. InputError: the file is
+    damaged, or belongs to another network."""
     if not path.is_file():
         return None
     try:
         bands = Bands(**json.loads(path.read_text()))
     except (ValueError, TypeError) as error:
-        raise InputError(
-            f"{path} holds no identity bands ({error}). Write it with train/extras/verification.py."
-        ) from error
+        advice = "Write it with train/extras/verification.py."
+        raise InputError(f"{path} holds no identity bands ({error}). {advice}") from error
     if bands.network != network:
         raise InputError(f"{path} holds the bands of {bands.network}, not of {network}. Measure this network's own.")
     return bands
@@ -150,18 +146,15 @@ def judge(degraded: float, restored: float, bands: Bands | None = None) -> Verdi
         degraded, restored: angle of each to the true face by one network, degrees.
         bands: that network's, for a warning when the restored face looks like somebody else.
     """
-    gain = degraded - restored
-    stranger = (
-        "To the identity network the restored face is as far from the person as a different person's."
-        if bands is not None and restored >= bands.different[0]
-        else None
-    )
+    gain, warning = degraded - restored, None
+    if bands is not None and restored >= bands.different[0]:
+        warning = "To the identity network the restored face is as far from the person as a different person's."
     if abs(gain) < NOTICEABLE_DEGREES:
-        return Verdict("As close to the person as the degraded photo", None, stranger)
+        return Verdict("As close to the person as the degraded photo", None, warning)
     if gain > 0:
-        return Verdict(f"Closer to the person than the degraded photo by {gain:.0f}°", True, stranger)
+        return Verdict(f"Closer to the person than the degraded photo by {gain:.0f}°", True, warning)
     away = f"Restoration moved the face away from the person by {-gain:.0f}°: do not take it for a likeness."
-    return Verdict(f"Further from the person than the degraded photo by {-gain:.0f}°", False, stranger or away)
+    return Verdict(f"Further from the person than the degraded photo by {-gain:.0f}°", False, warning or away)
 
 
 class IdentityNetwork(nn.Module):
@@ -206,15 +199,13 @@ class IdentityNetwork(nn.Module):
 
 
 def load_identity(source: str | Path | None = None) -> IdentityNetwork:
-    """The identity network to measure with, and its bands where ``train/verification.py`` measured them.
-
-    TorchScript is code: load only files that you trust.
+    """The identity network to measure with, and its bands where ``train/extras/verification.py`` measured them.
 
     Args:
-        source: a TorchScript file, whose bands lie beside it in NAME.verification.json; a folder that
-            ``save_recogniser`` wrote, whose bands lie in it; or ``arcface_ir_se50`` for ArcFace, which is fetched when
-            it is not in the cache. None takes the environment variable ``RESTORATION_IDENTITY``, and where that
-            is not set the embedded recogniser.
+        source: a TorchScript file (code: load only what you trust), whose bands lie beside it in
+            NAME.verification.json; a folder that ``save_recogniser`` wrote, whose bands lie in it; or
+            ``arcface_ir_se50`` for ArcFace, fetched when it is not in the cache. None takes the environment variable
+            ``RESTORATION_IDENTITY``, and where that is not set the embedded recogniser.
 
     Raises:
         InputError: the file or folder is missing, damaged, or no such network.
@@ -230,11 +221,8 @@ def load_identity(source: str | Path | None = None) -> IdentityNetwork:
 
 
 def load_torchscript(path: Path) -> nn.Module:
-    """A network from 112x112 crops to embeddings out of a TorchScript file. It is code: trust it first.
-
-    Raises:
-        InputError: the file is missing or not TorchScript.
-    """
+    """A network from 112x112 crops to embeddings out of a TorchScript file, which is code: trust it first. InputError:
+    the file is missing or not TorchScript."""
     if not path.is_file():
         raise InputError(f"Identity network {path} does not exist. Correct the path, or unset {ENVIRONMENT_VARIABLE}.")
     try:

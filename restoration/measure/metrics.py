@@ -18,11 +18,8 @@ from restoration.measure.identity import IdentityNetwork
 
 @dataclass(frozen=True)
 class Scores:
-    """The metrics of one picture.
-
-    psnr: dB, higher is better, inf when equal. ssim: at most 1, higher is better. identity_angle: degrees,
-    lower is better, None when there was no identity network (not 0: nothing was measured).
-    """
+    """The metrics of one picture: psnr, dB, and ssim, at most 1, higher is better; identity_angle, degrees, lower is
+    better, None when there was no identity network (not 0: nothing was measured)."""
 
     psnr: float
     ssim: float
@@ -30,22 +27,16 @@ class Scores:
 
 
 def psnr(image: Image, truth: Image) -> float:
-    """Peak signal-to-noise ratio over all pixels and channels of one picture.
-
-    PSNR = 10 log10(255^2 / MSE)
+    """Peak signal-to-noise ratio over all pixels and channels of one picture, dB: 10 log10(255^2 / MSE), no cap.
 
     Args:
         image, truth: (H, W, 3) uint8 RGB of the same size, sides >= 16. Symmetric in the two.
-
-    Returns:
-        dB; inf when the pictures are equal (no cap).
 
     Raises:
         InputError: not an ``Image``, or the sizes differ.
 
     Source:
-        The convention of face-restoration papers: RGB, not luma; no border is shaved; a set's PSNR is the mean
-        of its pictures'.
+        The convention of face-restoration papers: RGB, no border is shaved; a set's PSNR is the mean of its pictures'.
     """
     _check_pair(image, truth)
     with np.errstate(divide="ignore"):  # equal pictures
@@ -53,7 +44,7 @@ def psnr(image: Image, truth: Image) -> float:
 
 
 def ssim(image: Image, truth: Image) -> float:
-    """Structural similarity, the mean over pixels and the three RGB channels, by scikit-image.
+    """Structural similarity, [-1, 1], the mean over pixels and the three RGB channels, by scikit-image.
 
     Convention:
         - the settings of the paper: Gaussian window of sigma 1.5, 11 x 11 pixels, K1 = 0.01, K2 = 0.03, L = 255,
@@ -61,18 +52,11 @@ def ssim(image: Image, truth: Image) -> float:
         - the 5 pixels at each border, where the window sticks out, are left out of the mean
         - RGB channels, not luma: published numbers on luma are higher
 
-    Args:
-        image, truth: (H, W, 3) uint8 RGB of the same size, sides >= 16. Symmetric in the two.
-
-    Returns:
-        In [-1, 1]; 1 only when the pictures are equal.
-
-    Raises:
-        InputError: not an ``Image``, or the sizes differ.
+    Args and Raises: as for ``psnr``.
 
     Source:
-        Wang, Bovik, Sheikh, Simoncelli, "Image quality assessment: from error visibility to structural
-        similarity", IEEE Transactions on Image Processing 13(4), 2004.
+        Wang, Bovik, Sheikh, Simoncelli, "Image quality assessment: from error visibility to structural similarity",
+        IEEE Transactions on Image Processing 13(4), 2004.
     """
     _check_pair(image, truth)
     settings = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
@@ -80,11 +64,8 @@ def ssim(image: Image, truth: Image) -> float:
 
 
 def score(image: Image, truth: Image, identity: IdentityNetwork | None = None) -> Scores:
-    """All metrics of ``image`` against ``truth``, both (H, W, 3) uint8 RGB of the same size.
-
-    With ``identity`` both must be faces aligned to the 512 template; without it ``identity_angle`` is None.
-    InputError as for ``psnr`` and ``ssim``.
-    """
+    """All metrics of ``image`` against ``truth``; with ``identity`` both must be faces aligned to the 512 template.
+    InputError as for ``psnr``."""
     angle = None if identity is None else identity.angle(image, truth)
     return Scores(psnr=psnr(image, truth), ssim=ssim(image, truth), identity_angle=angle)
 
@@ -126,9 +107,7 @@ def lanczos(image: Image, factor: float) -> Image:
 
 
 def non_local_means(image: Image, strength: float | None = None) -> Image:
-    """Denoise by averaging pixels whose surroundings look alike. It removes noise, not blur.
-
-    scikit-image's fast variant, with RGB patches of 5 x 5 pixels and a search distance of 6.
+    """Denoise by averaging pixels whose surroundings look alike, as scikit-image does fast; blur stays.
 
     Args:
         image: (H, W, 3) uint8 RGB, sides >= 16. Not modified.
@@ -143,23 +122,15 @@ def non_local_means(image: Image, strength: float | None = None) -> Image:
         raise InputError(f"The strength must be between 0 and {MAX_SIGMA:g} grey levels, got {sigma}.")
     if sigma == 0:
         return np.array(check_image(image))
-    denoised: NDArray[np.float64] = denoise_nl_means(
-        check_image(image).astype(np.float64),
-        patch_size=5,
-        patch_distance=6,
-        h=_NLM_FILTER_PER_SIGMA * sigma,
-        sigma=sigma,
-        fast_mode=True,
-        channel_axis=2,
-    )
+    values, h = check_image(image).astype(np.float64), _NLM_FILTER_PER_SIGMA * sigma
+    denoised = denoise_nl_means(values, patch_size=5, patch_distance=6, h=h, sigma=sigma, channel_axis=2)
     return np.clip(np.rint(denoised), 0, 255).astype(np.uint8)
 
 
 def wiener(image: Image, point_spread: NDArray[np.floating], noise: float) -> Image:
-    """Undo a known blur by Wiener's filter: divide by its spectrum where that does not drown in noise.
+    """Undo a known blur by Wiener's filter, each channel by itself, mirrored at the borders.
 
-    Each channel by itself, mirrored at the borders. It is told the exact blur and noise, which no restorer knows: an
-    upper bound for a linear method, not a rival.
+    It is told the exact blur and noise, which no restorer knows: an upper bound for a linear method, not a rival.
 
     Args:
         image: (H, W, 3) uint8 RGB, sides >= 16. Not modified.
@@ -188,12 +159,7 @@ def noise_sigma(image: Image) -> float:
     sigma = median |L * image| / (6 * 0.6745), averaged over the channels; L is a 3 x 3 kernel that flat, sloping and
     straight-edged areas do not answer to, and the median leaves out the rest of the structure. Fine texture counts as
     noise; noise that was blurred, compressed or clipped (strong noise always is) counts less than it was.
-
-    Args:
-        image: (H, W, 3) uint8 RGB, sides >= 16.
-
-    Raises:
-        InputError: not an ``Image``.
+    InputError: not an ``Image``.
 
     Source:
         Kernel: Immerkaer, "Fast noise variance estimation", CVIU 64(2), 1996. Median / 0.6745: Donoho and Johnstone,

@@ -1,4 +1,4 @@
-"""Two face recognisers behind one contract: the embedded one, and ArcFace IR-SE50 as facexlib publishes it."""
+"""Two face recognisers: the small one that is embedded, and ArcFace IR-SE50 as facexlib publishes it."""
 
 from __future__ import annotations
 
@@ -112,11 +112,8 @@ def save_recogniser(folder: Path, network: Recogniser, facts: dict[str, Any]) ->
 
 
 def load_recogniser(folder: Path) -> Recogniser:
-    """Strict inverse of ``save_recogniser``; float32, in evaluation mode.
-
-    Raises:
-        InputError: a file is missing, damaged, or of another network.
-    """
+    """Strict inverse of ``save_recogniser``; float32, in evaluation mode. InputError: a file is missing, damaged, or of
+    another network."""
     network = Recogniser()
     try:
         content, facts = (folder / WEIGHTS).read_bytes(), json.loads((folder / FACTS).read_text())
@@ -156,15 +153,8 @@ class ArcFace(nn.Module):
 
 
 def load_arcface(folder: Path | None = None, *, url: str = ARCFACE_URL, sha256: str = ARCFACE_SHA256) -> ArcFace:
-    """ArcFace IR-SE50 on the CPU, its weights fetched on the first call (175 MB).
-
-    Args:
-        folder: where the weights are or go; None is the project's cache (``download.cache_folder``).
-        url, sha256: of the weights.
-
-    Raises:
-        DownloadError: the weights cannot be had, or are not the published ones.
-    """
+    """ArcFace IR-SE50 on the CPU, its weights fetched on the first call (175 MB) into ``folder``, None is
+    ``download.cache_folder``. DownloadError: they cannot be had, or are not the published ones."""
     network = ArcFace()
     load_checkpoint(fetch(url, sha256, folder=folder), network.backbone)
     return network

@@ -73,15 +73,8 @@ def _shift(images: Tensor, pixels: Tensor) -> Tensor:
 
 
 def uncertainty_features(face: Tensor, restorations: Tensor) -> dict[str, Map]:
-    """What the expected error is made of.
-
-    Args:
-        face: (1, 3, H, W) in [0, 1], degraded.
-        restorations: (8, 3, H, W) as ``perturbed_restorations`` gives them.
-
-    Returns:
-        The names in ``FEATURES`` to maps in grey levels, averaged over a Gaussian window of ``WINDOW`` pixels.
-    """
+    """What the expected error is made of: the names in ``FEATURES`` to maps in grey levels, averaged over a Gaussian
+    window of ``WINDOW`` pixels; of a (1, 3, H, W) degraded face and its ``perturbed_restorations``."""
     restored = restorations[:1]
     maps = {
         "spread": restorations.var(dim=0, unbiased=True, keepdim=True),
@@ -160,15 +153,8 @@ class Calibration:
 
 
 def calibration_of(training: Mapping[str, Any], weights: str) -> Calibration | None:
-    """The calibration among the facts that travel with weights; None when their errors were not measured.
-
-    Args:
-        training: the facts, as ``hub.Weights.training`` holds them.
-        weights: fingerprint of the network that is loaded.
-
-    Raises:
-        InputError: damaged, or measured on other weights.
-    """
+    """The calibration among the facts that travel with weights (``hub.Weights.training``); None where there is none.
+    InputError: damaged, or measured on other weights than those of this fingerprint."""
     if KEY not in training:
         return None
     stored, known = training[KEY], {field.name for field in fields(Calibration)}

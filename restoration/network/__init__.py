@@ -1,4 +1,4 @@
-"""The U-Net, and the coarse-to-fine network that two of them make."""
+"""The networks, their configuration, strict loading and saving; here the U-Net, and what two of them make."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from restoration.images import InputError
 
 MIN_SIZE, MAX_SIZE = 64, 2048
-GUIDE_CHANNELS = 3
+MOST = {"widths": 1024, "encoder": 32, "decoder": 32}  # of each level
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,11 +47,11 @@ class UNetConfig:
     decoder: tuple[int, ...] = (1, 1, 2)
 
     def __post_init__(self) -> None:
-        for name, most in (("widths", 1024), ("encoder", 32), ("decoder", 32)):
+        for name, most in MOST.items():
             value = getattr(self, name)
             if not isinstance(value, (list, tuple)) or len(value) > 6:
                 raise InputError(f"UNetConfig.{name} must be a list of at most 6 whole numbers.")
-            if any(isinstance(v, bool) or not isinstance(v, int) or not 1 <= v <= most for v in value):
+            if not all(_is_whole(v, 1, most) for v in value):
                 raise InputError(f"UNetConfig.{name} must be whole numbers from 1 to {most}, not {value}.")
             object.__setattr__(self, name, tuple(value))
         if not self.widths:
@@ -59,12 +59,12 @@ class UNetConfig:
         for name in ("guided", "attention"):
             if not isinstance(getattr(self, name), bool):
                 raise InputError(f"UNetConfig.{name} must be true or false, not {getattr(self, name)!r}.")
-        if isinstance(self.unshuffle, bool) or not isinstance(self.unshuffle, int) or not 1 <= self.unshuffle <= 8:
+        if not _is_whole(self.unshuffle, 1, 8):
             raise InputError(f"UNetConfig.unshuffle must be a whole number from 1 to 8, not {self.unshuffle!r}.")
         if not len(self.widths) == len(self.encoder) == len(self.decoder) + 1:
             raise InputError("UNetConfig needs as many encoder counts as widths, and one decoder count fewer.")
         side = self.positions
-        if isinstance(side, bool) or not isinstance(side, int) or (side and not MIN_SIZE <= side <= 512):
+        if not (_is_whole(side, 0, 0) or _is_whole(side, MIN_SIZE, 512)):
             raise InputError(f"UNetConfig.positions must be 0, or a side from {MIN_SIZE} to 512 pixels, not {side!r}.")
         if side % self.multiple:
             raise InputError(f"UNetConfig.positions must be a multiple of {self.multiple}, not {side}.")
@@ -76,22 +76,19 @@ class UNetConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form; ``from_dict`` gives an equal configuration back."""
-        return {
-            key: list(value) if isinstance(value, tuple) else value for key, value in dataclasses.asdict(self).items()
-        }
+        return dataclasses.asdict(self) | {name: list(getattr(self, name)) for name in MOST}
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> UNetConfig:
-        """Strict inverse of ``to_dict``.
-
-        Raises:
-            InputError: an unknown or missing key, or a value that ``UNetConfig`` refuses.
-        """
+        """Strict inverse of ``to_dict``. InputError: an unknown or missing key, or a value that is refused."""
         known = {field.name for field in dataclasses.fields(cls)}
         if set(fields) != known:
             raise InputError(f"A U-Net configuration has exactly the keys {sorted(known)}, not {sorted(fields)}.")
-        values: dict[str, Any] = {k: tuple(v) if isinstance(v, (list, tuple)) else v for k, v in fields.items()}
-        return cls(**values)
+        return cls(**fields)
+
+
+def _is_whole(value: object, low: int, high: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
 
 
 class ChannelNorm(nn.Module):
@@ -153,15 +150,14 @@ class AttentionBlock(nn.Module):
 class UNet(nn.Module):
     """Residual U-Net behind a pixel-unshuffle: full-size pictures at the price of small ones.
 
-    Fully convolutional where ``config.positions`` is 0. Padding to a multiple of ``config.multiple`` is by reflection,
-    inside.
+    Fully convolutional where ``config.positions`` is 0; sides are padded by reflection to ``config.multiple``, inside.
     """
 
     def __init__(self, config: UNetConfig) -> None:
         super().__init__()
         self.config = config
         widths, squares = config.widths, config.unshuffle**2
-        self.head = nn.Conv2d((3 + GUIDE_CHANNELS * config.guided) * squares, widths[0], 3, padding=1)
+        self.head = nn.Conv2d((6 if config.guided else 3) * squares, widths[0], 3, padding=1)
         self.encoder = nn.ModuleList(map(_stack, widths, config.encoder))
         if config.attention:
             blocks = _stack(widths[-1], config.encoder[-1])
@@ -200,9 +196,8 @@ class UNet(nn.Module):
         if side and (height, width) != (side, side):
             raise InputError(f"This network takes pictures of {side}×{side} pixels, not {width}×{height}.")
         if not (MIN_SIZE <= height <= MAX_SIZE and MIN_SIZE <= width <= MAX_SIZE):
-            raise InputError(
-                f"The network takes sides from {MIN_SIZE} to {MAX_SIZE} pixels, not {width}×{height}: resize it."
-            )
+            bounds = f"{MIN_SIZE} to {MAX_SIZE} pixels"
+            raise InputError(f"The network takes sides from {bounds}, not {width}×{height}: resize it.")
         if guide is not None and (not self.config.guided or guide.shape != images.shape):
             raise InputError("A guide is for a guided network, and has its pictures' shape.")
         given = images
@@ -259,18 +254,11 @@ class CoarseToFine(nn.Module):
     @property
     def config(self) -> dict[str, Any]:
         """JSON-ready configuration of both stages; ``from_config`` makes an equal, untrained network of it."""
-        return {
-            "face": None if self.face is None else self.face.config.to_dict(),
-            "detail": self.detail.config.to_dict(),
-        }
+        return {"face": self.face.config.to_dict() if self.face else None, "detail": self.detail.config.to_dict()}
 
     @classmethod
     def from_config(cls, fields: Mapping[str, Any]) -> CoarseToFine:
-        """Inverse of ``config``.
-
-        Raises:
-            InputError: an unknown or missing key, or a value that cannot be.
-        """
+        """Inverse of ``config``. InputError: an unknown or missing key, or a value that cannot be."""
         if not isinstance(fields, Mapping) or set(fields) != {"face", "detail"}:
             raise InputError("A network's configuration has exactly the keys face and detail.")
         face, detail = fields["face"], fields["detail"]
@@ -279,23 +267,19 @@ class CoarseToFine(nn.Module):
         return cls(UNetConfig.from_dict(detail), None if face is None else UNetConfig.from_dict(face))
 
     def forward(self, images: Tensor, aligned: bool = False) -> Tensor:
-        """Restore a batch.
+        """Restore a batch, as ``UNet.forward`` does.
 
         Args:
-            images: (B, 3, H, W) float, RGB, range [0, 1]; H and W in [64, 2048]. Not modified.
             aligned: these are whole faces aligned to the face template, square, and the face stage may look at them.
-
-        Returns:
-            (B, 3, H, W), same dtype. Not clamped: values may leave [0, 1] a little.
 
         Raises:
             InputError: as ``UNet``; or aligned faces that are not square.
         """
         if aligned and images.shape[-1] != images.shape[-2]:
             raise InputError(f"Aligned faces are square, not {images.shape[-1]}×{images.shape[-2]}.")
-        guide = (
-            enlarge(self.face(reduce(images, self.face.config.positions)), images) if aligned and self.face else None
-        )
+        guide = None
+        if aligned and self.face:
+            guide = enlarge(self.face(reduce(images, self.face.config.positions)), images)
         restored: Tensor = self.detail(images, guide)
         return restored
 

@@ -1,14 +1,14 @@
-"""What is a set of weights?  Saved and loaded strictly.
+"""A set of weights, saved and loaded strictly.
 
-A set of weights is a folder:
+It is a folder:
 
     model.safetensors    float16 tensors, nothing else
     config.json          the configuration of its two stages, face and detail
     golden.safetensors   an input and the output that the network gave for it when it was saved
     training.json        how it was made: ranges of the degradations, recipe, hardware, licence
 
-The loader is strict: every file must be there, every key and shape must fit, and the network must still give
-its golden output. Pickles are never opened.
+Every file must be there, every key and shape must fit, and the network must still give its golden output. Pickles are
+never opened.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import functools
 import hashlib
 import json
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -121,11 +122,8 @@ def save_stage(path: Path, stage: UNet) -> None:
 
 
 def load_stage(path: Path) -> UNet:
-    """Inverse of ``save_stage``; the network is in evaluation mode, on the CPU.
-
-    Raises:
-        WeightsError: missing, damaged, or of another shape.
-    """
+    """Inverse of ``save_stage``; the network is in evaluation mode, on the CPU. WeightsError: missing, damaged, or of
+    another shape."""
     tensors = _read_tensors(path)
     with safe_open(path, "pt") as file:
         text = (file.metadata() or {}).get("config", "")
@@ -139,11 +137,7 @@ def load_stage(path: Path) -> UNet:
 
 
 def read_weights(folder: Path, source: str) -> Weights:
-    """Read a set of weights and check it. No network connection is used.
-
-    Args:
-        folder: of the set; other files in it are ignored.
-        source: how people call it; passed on.
+    """Read a set of weights and check it, without a network connection. ``source`` is how people call it.
 
     Raises:
         WeightsError: incomplete, damaged, of another shape, or its golden output differs.
@@ -173,51 +167,24 @@ def read_weights(folder: Path, source: str) -> Weights:
 
 
 def check_training(facts: dict[str, Any], where: str) -> None:
-    """Refuse training facts that the page or a model card could not tell.
-
-    Args:
-        facts: name, licence and ranges are needed; of what else is known, the types are checked.
-        where: what the message calls them.
+    """Refuse training facts that the page or a model card could not tell; ``where`` is what the message calls them.
 
     Raises:
-        WeightsError: something is missing, or has another type.
+        WeightsError: name, licence or ranges are missing, or something known has another type.
     """
     if missing := {"name", "license", "ranges"} - set(facts):
         raise WeightsError(f"{where} lacks {', '.join(sorted(missing))}.")
-    datasets = facts.get("datasets", [])
-    rows = datasets if isinstance(datasets, list) else [datasets]
-    for right, what in (
-        (all(_is_text(facts[key]) and facts[key].strip() for key in ("name", "license")), "name and license, texts"),
-        (
-            isinstance(facts["ranges"], dict) and all(map(_is_span, facts["ranges"].values())),
-            "ranges, setting -> [low, high]",
-        ),
-        (all(_is_text(facts.get(key, "")) for key in ("hardware", "torch", "python")), "hardware and versions, texts"),
-        (_is_count(facts.get("step", 0)), "step, a count"),
-        (
-            facts.get("training_faces") is None or _is_count(facts["training_faces"]),
-            "training_faces, a count, or null where a stream does not tell",
-        ),
-        (_is_number(facts.get("seconds", 0)), "seconds, a number"),
-        (isinstance(facts.get("config", {}), dict), "config, an object"),
-        (
-            isinstance(facts.get("data", []), list) and all(map(_is_text, facts.get("data", []))),
-            "data, a list of texts",
-        ),
-        (
-            all(
-                isinstance(row, dict) and {"name", "license"} <= set(row) and all(map(_is_text, row.values()))
-                for row in rows
-            ),
-            'datasets, a list of {"name", "license", "id"}, texts',
-        ),
-    ):
-        if not right:
-            raise WeightsError(f"{where} must hold {what}.")
+    for key, (holds, what) in _FACTS.items():
+        if key in facts and not holds(facts[key]):
+            raise WeightsError(f"{where} must hold {key}, {what}.")
 
 
 def _is_text(value: Any) -> bool:
     return isinstance(value, str) and not any("\ud800" <= letter <= "\udfff" for letter in value)  # half letters
+
+
+def _is_name(value: Any) -> bool:
+    return _is_text(value) and bool(value.strip())
 
 
 def _is_number(value: Any) -> bool:
@@ -230,6 +197,29 @@ def _is_count(value: Any) -> bool:
 
 def _is_span(value: Any) -> bool:
     return isinstance(value, (list, tuple)) and len(value) == 2 and all(map(_is_number, value)) and value[0] <= value[1]
+
+
+def _is_data_set(value: Any) -> bool:
+    return isinstance(value, dict) and {"name", "license"} <= set(value) and all(map(_is_text, value.values()))
+
+
+_FACTS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    **dict.fromkeys(("name", "license"), (_is_name, "a text")),
+    "ranges": (lambda value: isinstance(value, dict) and all(map(_is_span, value.values())), "setting -> [low, high]"),
+    **dict.fromkeys(("hardware", "torch", "python"), (_is_text, "a text")),
+    "step": (_is_count, "a count"),
+    "training_faces": (
+        lambda value: value is None or _is_count(value),
+        "a count, or null where a stream does not tell",
+    ),
+    "seconds": (_is_number, "a number"),
+    "config": (lambda value: isinstance(value, dict), "an object"),
+    "data": (lambda value: isinstance(value, list) and all(map(_is_text, value)), "a list of texts"),
+    "datasets": (
+        lambda value: all(map(_is_data_set, value if isinstance(value, list) else [value])),
+        'a list of {"name", "license", "id"}, texts',
+    ),
+}
 
 
 def _read_json(path: Path) -> dict[str, Any]:
