@@ -1,6 +1,7 @@
-"""Degradations: settings, noise, batches, and the order in which things happen to a face."""
+"""Degradations: settings, noise, batches, the order of what happens to a face; distributions and presets."""
 
 import math
+import random
 from itertools import pairwise
 
 import cv2
@@ -10,6 +11,7 @@ import torch
 from pictures import ASTRONAUT, ODD, max_error
 
 from restoration.degrade import LIMITS, Degradation, degrade, degrade_image
+from restoration.degrade.protocols import BLIND, IDENTITY, ORIGINAL, PRESETS, PROTOCOLS, TRAINING, Distribution, Mixture
 from restoration.images import Image, InputError, to_tensor
 
 
@@ -38,9 +40,7 @@ def test_every_setting_has_an_effect() -> None:
 def test_limits_are_allowed_and_work(name: str, edge: str) -> None:
     value = getattr(LIMITS[name], edge)
     settings = Degradation(**{name: int(value) if name == "jpeg" else value})
-    result = degrade_image(ASTRONAUT[:80, 200:264], settings)
-    assert result.shape == (80, 64, 3)
-    assert result.dtype == np.uint8
+    assert degrade_image(ASTRONAUT[:80, 200:264], settings).shape == (80, 64, 3)
 
 
 def test_wrong_settings_are_refused_by_name() -> None:
@@ -111,8 +111,7 @@ def test_noise_has_the_moments_it_is_given() -> None:
 
 def test_monochrome_noise_is_monochrome() -> None:
     result = degrade_image(ODD, Degradation(noise=20, grayscale=True))
-    assert np.array_equal(result[..., 0], result[..., 1])
-    assert np.array_equal(result[..., 0], result[..., 2])
+    assert (result == result[..., :1]).all()
     expected = cv2.cvtColor(ODD, cv2.COLOR_RGB2GRAY).astype(float)
     assert max_error(degrade_image(ODD, Degradation(grayscale=True))[..., 0], expected) <= 1
 
@@ -160,3 +159,69 @@ def test_cpu_and_gpu_agree() -> None:
     cpu = degrade(to_tensor(ODD), settings, generators(0))
     gpu = degrade(to_tensor(ODD).cuda(), settings, generators(0)).cpu()
     assert float((cpu - gpu).abs().mean()) < 0.1 / 255
+
+
+def draws(source: Distribution | Mixture, count: int = 400, seed: int = 0) -> list[Degradation]:
+    rng = random.Random(seed)
+    return [source.sample(rng) for _ in range(count)]
+
+
+def test_blind_protocol_covers_its_published_ranges() -> None:
+    drawn = draws(BLIND, 2000)
+    published = {"blur_sigma": (0.1, 10), "downsample": (0.8, 8), "noise": (0, 20), "jpeg": (60, 100)}
+    for name, (low, high) in published.items():
+        values = np.array([getattr(one, name) for one in drawn], dtype=float)
+        span = high - low
+        assert low <= values.min() < low + 0.02 * span
+        assert high - 0.02 * span < values.max() <= high
+        assert values.mean() == pytest.approx((low + high) / 2, abs=0.03 * span)
+    assert np.mean([one.blur_sigma_y is None for one in drawn]) == pytest.approx(0.5, abs=0.05)
+    assert {(one.kernel, one.motion_length) for one in drawn} == {("bilinear", 0)}
+
+
+def test_original_three_come_one_at_a_time() -> None:
+    assert {(one.motion_length > 0) + (one.downsample > 1) + (one.noise > 0) for one in draws(ORIGINAL, 300)} == {1}
+
+
+def test_draws_depend_on_the_seed_alone() -> None:
+    first, again, other = (draws(TRAINING["face"], seed=seed) for seed in (1, 1, 2))
+    assert first == again != other
+
+
+def test_mixture_keeps_its_shares_and_ranges() -> None:
+    mixture = Mixture(((3, Distribution(noise=(1, 2))), (1, Distribution(noise=(5, 9), jpeg=(20, 30)))))
+    share = np.mean([one.jpeg is None for one in draws(mixture, 2000)])
+    assert share == pytest.approx(0.75, abs=0.04)
+    assert mixture.ranges() == {"noise": (1, 9), "jpeg": (20, 30)}
+
+
+@pytest.mark.parametrize("stage", TRAINING)
+def test_training_covers_every_protocol_that_is_measured(stage: str) -> None:
+    trained = TRAINING[stage].ranges()
+    for name, protocol in PROTOCOLS.items():
+        for setting, (low, high) in protocol.ranges().items():
+            assert trained[setting][0] <= low, (name, setting)
+            assert high <= trained[setting][1], (name, setting)
+    assert IDENTITY.sample(random.Random(0)).is_identity
+
+
+def test_skip_and_grayscale_shares() -> None:
+    drawn = draws(Distribution(noise=(1, 2), jpeg=(50, 60), skip=0.25, grayscale=0.3), 2000)
+    assert np.mean([one.noise > 0 for one in drawn]) == pytest.approx(0.75, abs=0.04)
+    assert np.mean([one.grayscale for one in drawn]) == pytest.approx(0.3, abs=0.04)
+
+
+@pytest.mark.parametrize("wrong", [{"noise": (5, 1)}, {"noise": (0, 300)}, {"grayscale": 1.5}, {"skip": -0.1}])
+def test_wrong_protocols_are_refused(wrong: dict) -> None:
+    with pytest.raises(InputError):
+        Distribution(**wrong)
+
+
+@pytest.mark.parametrize("key", PRESETS)
+def test_presets_degrade_and_describe_themselves(key: str) -> None:
+    preset = PRESETS[key]
+    assert preset.label
+    assert preset.description.endswith(".")
+    assert not preset.draw(0).is_identity
+    assert (preset.draw(0) != preset.draw(1)) == ("seed" in preset.description)
+    assert preset.draw(7) == preset.draw(7)

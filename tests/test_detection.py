@@ -5,13 +5,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
+import cv2
 import numpy as np
 import pytest
 import torch
 from facexlib.detection.retinaface import RetinaFace
 
 from examples.make_examples import PORTRAITS
-from restoration.faces import MIRRORED, Face, detection
+from restoration.faces import MIRRORED, Face, align_face, detection
 from restoration.faces.detection import (
     DEFAULT,
     EMBEDDED,
@@ -21,7 +22,15 @@ from restoration.faces.detection import (
     load_detector,
 )
 from restoration.faces.download import DownloadError
-from restoration.faces.small_detector import EmbeddedDetector, refine
+from restoration.faces.small_detector import (
+    CROP,
+    CROP_EYES,
+    CROP_TEMPLATE,
+    EmbeddedDetector,
+    cut_crops,
+    pyramid,
+    refine,
+)
 
 COLLINS, HOPPER = PORTRAITS
 
@@ -162,15 +171,12 @@ def test_the_published_file_comes_from_the_cache_by_its_checksum(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = published(tmp_path)
-    checksum = hashlib.sha256(path.read_bytes()).hexdigest()
-    file, _ = detection.PUBLISHED[DEFAULT]
     monkeypatch.setattr(detection, "cache_folder", lambda: tmp_path)
-    monkeypatch.setitem(detection.PUBLISHED, DEFAULT, (file, checksum))
-    forget()
-    assert load_detector(DEFAULT).name == DEFAULT
-    forget()
-    assert load_detector("auto").name == DEFAULT
-    monkeypatch.setitem(detection.PUBLISHED, DEFAULT, (file, "0" * 64))
+    for names, checksum in (((DEFAULT, "auto"), hashlib.sha256(path.read_bytes()).hexdigest()), ((), "0" * 64)):
+        monkeypatch.setitem(detection.PUBLISHED, DEFAULT, (path.name, checksum))
+        for name in names:
+            forget()
+            assert load_detector(name).name == DEFAULT
     forget()
     with pytest.raises(DownloadError, match="checksum"):
         load_detector(DEFAULT)
@@ -192,3 +198,25 @@ def test_without_network_and_cache_the_embedded_detector_is_named(
     monkeypatch.setitem(detection.PUBLISHED, DEFAULT, (file, checksum))
     assert load_detector("auto").name == DEFAULT
     forget()
+
+
+def test_the_pyramid_falls_by_half_the_area_and_says_its_scales() -> None:
+    photo = PORTRAITS[0].read()[:500, :509]
+    levels = pyramid(photo, 12)
+    assert [round(scale, 3) for _, scale in levels[:4]] == [1, 0.707, 0.5, 0.354]
+    for picture, scale in levels:
+        assert picture.shape[0] % 8 == picture.shape[1] % 8 == 0
+        assert 0 <= picture.shape[1] - round(509 * scale) < 8
+
+
+def test_crops_are_what_alignment_cuts_and_their_transform_leads_back() -> None:
+    for portrait in PORTRAITS:
+        photo, landmarks = portrait.read(), np.array(portrait.landmarks)
+        [crop], [back] = cut_crops(photo, landmarks[None])
+        scale, (dx, dy) = CROP_EYES / 125.92, CROP_TEMPLATE[2] - (np.array([256.63, 314.02]) * CROP_EYES / 125.92)
+        smooth, place = cv2.GaussianBlur(align_face(photo, landmarks), (0, 0), 2.5), [[scale, 0, dx], [0, scale, dy]]
+        expected = cv2.warpAffine(smooth, np.array(place), (CROP, CROP), borderMode=cv2.BORDER_REPLICATE)
+        inner = np.s_[8:56, 8:56]
+        assert np.abs(crop[inner].astype(int) - expected[inner]).mean() < 8
+        placed = CROP_TEMPLATE @ back[:, :2].T + back[:, 2]
+        assert np.abs(placed - landmarks).max() < 4  # five points never fall on the template exactly

@@ -96,24 +96,19 @@ def test_wrong_files_are_errors(tmp_path: Path) -> None:
         load_identity(tmp_path / "text.pt")
 
 
-def test_a_torchscript_file_is_loaded_by_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_torchscript_file_is_loaded_by_environment_with_the_bands_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "pool.torchscript.pt"
     torch.jit.script(Pool()).save(str(path))
     monkeypatch.setenv(ENVIRONMENT_VARIABLE, str(path))
     network = load_identity()
-    assert network.name == "pool"
-    assert network.bands is None
+    assert (network.name, network.bands) == ("pool", None)
     face = torch.rand(1, 3, 512, 512)
     assert math.isclose(float(network.angles(face, face)), 0, abs_tol=0.1)
-
-
-def test_the_bands_beside_a_network_come_with_it(tmp_path: Path) -> None:
-    torch.jit.script(Pool()).save(str(tmp_path / "pool.torchscript.pt"))
     bands = Bands(network="pool", pairs=20, accuracy=1, threshold=50, same=(1, 2, 3), different=(80, 90, 99))
     (tmp_path / "pool.verification.json").write_text(bands.to_json())
-    network = load_identity(tmp_path / "pool.torchscript.pt")
-    assert network is not None
-    assert network.bands == bands
+    assert load_identity(path).bands == bands
 
 
 @pytest.mark.parametrize(("degraded", "restored", "words", "better", "warned"), [

@@ -9,8 +9,8 @@ import zlib
 from pathlib import Path
 
 import numpy as np
-import PIL.features
 import PIL.Image
+import PIL.ImageFile
 import pytest
 import torch
 from pictures import icc_profile
@@ -29,8 +29,6 @@ from restoration.images import (
     write_png,
 )
 
-PIL_STATE = ("MAX_IMAGE_PIXELS", "WARN_POSSIBLE_FORMATS")
-
 
 def sample(height: int = 40, width: int = 56) -> Image:
     """Smooth, coloured, and different under every turn and flip."""
@@ -48,13 +46,16 @@ def png_chunk(kind: bytes, body: bytes) -> bytes:
     return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
 
+def png(width: int, height: int, bits: int, colour_type: int, data: bytes, extra: bytes = b"") -> bytes:
+    """A PNG written by hand around compressed rows."""
+    header = png_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, colour_type, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + extra + png_chunk(b"IDAT", data) + png_chunk(b"IEND", b"")
+
+
 def raw_png(pixels: np.ndarray, colour_type: int, extra: bytes = b"") -> bytes:
-    """A 16-bit PNG written by hand: PIL writes no 16-bit colour."""
-    height, width = pixels.shape[:2]
+    """A 16-bit PNG: PIL writes no 16-bit colour."""
     rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
-    header = struct.pack(">IIBBBBB", width, height, 16, colour_type, 0, 0, 0)
-    data = png_chunk(b"IHDR", header) + extra + png_chunk(b"IDAT", zlib.compress(rows)) + png_chunk(b"IEND", b"")
-    return b"\x89PNG\r\n\x1a\n" + data
+    return png(pixels.shape[1], pixels.shape[0], 16, colour_type, zlib.compress(rows), extra)
 
 
 def test_all_sources_give_the_same_picture(tmp_path: Path) -> None:
@@ -68,10 +69,9 @@ def test_all_sources_give_the_same_picture(tmp_path: Path) -> None:
         sources = [path, str(path), data, file, stream, PIL.Image.open(io.BytesIO(data)), expected]
         for source in sources:
             image = read_image(source)
-            assert image.dtype == np.uint8
             assert image.flags.c_contiguous
             assert image.flags.writeable
-            assert np.array_equal(image, expected)
+            np.testing.assert_array_equal(image, expected, strict=True)
             image[:] = 0  # shares no memory with its source
         assert np.array_equal(expected, sample())
         assert np.array_equal(np.asarray(sources[5]), expected)
@@ -94,26 +94,17 @@ def test_orientation_is_applied(fmt: str, orientation: int) -> None:
     stored is, for 1 to 8, the upright top left, top right, bottom right, bottom left, left top, right top, right
     bottom, left bottom."""
     upright = sample()
-    stored = {
-        1: upright,
-        2: upright[:, ::-1],
-        3: upright[::-1, ::-1],
-        4: upright[::-1],
-        5: upright.transpose(1, 0, 2),
-        6: np.rot90(upright, 1),
-        7: upright[::-1, ::-1].transpose(1, 0, 2),
-        8: np.rot90(upright, -1),
-    }[orientation]
+    half = upright[::-1, ::-1]
+    stored = (
+        upright, upright[:, ::-1], half, upright[::-1],
+        upright.transpose(1, 0, 2), np.rot90(upright, 1), half.transpose(1, 0, 2), np.rot90(upright, -1),
+    )[orientation - 1]  # fmt: skip
     exif = PIL.Image.Exif()
     exif[0x0112] = orientation
-    options = {
-        "WEBP": {"lossless": True, "exif": exif},
-        "JPEG": {"quality": 98, "subsampling": 0, "exif": exif},
-        "HEIF": {},
-    }.get(fmt, {"exif": exif})
+    options = {"WEBP": {"lossless": True}, "JPEG": {"quality": 98, "subsampling": 0}}.get(fmt, {})
     picture = PIL.Image.fromarray(np.ascontiguousarray(stored))
     picture.info["exif"] = exif.tobytes()  # HEIF: beside its own mark, as telephones write it; not to be applied twice
-    image = read_image(encode(picture, fmt, **options))
+    image = read_image(encode(picture, fmt, **options, **({} if fmt == "HEIF" else {"exif": exif})))
     assert image.shape == upright.shape
     limit = 4 if fmt in ("JPEG", "HEIF", "AVIF") else 0  # wrongly turned: above 40
     assert np.abs(image.astype(int) - upright).mean() <= limit
@@ -185,34 +176,34 @@ def test_16_bit_colour_files_keep_their_levels() -> None:
 
 
 def test_other_arrays() -> None:
-    grey = sample()[..., 0]
+    image, grey = sample(), sample()[..., 0]
     expected = np.repeat(grey[..., None], 3, axis=2)
-    assert np.array_equal(read_image(grey), expected)
-    assert np.array_equal(read_image(grey[..., None]), expected)
-    for dtype in (np.float16, np.float32, np.float64):
-        assert np.array_equal(read_image((sample() / 255).astype(dtype)), sample())
-    assert np.array_equal(read_image(grey > 100), np.where(expected > 100, 255, 0))
-    assert np.array_equal(read_image(sample().astype(np.uint16) * 257), sample())
-    assert np.array_equal(read_image(sample()[::-1, ::-1]), sample()[::-1, ::-1])  # negative strides
-    assert np.array_equal(read_image(PIL.Image.fromarray((grey / 255).astype(np.float32))), expected)  # mode F
+    for source, right in (
+        (grey, expected),
+        (grey[..., None], expected),
+        *(((image / 255).astype(dtype), image) for dtype in (np.float16, np.float32, np.float64)),
+        (grey > 100, np.where(expected > 100, 255, 0)),
+        (image.astype(np.uint16) * 257, image),
+        (image[::-1, ::-1], image[::-1, ::-1]),  # negative strides
+        (PIL.Image.fromarray((grey / 255).astype(np.float32)), expected),  # mode F
+    ):
+        assert np.array_equal(read_image(source), right)
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "RGBX", "LA", "PA", "CMYK", "YCbCr", "HSV", "LAB"])
 def test_every_pil_mode(mode: str) -> None:
     grey = np.repeat(sample()[..., :1], 3, axis=2)
-    start = PIL.Image.fromarray(grey)
+    picture = PIL.Image.fromarray(grey)
     if mode == "LAB":
         lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
-        picture = ImageCms.profileToProfile(start, srgb, lab, outputMode="LAB")
+        picture = ImageCms.profileToProfile(picture, srgb, lab, outputMode="LAB")
     else:
-        picture = start
         for step in {"P": ("L", "P"), "PA": ("L", "P", "PA")}.get(mode, (mode,)):  # L first: keeps all greys
             picture = picture.convert(step)
     assert picture.mode == mode
     image = read_image(picture)
     assert image.shape == grey.shape
-    error = np.abs(image.astype(int) - grey).mean()
-    assert error < {"1": 100, "LAB": 3}.get(mode, 2)
+    assert np.abs(image.astype(int) - grey).mean() < {"1": 100, "LAB": 3}.get(mode, 2)
     if mode == "1":
         assert set(np.unique(image)) == {0, 255}
 
@@ -289,22 +280,22 @@ def test_a_png_without_a_profile_is_read_by_its_gamma_and_primaries() -> None:
     colours = np.dstack([every, every[::-1], every.T])
     flat = np.tile(np.array([150, 120, 100], np.uint8), (300, 16, 1))
 
-    def png(pixels: np.ndarray, *chunks: tuple[bytes, list[int]]) -> np.ndarray:
+    def read(pixels: np.ndarray, *chunks: tuple[bytes, list[int]]) -> np.ndarray:
         data = encode(PIL.Image.fromarray(np.ascontiguousarray(pixels)))
         extra = (png_chunk(kind, struct.pack(f">{len(values)}I", *values)) for kind, values in chunks)
         return read_image(data[:33] + b"".join(extra) + data[33:])
 
     linear, adobe = (b"gAMA", [100_000]), [31270, 32900, 64000, 33000, 21000, 71000, 15000, 6000]
-    assert np.abs(png(colours, linear) - srgb(colours / 255)).max() <= 0.5
-    assert np.abs(png(every, linear)[..., 0] - srgb(every / 255)).max() <= 0.5
-    assert np.array_equal(png(colours, (b"gAMA", [45_455])), colours)  # what everybody writes for sRGB
-    assert np.array_equal(png(colours, (b"sRGB", [0]), linear), colours)
+    assert np.abs(read(colours, linear) - srgb(colours / 255)).max() <= 0.5
+    assert np.abs(read(every, linear)[..., 0] - srgb(every / 255)).max() <= 0.5
+    assert np.array_equal(read(colours, (b"gAMA", [45_455])), colours)  # what everybody writes for sRGB
+    assert np.array_equal(read(colours, (b"sRGB", [0]), linear), colours)
     expected = read_image(encode(PIL.Image.fromarray(flat), icc_profile=ADOBE_RGB)).astype(int)
-    wide = png(flat, (b"gAMA", [45_455 * 100 // 101]), (b"cHRM", adobe)).astype(int)
+    wide = read(flat, (b"gAMA", [45_455 * 100 // 101]), (b"cHRM", adobe)).astype(int)
     assert np.abs(wide - expected).max() <= 4  # its curve is sRGB's, not a power
     assert np.abs(wide - flat).max() >= 8
     for gamma, primaries in ((0, adobe), (2**31, adobe), (100_000, [0] * 8), (45_455, [1] * 8)):  # nonsense
-        assert png(flat, (b"gAMA", [gamma]), (b"cHRM", primaries)).shape == flat.shape
+        assert read(flat, (b"gAMA", [gamma]), (b"cHRM", primaries)).shape == flat.shape
 
 
 def test_a_cameras_mark_of_adobe_rgb_counts() -> None:
@@ -318,25 +309,17 @@ def test_a_cameras_mark_of_adobe_rgb_counts() -> None:
     assert np.abs(image - np.array([150, 120, 100])).max() > 5
 
 
-@pytest.mark.parametrize(("fmt", "options"), [
-    ("PNG", {}), ("JPEG", {}), ("JPEG", {"progressive": True}), ("WEBP", {}), ("GIF", {}), ("BMP", {}), ("TIFF", {}),
-    ("HEIF", {}), ("AVIF", {}),
-])  # fmt: skip
+@pytest.mark.parametrize(("fmt", "options"), [*((fmt, {}) for fmt in FORMATS), ("JPEG", {"progressive": True})])
 def test_truncated_files_are_refused_at_every_length(fmt: str, options: dict) -> None:
     """Never half a picture: each cut either gives the whole picture (only trailing bytes are lost) or an error."""
-    picture = PIL.Image.effect_noise((64, 48), 60).convert("RGB")
-    data = encode(picture, fmt, **options)
+    data = encode(PIL.Image.effect_noise((64, 48), 60).convert("RGB"), fmt, **options)
     whole = read_image(data)
     for fraction in np.linspace(0.02, 0.98, 25):
-        cut = data[: int(len(data) * fraction)]
         try:
-            image = read_image(cut)
+            assert np.array_equal(read_image(data[: int(len(data) * fraction)]), whole), fraction
         except InputError as error:
-            message = str(error)
-            if not any(words in message for words in ("cut short", "not a picture", "damaged or unusual")):
+            if not any(words in str(error) for words in ("cut short", "not a picture", "damaged or unusual")):
                 raise
-        else:
-            assert np.array_equal(image, whole), fraction
     with pytest.raises(InputError, match=r"cut short|damaged"):
         read_image(data[: len(data) // 2])
 
@@ -372,10 +355,7 @@ def test_tiny_pictures_are_refused(size: tuple[int, int]) -> None:
 
 def huge_png(width: int, height: int) -> bytes:
     """A valid header and an IDAT that would inflate to all of its pixels, at next to no cost to write."""
-    header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
-    rows = zlib.compress(bytes((width + 7) // 8 + 1) * 64, 9)
-    data = png_chunk(b"IHDR", header) + png_chunk(b"IDAT", rows) + png_chunk(b"IEND", b"")
-    return b"\x89PNG\r\n\x1a\n" + data
+    return png(width, height, 1, 0, zlib.compress(bytes((width + 7) // 8 + 1) * 64, 9))
 
 
 def test_too_many_pixels_are_refused_from_the_header_and_never_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -393,25 +373,27 @@ def test_too_many_pixels_are_refused_from_the_header_and_never_decoded(monkeypat
 
 
 def test_huge_pil_images_and_arrays_are_refused_too() -> None:
-    assert MAX_PIXELS < 10_000 * 5_001
     flat = np.broadcast_to(np.zeros(3, np.uint8), (10_000, 5_001, 3))  # costs 3 bytes
-    with pytest.raises(InputError, match=r"5001 x 10000 = 50\.0 megapixels"):
-        read_image(flat)
-    with pytest.raises(InputError, match="megapixels"):
-        check_image(flat)
-    with pytest.raises(InputError, match="megapixels"):
-        read_image(PIL.Image.new("1", (10_000, 5_001)))
+    assert flat[..., 0].size > MAX_PIXELS
+    for refuse, source in ((read_image, flat), (check_image, flat), (read_image, PIL.Image.new("1", (5_001, 10_000)))):
+        with pytest.raises(InputError, match=r"5001 x 10000 = 50\.0 megapixels"):
+            refuse(source)
 
 
-def test_paths_that_are_no_files(tmp_path: Path) -> None:
+def test_bad_sources(tmp_path: Path) -> None:
     for path, message in (
         (tmp_path / "missing.png", r"no file at .*missing\.png"),
         (tmp_path, "is a folder"),
         ("a\0b.png", "Cannot open"),
         ("a" * 5000 + ".png", "Cannot open"),
+        (None, "got NoneType"),
+        (3, "got int"),
+        ([1, 2], "got list"),
+        (io.StringIO("text"), "text mode"),
+        (PIL.Image.open(io.BytesIO(encode(PIL.Image.effect_noise((64, 64), 50))[:1500])), "cut short"),  # lazily
     ):
         with pytest.raises(InputError, match=message):
-            read_image(path)
+            read_image(path)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("source", "message"), [
@@ -435,17 +417,6 @@ def test_bad_arrays_and_values(source: np.ndarray | PIL.Image.Image, message: st
         read_image(source)
 
 
-def test_bad_sources() -> None:
-    for source in (None, 3, [1, 2]):
-        with pytest.raises(InputError, match=f"got {type(source).__name__}"):
-            read_image(source)  # type: ignore[arg-type]
-    with pytest.raises(InputError, match="text mode"):
-        read_image(io.StringIO("text"))  # type: ignore[arg-type]
-    lazy = PIL.Image.open(io.BytesIO(encode(PIL.Image.effect_noise((64, 64), 50))[:1500]))
-    with pytest.raises(InputError, match="cut short"):
-        read_image(lazy)
-
-
 def test_random_damage_never_escapes_as_another_error() -> None:
     random = np.random.default_rng(0)
     for fmt in FORMATS:
@@ -465,40 +436,43 @@ def test_random_damage_never_escapes_as_another_error() -> None:
 
 
 def test_threads_and_global_state() -> None:
-    from PIL import ImageFile
+    def state() -> list[object]:
+        names = ("MAX_IMAGE_PIXELS", "WARN_POSSIBLE_FORMATS")
+        return [*(getattr(PIL.Image, name) for name in names), PIL.ImageFile.LOAD_TRUNCATED_IMAGES]
 
-    before = [getattr(PIL.Image, name) for name in PIL_STATE], ImageFile.LOAD_TRUNCATED_IMAGES
-    pictures = [sample(40 + i, 56) for i in range(16)]
-    files = [encode(PIL.Image.fromarray(picture), icc_profile=ADOBE_RGB if i % 2 else None)
-             for i, picture in enumerate(pictures)]  # fmt: skip
+    before, profiles = state(), (ADOBE_RGB, None) * 8
+    files = [encode(PIL.Image.fromarray(sample(40 + i, 56)), icc_profile=icc) for i, icc in enumerate(profiles)]
     alone = [read_image(data) for data in files]
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         together = list(pool.map(read_image, files * 8))
     assert all(np.array_equal(image, alone[i % 16]) for i, image in enumerate(together))
-    assert before == ([getattr(PIL.Image, name) for name in PIL_STATE], ImageFile.LOAD_TRUNCATED_IMAGES)
+    assert before == state()
 
 
 def test_write_png_is_lossless_and_replaces(tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (33, 47, 3), dtype=np.uint8)
-    path = tmp_path / "out.png"
-    path.write_bytes(b"something older")
+    path, other = tmp_path / "out.png", tmp_path / "other"
+    for file in (path, other):
+        file.write_bytes(b"something older")
     write_png(noise, path)
     assert np.array_equal(read_image(path), noise)
-    (tmp_path / "other").write_bytes(b"")
-    assert path.stat().st_mode == (tmp_path / "other").stat().st_mode  # the umask decides
-    (tmp_path / "other").unlink()
+    assert path.stat().st_mode == other.stat().st_mode  # the umask decides
     assert PIL.Image.open(path).format == "PNG"
-    assert os.listdir(tmp_path) == ["out.png"]
+    assert {*tmp_path.iterdir()} == {path, other}
     buffer = io.BytesIO()
     write_png(noise, buffer)
-    assert not buffer.closed
     assert buffer.getvalue() == path.read_bytes()
 
 
-def test_write_png_is_atomic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_write_png_is_atomic_and_says_what_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "out.png"
     write_png(sample(), path)
     before = path.read_bytes()
+    for wrong in (tmp_path / "missing" / "out.png", tmp_path):
+        with pytest.raises(InputError, match="Cannot write"):
+            write_png(sample(), wrong)
+    with pytest.raises(InputError, match="float64"):
+        write_png(sample() / 255, path)  # type: ignore[arg-type]
 
     def full_disk(*_: object) -> None:
         raise OSError(28, "No space left on device")
@@ -510,25 +484,13 @@ def test_write_png_is_atomic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert os.listdir(tmp_path) == ["out.png"]
 
 
-def test_write_png_says_what_is_wrong(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"Cannot write .*missing"):
-        write_png(sample(), tmp_path / "missing" / "out.png")
-    with pytest.raises(InputError, match="Cannot write"):
-        write_png(sample(), tmp_path)
-    assert os.listdir(tmp_path) == []
-    with pytest.raises(InputError, match="float64"):
-        write_png(sample() / 255, tmp_path / "out.png")  # type: ignore[arg-type]
-
-
 def test_tensor_round_trip_is_exact() -> None:
     every = np.arange(256 * 3, dtype=np.uint16).astype(np.uint8).reshape(16, 16, 3)
     for image in (every, every[::-1, ::2][:, :8].repeat(2, axis=1)):
         tensor = to_tensor(image)
-        assert tensor.shape == (1, 3, *image.shape[:2])
-        assert tensor.dtype == torch.float32
+        assert (tensor.shape, tensor.dtype) == ((1, 3, *image.shape[:2]), torch.float32)
         assert tensor.is_contiguous()
-        assert tensor.min() >= 0
-        assert tensor.max() <= 1
+        assert 0 <= tensor.min() <= tensor.max() <= 1
         assert np.array_equal(to_image(tensor), image)
         assert np.array_equal(to_image(tensor[0].double()), image)
     assert to_tensor(every)[0, 1, 2, 3].item() == pytest.approx(every[2, 3, 1] / 255, abs=1e-7)
@@ -562,7 +524,6 @@ def test_check_image() -> None:
     for bad in (image[..., 0], image.astype(float), image.astype(np.int16), np.dstack([image, image[..., :1]])):
         with pytest.raises(InputError, match="uint8"):
             check_image(bad)
-    with pytest.raises(InputError, match="list"):
-        check_image(image.tolist())
-    with pytest.raises(InputError, match="list"):
-        to_tensor(image.tolist())
+    for refuse in (check_image, to_tensor):
+        with pytest.raises(InputError, match="list"):
+            refuse(image.tolist())

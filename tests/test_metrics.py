@@ -1,16 +1,29 @@
-"""Golden values, directions, ranges and units of the metrics."""
+"""Metrics against their formulas and a reference, and methods to beat: that they do what they say, and do it well."""
 
 import itertools
 import math
 
+import cv2
 import numpy as np
+import PIL.Image
 import pytest
 import skimage.data
 from tiny import EXAMPLES, Pool
 
 from restoration.images import Image, InputError, read_image
 from restoration.measure.identity import IdentityNetwork
-from restoration.measure.metrics import Scores, psnr, score, ssim
+from restoration.measure.metrics import (
+    MAX_FACTOR,
+    MAX_SIGMA,
+    Scores,
+    lanczos,
+    noise_sigma,
+    non_local_means,
+    psnr,
+    score,
+    ssim,
+    wiener,
+)
 
 
 @pytest.fixture(scope="module")
@@ -75,3 +88,98 @@ def test_bad_pairs_are_refused(metric, photo: Image) -> None:
         metric(photo[..., 0], photo[..., 0])
     with pytest.raises(InputError, match="15 x 256"):
         metric(photo[:, :15], photo[:, :15])
+
+
+@pytest.fixture(scope="module")
+def face() -> Image:
+    return read_image(EXAMPLES / "eileen_collins.png")
+
+
+def spread(sigma: float) -> np.ndarray:
+    """A Gaussian's, computed without the package."""
+    axis = np.exp(-np.square(np.arange(-20, 21) / sigma) / 2)
+    return np.outer(axis, axis) / axis.sum() ** 2
+
+
+METHODS = {
+    "lanczos": lambda image: lanczos(image, 3.7),
+    "non_local_means": non_local_means,
+    "wiener": lambda image: wiener(image, spread(2), 5),
+}
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_shape_and_input_are_kept_and_what_is_no_image_is_refused(name: str, face: Image) -> None:
+    image = noisy(face[:97, 100:164], 10)
+    before = image.copy()
+    result = METHODS[name](image)
+    assert result.shape == image.shape
+    assert result.dtype == np.uint8
+    assert np.array_equal(image, before)
+    assert np.array_equal(METHODS[name](image), result)
+    for bad in (face[..., 0], face / 255, face[:10]):
+        with pytest.raises(InputError):
+            METHODS[name](bad)
+
+
+@pytest.mark.parametrize("factor", [2, 8])
+def test_lanczos_agrees_with_pil(factor: int, face: Image) -> None:
+    """PIL's Lanczos has a 6 x 6 kernel where OpenCV's has 8 x 8, and its box filter is the same area averaging."""
+    side = 512 // factor
+    reduced = PIL.Image.fromarray(face).resize((side, side), PIL.Image.Resampling.BOX)
+    reference = np.asarray(reduced.resize((512, 512), PIL.Image.Resampling.LANCZOS))
+    assert psnr(lanczos(face, factor), reference) > 40
+
+
+@pytest.mark.parametrize(("sigma", "gain"), [(5, 5), (40, 11)])
+def test_non_local_means_removes_noise_that_it_estimates_itself(sigma: float, gain: float, face: Image) -> None:
+    image = noisy(face, sigma)
+    known, estimated = non_local_means(image, sigma), non_local_means(image)
+    for result in (known, estimated):
+        assert psnr(result, face) > psnr(image, face) + gain
+        assert ssim(result, face) > ssim(image, face) + 0.1
+    assert abs(psnr(known, face) - psnr(estimated, face)) < 1
+
+
+def test_non_local_means_is_at_least_as_good_as_opencvs(face: Image) -> None:
+    image = noisy(face, 20)
+    best = max(psnr(cv2.fastNlMeansDenoisingColored(image, None, h, h, 7, 21), face) for h in (14, 17, 20))
+    assert psnr(non_local_means(image), face) > best
+
+
+@pytest.mark.parametrize(("sigma", "noise", "decibels"), [(2, 0, 1), (4, 5, 1), (3, 15, 2)])
+def test_wiener_undoes_a_known_blur(face: Image, sigma: float, noise: float, decibels: float) -> None:
+    blurred = cv2.GaussianBlur(face, (41, 41), sigma, borderType=cv2.BORDER_REFLECT_101)
+    degraded = noisy(blurred, noise)
+    result = wiener(degraded, spread(sigma), noise)
+    assert psnr(result, face) > psnr(degraded, face) + decibels
+    assert psnr(result, face) > psnr(wiener(degraded, spread(2 * sigma), noise), face)  # another blur
+    assert psnr(result[:24], face[:24]) > psnr(degraded[:24], face[:24])  # no ringing comes in from the border
+
+
+@pytest.mark.parametrize("sigma", [2, 5, 20])
+def test_noise_is_estimated(sigma: float, face: Image) -> None:
+    assert noise_sigma(noisy(face, sigma)) == pytest.approx(sigma, rel=0.1)
+    y, x = np.mgrid[0:256, 0:256]
+    ramp = np.stack([(x + y) / 8 + 96] * 3, axis=2).astype(np.uint8)
+    assert noise_sigma(noisy(ramp, sigma)) == pytest.approx(sigma, rel=0.03)  # where there is nothing else
+
+
+def test_no_noise_is_no_noise_and_there_is_a_most(face: Image) -> None:
+    assert noise_sigma(np.full((32, 32, 3), 77, np.uint8)) == 0
+    assert noise_sigma(face) < 1
+    extreme = np.random.default_rng(0).choice(np.array([0, 255], np.uint8), (64, 64, 3))
+    assert noise_sigma(extreme) == MAX_SIGMA
+
+
+@pytest.mark.parametrize("wrong", [-1, MAX_SIGMA + 1, math.nan, math.inf])
+def test_other_options_are_refused(wrong: float, face: Image) -> None:
+    with pytest.raises(InputError, match=f"between 1 and {MAX_FACTOR:g}"):
+        lanczos(face, wrong)
+    with pytest.raises(InputError, match="between 0 and 100"):
+        non_local_means(face, wrong)
+    with pytest.raises(InputError, match="noise"):
+        wiener(face, spread(2), wrong)
+    for kernel in (np.ones((4, 4)) / 16, np.ones((3, 5)) / 15, np.ones((115, 115))):
+        with pytest.raises(InputError, match="point spread"):
+            wiener(face, kernel, 0)

@@ -1,24 +1,35 @@
-"""A face goes back to where it came from, to the pixel; nothing else changes; no border shows."""
+"""A face goes back to where it came from, to the pixel; nothing else changes; no border shows; what ParseNet leaves."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+import torch
+from facexlib.parsing.parsenet import ParseNet
 from numpy.typing import NDArray
 
 from examples.make_examples import PORTRAITS, Portrait
+from restoration.cli.main import main
 from restoration.degrade import Degradation, degrade_image
-from restoration.faces import FACE_SIZE, align_face, face_to_photo, resample
+from restoration.faces import FACE_SIZE, align_face, face_to_photo, pasting, resample
+from restoration.faces.download import DownloadError
 from restoration.faces.pasting import (
+    FACE_CLASSES,
+    FaceParser,
     blend,
     enlarge,
     face_mask,
     fit_texture,
     kept_detail,
+    load_parser,
     make_patch,
     match_colour,
     texture_mask,
 )
-from restoration.images import Image, InputError
+from restoration.images import Image, InputError, read_image, write_png
 from restoration.restorer import Restorer
 from train.extras.scenes import clouds
 
@@ -101,24 +112,18 @@ def test_noise_that_the_network_removed_does_not_come_back() -> None:
     assert kept_detail(face, face).min() == 255
 
 
-def test_the_rest_of_the_photo_is_bit_identical() -> None:
+def test_the_rest_of_the_photo_is_bit_identical_and_strength_a_straight_line() -> None:
     photo = COLLINS.read()
     face = align_face(photo, COLLINS.landmarks)
     patch = make_patch(photo, face, 255 - face, COLLINS.landmarks, scale=1, taken=free(photo))
-    changed = (blend(photo, [patch], [1.0]) != photo).any(axis=2)
+    whole, half, none = (blend(photo, [patch], [strength]) for strength in (1.0, 0.5, 0.0))
+    changed = (whole != photo).any(axis=2)
     y, x = np.nonzero(changed)
     inverse = np.linalg.inv(np.vstack((face_to_photo(COLLINS.landmarks), (0, 0, 1))))
     u, v = (inverse @ np.stack((x, y, np.ones_like(x))))[:2]
     assert ((u > -1) & (u < FACE_SIZE) & (v > -1) & (v < FACE_SIZE)).all()
     assert 0.02 < changed.mean() < 0.25
-    np.testing.assert_array_equal(blend(photo, [patch], [0.0]), photo)
-
-
-def test_strength_is_a_straight_line_between_untouched_and_restored() -> None:
-    photo = COLLINS.read()
-    face = align_face(photo, COLLINS.landmarks)
-    patch = make_patch(photo, face, 255 - face, COLLINS.landmarks, scale=1, taken=free(photo))
-    whole, half = blend(photo, [patch], [1.0]), blend(photo, [patch], [0.5])
+    np.testing.assert_array_equal(none, photo)
     assert np.abs(half - (whole.astype(float) + photo) / 2).max() <= 0.5
     for wrong in ([], [0.5, 0.5], [1.01], [float("nan")]):
         with pytest.raises(InputError):
@@ -223,3 +228,73 @@ def test_the_measure_of_a_seam_sees_one() -> None:
     assert mask is not None
     brighter = np.clip(np.rint(photo + 10.0 * (mask > 128)), 0, 255).astype(np.uint8)  # a hard edge, 10 levels high
     assert border_energy(photo, brighter, np.array(HOPPER.landmarks), face_mask())[1] > 1.05
+
+
+def halves() -> ParseNet:
+    """A network that calls bright pixels background, and dark ones skin."""
+    network: Any = ParseNet(in_size=512, out_size=512, parsing_ch=19)
+    blocks = [block.shortcut_func.conv2d for block in (*network.encoder[1:], *network.decoder)]
+    with torch.no_grad():
+        for value in network.parameters():
+            value.zero_()
+        network.encoder[0].conv2d.weight[0, :, 1, 1] = 1.0
+        for convolution in (*blocks, network.out_mask_conv.conv2d):
+            convolution.weight[0, 0, 1, 1] = 1.0
+    return network.eval()
+
+
+def published(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file that would be fetched, holding ``halves``, in the cache."""
+    path = folder / pasting.URL.rpartition("/")[2]
+    torch.save(halves().state_dict(), path)
+    monkeypatch.setattr(pasting, "cache_folder", lambda: folder)
+    monkeypatch.setattr(pasting, "SHA256", hashlib.sha256(path.read_bytes()).hexdigest())
+
+
+def test_what_is_no_face_keeps_the_photo_s_texture() -> None:
+    picture = np.zeros((512, 512, 3), np.uint8)
+    picture[:, 256:] = 255
+    parts = FaceParser(halves()).parts(picture)
+    assert parts.shape == (512, 512, 1)
+    assert 0 not in FACE_CLASSES
+    assert (parts[:, :200] == 255).all()
+    assert (parts[:, 312:] == 0).all()
+    original = align_face(HOPPER.read(), HOPPER.landmarks)
+    restored = np.random.default_rng(0).integers(0, 256, original.shape, np.uint8)
+    whole, partly, nothing = (fit_texture(restored, original, p) for p in (None, parts, np.zeros_like(parts)))
+    inner = texture_mask()[..., 0] == 255
+    here, away = inner & (parts[..., 0] == 255), inner & (parts[..., 0] == 0)
+    assert here.any()
+    assert away.any()
+    np.testing.assert_array_equal(partly[here], whole[here])
+    np.testing.assert_array_equal(partly[away], nothing[away])
+
+
+def test_the_command_masks_by_parsing(
+    tmp_path: Path, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_png(HOPPER.read(), tmp_path / "in.png")
+    command = ["restore", str(tmp_path / "in.png"), "--weights", str(tiny_weights), "--detector", "embedded"]
+    monkeypatch.setattr(pasting, "cache_folder", lambda: tmp_path)
+    monkeypatch.setattr(pasting, "URL", "http://127.0.0.1:9/parsing_parsenet.pth")  # nothing listens there
+    assert main([*command, str(tmp_path / "no.png"), "--mask", "parsing"]) == 2
+    assert "cannot be reached" in capsys.readouterr().err
+    published(tmp_path, monkeypatch)
+    assert main([*command, str(tmp_path / "head.png")]) == 0
+    assert main([*command, str(tmp_path / "parsed.png"), "--mask", "parsing"]) == 0
+    photo, head, parsed = (read_image(tmp_path / name) for name in ("in.png", "head.png", "parsed.png"))
+    assert 0 < np.abs(parsed.astype(int) - photo).sum() < 0.9 * np.abs(head.astype(int) - photo).sum()
+
+
+def test_a_damaged_file_and_another_mask_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    published(tmp_path, monkeypatch)
+    path = tmp_path / "parsing_parsenet.pth"
+    torch.save({"other": torch.zeros(1)}, path)
+    with pytest.raises(DownloadError, match="checksum"):
+        load_parser()
+    monkeypatch.setattr(pasting, "SHA256", hashlib.sha256(path.read_bytes()).hexdigest())
+    pasting._load.cache_clear()
+    with pytest.raises(DownloadError, match="does not hold"):
+        load_parser()
+    with pytest.raises(InputError, match="head or parsing"):
+        Restorer.from_pretrained().restore(HOPPER.read(), mask="magic")  # type: ignore[arg-type]

@@ -116,22 +116,16 @@ def test_tiles_of_a_pointwise_network_leave_no_trace(size: tuple[int, int]) -> N
 def test_tiles_that_differ_fade_into_each_other() -> None:
     levels = iter([100, 200])
     image = np.zeros((512, 960, 3), np.uint8)
-    row = in_tiles(image, lambda tiles, aligned: [np.full_like(tile, next(levels)) for tile in tiles])[
-        100, :, 0
-    ].astype(int)
-    assert row[0] == 100
-    assert row[-1] == 200
+    tiled = in_tiles(image, lambda tiles, aligned: [np.full_like(tile, next(levels)) for tile in tiles])
+    row = tiled[100, :, 0].astype(int)
+    assert (row[0], row[-1]) == (100, 200)
     assert 0 <= np.diff(row).min() <= np.diff(row).max() <= 2
 
 
-def test_no_face_is_an_error_that_says_what_to_do() -> None:
-    photo, _ = group()
+def test_no_face_and_options_out_of_range_are_refused_with_what_to_do() -> None:
+    photo, faces = group()
     with pytest.raises(NoFaceError, match="centred square"):
         restore_photo(photo, darken_all, Nobody())
-
-
-def test_options_out_of_range_are_refused() -> None:
-    photo, faces = group()
     with pytest.raises(InputError, match="1, 2 or 4"):
         restore_photo(photo, darken_all, Nobody(), faces=faces, scale=3)
     with pytest.raises(InputError, match="lanczos or network"):

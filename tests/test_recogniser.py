@@ -1,14 +1,27 @@
-"""The recogniser: its size, its contract, and files that are checked."""
+"""Two recognisers: their contract, and files that are fetched, checked and strict."""
 
+import hashlib
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from facexlib.recognition.arcface_arch import Backbone
+from hub_server import Hub
 
+from restoration.faces.download import DownloadError
 from restoration.images import InputError
-from restoration.measure.identity import EMBEDDED
-from restoration.measure.recogniser import CROP_SIZE, Recogniser, embed, load_recogniser, save_recogniser
+from restoration.measure.identity import EMBEDDED, load_identity
+from restoration.measure.recogniser import (
+    ARCFACE_URL,
+    CROP_SIZE,
+    Recogniser,
+    embed,
+    load_arcface,
+    load_recogniser,
+    save_recogniser,
+)
 
 
 def test_it_is_small_and_every_parameter_learns() -> None:
@@ -39,12 +52,10 @@ def test_damaged_files_are_named(tmp_path: Path) -> None:
     save_recogniser(tmp_path, Recogniser(), {})
     path = tmp_path / "model.safetensors"
     content = path.read_bytes()
-    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
-    with pytest.raises(InputError, match="checksum"):
-        load_recogniser(tmp_path)
-    path.write_bytes(content[:1000])
-    with pytest.raises(InputError, match="checksum"):
-        load_recogniser(tmp_path)
+    for damaged in (content[:-1] + bytes([content[-1] ^ 1]), content[:1000]):
+        path.write_bytes(damaged)
+        with pytest.raises(InputError, match="checksum"):
+            load_recogniser(tmp_path)
     path.unlink()
     with pytest.raises(InputError, match="does not hold"):
         load_recogniser(tmp_path)
@@ -52,3 +63,57 @@ def test_damaged_files_are_named(tmp_path: Path) -> None:
 
 def test_the_embedded_weights_take_at_most_four_megabytes() -> None:
     assert (EMBEDDED / "model.safetensors").stat().st_size <= 4_000_000
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A folder that holds weights of the right shape under the published name, and their checksum."""
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("arcface") / ARCFACE_URL.rpartition("/")[2]
+    torch.save(Backbone(50, 0.6, "ir_se").state_dict(), path)
+    return path.parent, hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_it_sees_blue_green_red_between_minus_one_and_one(published: tuple[Path, str]) -> None:
+    network = load_arcface(published[0], sha256=published[1])
+    crops = torch.rand(2, 3, 112, 112, generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        embeddings = network(crops)
+        expected = network.backbone(torch.stack([crops[:, 2], crops[:, 1], crops[:, 0]], dim=1).sub(0.5).div(0.5))
+    torch.testing.assert_close(embeddings, expected)
+    assert embeddings.shape == (2, 512)
+    torch.testing.assert_close(embeddings.norm(dim=1), torch.ones(2))
+    assert next(network.parameters()).device.type == "cpu"
+
+
+def test_it_is_chosen_by_name_and_carries_it(published: tuple[Path, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "restoration.measure.identity.load_arcface", lambda: load_arcface(published[0], sha256=published[1])
+    )
+    network = load_identity("arcface_ir_se50")
+    assert network is not None
+    assert network.name == "arcface_ir_se50"
+    face = np.random.default_rng(0).integers(0, 256, (512, 512, 3), np.uint8)
+    assert network.embed(face).shape == (512,)
+
+
+def test_weights_that_do_not_fit_are_refused_and_code_in_them_is_not_run(tmp_path: Path) -> None:
+    class Evil:
+        def __reduce__(self):  # type: ignore[no-untyped-def]
+            return Path.touch, (tmp_path / "ran",)
+
+    path, name = tmp_path / "weights.pth", "input_layer.0.weight"
+    for content in ({name: torch.zeros(1)}, ["a list"], {name: Evil()}):
+        torch.save(content, path)
+        checksum = hashlib.sha256(path.read_bytes()).hexdigest()
+        with pytest.raises(DownloadError, match="does not hold the weights"):
+            load_arcface(tmp_path, url="http://127.0.0.1:1/weights.pth", sha256=checksum)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_it_is_fetched_from_where_it_is_published_and_checked(hub: Hub, tmp_path: Path) -> None:
+    hub.objects["weights"] = b"of another network"
+    with pytest.raises(DownloadError, match="another file than expected"):
+        load_arcface(tmp_path, url=f"{hub.storage}/storage/weights")
+    assert len(hub.requests) == 1
+    assert not (tmp_path / "weights").exists()

@@ -38,17 +38,8 @@ def test_train_push_and_the_page_on_that_revision(
     monkeypatch.setenv("HF_TOKEN", WRITER)
     monkeypatch.chdir(tmp_path)
     out = tmp_path / "run"
-    push = [
-        *COMMAND,
-        "--out",
-        str(out),
-        "--name",
-        "ours",
-        "--datasets",
-        "portraits=public domain",
-        "--push-to-hub",
-        REPO,
-    ]
+    options = {"out": str(out), "name": "ours", "datasets": "portraits=public domain", "push-to-hub": REPO}
+    push = [*COMMAND, *(word for name, value in options.items() for word in (f"--{name}", value))]
     assert train([*push, "--dry-run"]) == 0
     assert json.loads(capsys.readouterr().out)["push"] == {"repository": REPO, "public": False}
     assert not hub.repositories

@@ -82,30 +82,23 @@ def test_expected_error_is_the_stated_formula_and_never_negative() -> None:
     assert (more > error).all()
 
 
-# ---- the figures that travel with weights
-
-
-def test_it_travels_as_json() -> None:
-    facts = json.loads(json.dumps({"name": "x", KEY: CALIBRATION.to_dict()}))
+def test_figures_travel_as_json_and_those_of_other_weights_or_damaged_ones_are_refused() -> None:
+    stored = CALIBRATION.to_dict()
+    facts = json.loads(json.dumps({"name": "x", KEY: stored}))
     assert calibration_of(facts, "0123456789ab") == CALIBRATION
     assert calibration_of({"name": "x"}, "0123456789ab") is None
-
-
-def test_other_weights_and_damage_are_refused() -> None:
-    stored = CALIBRATION.to_dict()
     with pytest.raises(InputError, match="measured on other weights"):
         calibration_of({KEY: stored}, "ba9876543210")
-    damaged = (
+    for damaged in (
         [],
         stored | {"more": 1},
         {key: value for key, value in stored.items() if key != "offset"},
         stored | {"coefficients": {"spread": 1.0}},
         stored | {"offset": float("nan")},
         stored | {"skin_difference": "much"},
-    )
-    for content in damaged:
+    ):
         with pytest.raises(InputError, match="calibration"):
-            calibration_of({KEY: content}, "0123456789ab")
+            calibration_of({KEY: damaged}, "0123456789ab")
 
 
 def test_the_default_weights_are_calibrated_and_know_their_errors() -> None:
