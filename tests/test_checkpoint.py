@@ -77,24 +77,18 @@ def test_embedded_weights_are_within_their_budget_and_golden(name: str, size: in
 @pytest.mark.parametrize("name", [WEIGHTS, CONFIG, GOLDEN, TRAINING])
 def test_missing_and_damaged_files_are_named(folder: Path, name: str) -> None:
     content = (folder / name).read_bytes()
-    (folder / name).write_bytes(content[: len(content) // 2])
-    with pytest.raises(WeightsError, match=name):
-        load_weights(folder)
-    (folder / name).unlink()
-    with pytest.raises(WeightsError, match=name):
-        load_weights(folder)
+    for damage in (lambda path: path.write_bytes(content[: len(content) // 2]), Path.unlink):
+        damage(folder / name)
+        with pytest.raises(WeightsError, match=name):
+            load_weights(folder)
 
 
 def test_a_changed_weight_fails_the_golden_check(folder: Path) -> None:
     tensors = load_file(folder / WEIGHTS)
-    tensors["detail.tail.bias"] = tensors["detail.tail.bias"] + 0.5
-    save_file(tensors, folder / WEIGHTS)
-    with pytest.raises(WeightsError, match="golden"):
-        load_weights(folder)
-    tensors["detail.tail.bias"] = tensors["detail.tail.bias"] * float("nan")
-    save_file(tensors, folder / WEIGHTS)
-    with pytest.raises(WeightsError, match="golden"):
-        load_weights(folder)
+    for change in (0.5, float("nan")):
+        save_file({**tensors, "detail.tail.bias": tensors["detail.tail.bias"] + change}, folder / WEIGHTS)
+        with pytest.raises(WeightsError, match="golden"):
+            load_weights(folder)
 
 
 def test_wrong_keys_shapes_and_types_are_refused(folder: Path) -> None:

@@ -112,15 +112,15 @@ def test_everything_is_known_where_the_truth_and_the_recipe_are(restorer: Restor
     np.testing.assert_array_equal(seen.change, restored.astype(int) - DEGRADED)
     np.testing.assert_array_equal(seen.error, restored.astype(int) - TRUTH)
     np.testing.assert_array_equal(seen.residual, consistency_residual(restored, DEGRADED, SETTINGS, 7))
-    assert [region.name for region in seen.regions] == ["eyes", "nose", "mouth", "skin", "whole picture"]
+    assert tuple(region.name for region in seen.regions) == (*REGIONS, "whole picture")
     assert {r.name: r.restored for r in seen.regions} == region_errors(restored, TRUTH)
     assert {r.name: r.degraded for r in seen.regions} == region_errors(DEGRADED, TRUTH)
     assert seen.skin == skin_colour_difference(restored, TRUTH)
     assert seen.identity is not None
-    assert seen.identity.network == "pool"
-    assert seen.identity.restored == pytest.approx(network.angle(restored, TRUTH))
-    assert seen.identity.degraded == pytest.approx(network.angle(DEGRADED, TRUTH))
+    angles = [network.angle(face, TRUTH) for face in (DEGRADED, restored)]
+    assert [seen.identity.degraded, seen.identity.restored] == pytest.approx(angles)
     report = json.loads(json.dumps(seen.report()))
+    assert report["identity"]["network"] == seen.identity.network == "pool"
     assert report["identity"]["restored_deg"] == seen.identity.restored
     assert report["regions"]["nose"]["restored"] == seen.regions[1].restored
     assert report["residual"] == pytest.approx(np.abs(seen.residual).mean())

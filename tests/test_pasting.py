@@ -18,6 +18,7 @@ from restoration.faces import FACE_SIZE, align_face, face_to_photo, pasting, res
 from restoration.faces.download import DownloadError
 from restoration.faces.pasting import (
     FACE_CLASSES,
+    TEXTURE_FADE,
     FaceParser,
     blend,
     enlarge,
@@ -27,7 +28,6 @@ from restoration.faces.pasting import (
     load_parser,
     make_patch,
     match_colour,
-    texture_mask,
 )
 from restoration.images import Image, InputError, read_image, write_png
 from restoration.restorer import Restorer
@@ -206,14 +206,14 @@ def test_no_seam_shows_on_composed_scenes(portrait: Portrait, eyes: int) -> None
         seam, texture = border_energy(photo, pasted, landmarks, face_mask())
         assert abs(seam - 1) < 0.05, settings
         assert abs(texture - 1) < 0.05, settings
-        assert abs(border_energy(photo, pasted, landmarks, texture_mask())[0] - 1) < 0.05, settings
+        assert abs(border_energy(photo, pasted, landmarks, face_mask(TEXTURE_FADE))[0] - 1) < 0.05, settings
 
 
 def test_the_middle_of_a_face_is_the_network_s_own_and_the_outside_has_the_photo_s_texture() -> None:
     original = align_face(HOPPER.read(), HOPPER.landmarks)
     restored = np.random.default_rng(0).integers(0, 256, original.shape, np.uint8)
     fitted = fit_texture(restored, original)
-    inner, outer = texture_mask()[..., 0] == 255, texture_mask()[..., 0] == 0
+    inner, outer = face_mask(TEXTURE_FADE)[..., 0] == 255, face_mask(TEXTURE_FADE)[..., 0] == 0
     assert inner[200:400, 160:350].all()  # brows to below the mouth
     np.testing.assert_array_equal(fitted[inner], restored[inner])
     assert (face_mask()[outer] < 255).mean() > 0.8
@@ -262,7 +262,7 @@ def test_what_is_no_face_keeps_the_photo_s_texture() -> None:
     original = align_face(HOPPER.read(), HOPPER.landmarks)
     restored = np.random.default_rng(0).integers(0, 256, original.shape, np.uint8)
     whole, partly, nothing = (fit_texture(restored, original, p) for p in (None, parts, np.zeros_like(parts)))
-    inner = texture_mask()[..., 0] == 255
+    inner = face_mask(TEXTURE_FADE)[..., 0] == 255
     here, away = inner & (parts[..., 0] == 255), inner & (parts[..., 0] == 0)
     assert here.any()
     assert away.any()

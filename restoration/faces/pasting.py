@@ -65,11 +65,6 @@ def face_mask(fade: tuple[float, float] = MASK_FADE) -> NDArray[np.uint8]:
     return mask
 
 
-def texture_mask() -> NDArray[np.uint8]:
-    """As ``face_mask``, for restored texture: 0 where the other one begins to fall."""
-    return face_mask(TEXTURE_FADE)
-
-
 def match_colour(restored: Image, original: Image) -> Image:
     """Give a restored face the lighting of the face that it was made from, so that it fits its surroundings: restored +
     G(original - restored), G a Gaussian of ``COLOUR_SIGMA``; all (512, 512, 3) uint8 RGB."""
@@ -87,10 +82,10 @@ def fit_texture(restored: Image, original: Image, parts: NDArray[np.uint8] | Non
         parts: (512, 512, 1) uint8, 255 where the restored texture is wanted; None is everywhere.
 
     Returns:
-        (512, 512, 3) uint8 RGB: restored where ``texture_mask`` is 255; where it is 0, original +
+        (512, 512, 3) uint8 RGB: restored where ``face_mask(TEXTURE_FADE)`` is 255; where it is 0, original +
         G(restored - original), G a Gaussian of ``TEXTURE_SIGMA``; between, a mixture.
     """
-    mask = texture_mask() if parts is None else np.minimum(texture_mask(), parts)
+    mask = face_mask(TEXTURE_FADE) if parts is None else np.minimum(face_mask(TEXTURE_FADE), parts)
     change = restored.astype(np.float32) - original
     coarse = _blurred(change, TEXTURE_SIGMA)
     return _rounded(original + coarse + mask / np.float32(255) * (change - coarse))

@@ -188,7 +188,7 @@ def _ramp(side: int) -> NDArray[np.float32]:
 
 class _Clock:
     def __init__(self) -> None:
-        self.seconds = {"detection": 0.0, "background": 0.0, "network": 0.0, "pasting": 0.0}
+        self.seconds = dict.fromkeys(("detection", "background", "network", "pasting"), 0.0)
         self._last = time.perf_counter()
 
     def stop(self, step: str) -> None:

@@ -59,16 +59,16 @@ _MOST = {"JPEG": {"EXIF": 65533, "XMP": 65502, "comment": 65533}}  # bytes: one 
 
 @dataclass(frozen=True)
 class PhotoFile:
-    """A photo with what its file held beside its colours.
+    """A photo with what its file held beside its colours; empty or None where there was none.
 
     Args:
         image: (H, W, 3) uint8 RGB, upright, sRGB.
-        alpha: (H, W) uint8, 255 opaque; None where the file holds no transparency.
+        alpha: (H, W) uint8, 255 opaque.
         grey: whether the file held no colour.
-        exif: the EXIF block, upright, without thumbnail; empty where there was none or it could not be read.
+        exif: the EXIF block, upright, without thumbnail; also empty where it could not be read.
         frames: how many pictures the file holds; the first is read.
-        dpi: dots an inch, across and down; None where the file does not say.
-        xmp, iptc, comment: as the file held them, but for what describes the pixels; empty where there was none.
+        dpi: dots an inch, across and down.
+        xmp, iptc, comment: as the file held them, but for what describes the pixels.
         texts: a PNG's, by keyword.
     """
 

@@ -129,8 +129,12 @@ def examine(
     """
     change = region_errors(degraded, restored)  # which checks the sizes
     before, after = ({} if truth is None else region_errors(face, truth) for face in (degraded, restored))
-    uncertainty = uncertainty_map(degraded, network, calibration)
-    expected = region_means(uncertainty) if calibration else {}
+    face = to_tensor(degraded)
+    features = uncertainty_features(face, perturbed_restorations(face, network))
+    uncertainty, expected = features["spread"], dict[str, float]()
+    if calibration:
+        uncertainty = expected_error(features, calibration.coefficients, calibration.offset)
+        expected = _region_means(uncertainty)
     regions = tuple(
         Region(name=name, expected=expected.get(name), degraded=before.get(name), restored=after.get(name))
         for name in change
@@ -160,15 +164,6 @@ def consistency_residual(restored: Image, degraded: Image, settings: Degradation
     """The restored face degraded again as the true one was, noise included, minus the degraded face: nothing is left
     of the truth, but of other faces too that differ in what the degradation destroyed alone."""
     return difference(degrade_image(restored, settings, seed), degraded)
-
-
-def uncertainty_map(degraded: Image, network: Callable[[Tensor], Tensor], calibration: Calibration | None) -> Map:
-    """(H, W): the expected error in grey levels, or, where the weights have no calibration, the spread."""
-    face = to_tensor(degraded)
-    features = uncertainty_features(face, perturbed_restorations(face, network))
-    if calibration is None:
-        return features["spread"]
-    return expected_error(features, calibration.coefficients, calibration.offset)
 
 
 def _identity(degraded: Image, restored: Image, truth: Image, network: IdentityNetwork) -> Identity:
@@ -236,11 +231,10 @@ def region_errors(image: Image, truth: Image) -> dict[str, float]:
     """Mean absolute difference of two aligned faces, [0, 255], by the names of ``REGIONS`` and ``WHOLE``. InputError:
     not two aligned faces."""
     _check_aligned(image, truth)
-    return region_means(np.abs(image.astype(np.int16) - truth.astype(np.int16)).mean(axis=2))
+    return _region_means(np.abs(difference(image, truth)).mean(axis=2))
 
 
-def region_means(values: NDArray[np.floating]) -> dict[str, float]:
-    """Mean of a (512, 512) map over every region and, by the name ``WHOLE``, over all of it."""
+def _region_means(values: NDArray[np.floating]) -> dict[str, float]:
     means = {name: float(values[mask].mean()) for name, mask in region_masks().items()}
     return {**means, WHOLE: float(values.mean())}
 

@@ -123,7 +123,9 @@ def non_local_means(image: Image, strength: float | None = None) -> Image:
     if sigma == 0:
         return np.array(check_image(image))
     values, h = check_image(image).astype(np.float64), _NLM_FILTER_PER_SIGMA * sigma
-    denoised = denoise_nl_means(values, patch_size=5, patch_distance=6, h=h, sigma=sigma, channel_axis=2)
+    denoised: NDArray[np.float64] = denoise_nl_means(
+        values, patch_size=5, patch_distance=6, h=h, sigma=sigma, channel_axis=2
+    )
     return np.clip(np.rint(denoised), 0, 255).astype(np.uint8)
 
 

@@ -135,9 +135,7 @@ ARCFACE_SHA256 = "a035c768259b98ab1ce0e646312f48b9e1e218197a0f80ac6765e88f8b6ddf
 class ArcFace(nn.Module):
     """IR-SE50 behind the contract of ``IdentityNetwork``: RGB in [0, 1] in, embeddings out; differentiable.
 
-    Source:
-        TreB1eN, InsightFace_Pytorch: trained on blue, green, red in [-1, 1].
-        Deng et al., "ArcFace: Additive Angular Margin Loss for Deep Face Recognition", CVPR 2019.
+    Source: Deng et al., "ArcFace", CVPR 2019; TreB1eN, InsightFace_Pytorch: trained on blue, green, red in [-1, 1].
     """
 
     def __init__(self) -> None:

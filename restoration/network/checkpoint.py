@@ -174,17 +174,13 @@ def check_training(facts: dict[str, Any], where: str) -> None:
     """
     if missing := {"name", "license", "ranges"} - set(facts):
         raise WeightsError(f"{where} lacks {', '.join(sorted(missing))}.")
-    for key, (holds, what) in _FACTS.items():
-        if key in facts and not holds(facts[key]):
-            raise WeightsError(f"{where} must hold {key}, {what}.")
+    for keys, holds, what in _FACTS:
+        if not all(holds(facts[key]) for key in keys if key in facts):
+            raise WeightsError(f"{where} must hold {what}.")
 
 
 def _is_text(value: Any) -> bool:
     return isinstance(value, str) and not any("\ud800" <= letter <= "\udfff" for letter in value)  # half letters
-
-
-def _is_name(value: Any) -> bool:
-    return _is_text(value) and bool(value.strip())
 
 
 def _is_number(value: Any) -> bool:
@@ -203,23 +199,29 @@ def _is_data_set(value: Any) -> bool:
     return isinstance(value, dict) and {"name", "license"} <= set(value) and all(map(_is_text, value.values()))
 
 
-_FACTS: dict[str, tuple[Callable[[Any], bool], str]] = {
-    **dict.fromkeys(("name", "license"), (_is_name, "a text")),
-    "ranges": (lambda value: isinstance(value, dict) and all(map(_is_span, value.values())), "setting -> [low, high]"),
-    **dict.fromkeys(("hardware", "torch", "python"), (_is_text, "a text")),
-    "step": (_is_count, "a count"),
-    "training_faces": (
+_FACTS: tuple[tuple[tuple[str, ...], Callable[[Any], bool], str], ...] = (
+    (("name", "license"), lambda value: _is_text(value) and bool(value.strip()), "name and license, texts"),
+    (
+        ("ranges",),
+        lambda value: isinstance(value, dict) and all(map(_is_span, value.values())),
+        "ranges, setting -> [low, high]",
+    ),
+    (("hardware", "torch", "python"), _is_text, "hardware and versions, texts"),
+    (("step",), _is_count, "step, a count"),
+    (
+        ("training_faces",),
         lambda value: value is None or _is_count(value),
-        "a count, or null where a stream does not tell",
+        "training_faces, a count, or null where a stream does not tell",
     ),
-    "seconds": (_is_number, "a number"),
-    "config": (lambda value: isinstance(value, dict), "an object"),
-    "data": (lambda value: isinstance(value, list) and all(map(_is_text, value)), "a list of texts"),
-    "datasets": (
+    (("seconds",), _is_number, "seconds, a number"),
+    (("config",), lambda value: isinstance(value, dict), "config, an object"),
+    (("data",), lambda value: isinstance(value, list) and all(map(_is_text, value)), "data, a list of texts"),
+    (
+        ("datasets",),
         lambda value: all(map(_is_data_set, value if isinstance(value, list) else [value])),
-        'a list of {"name", "license", "id"}, texts',
+        'datasets, a list of {"name", "license", "id"}, texts',
     ),
-}
+)
 
 
 def _read_json(path: Path) -> dict[str, Any]:
