@@ -10,7 +10,7 @@ Convention:
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -63,9 +63,8 @@ class Examination:
 
     Args:
         change: restored minus degraded.
-        uncertainty: (512, 512) >= 0: the expected error in grey levels where ``calibrated``; else the plain spread of
-            restorations, which says where and not how much.
-        calibrated: whether the errors of these weights were measured.
+        uncertainty: (512, 512) >= 0: the expected error in grey levels where ``calibrated``, that is, where the errors
+            of these weights were measured; else the plain spread of restorations, which says where and not how much.
         residual: the restored face, degraded again by the same recipe and seed, minus the degraded one; None where the
             recipe is not known.
         error: restored minus true; None without the truth. So are ``identity`` and ``skin``.
@@ -127,7 +126,7 @@ def examine(
     Raises:
         InputError: faces of another size.
     """
-    change = region_errors(degraded, restored)  # which checks the sizes
+    names = region_errors(degraded, restored)  # which checks the sizes
     before, after = ({} if truth is None else region_errors(face, truth) for face in (degraded, restored))
     face = to_tensor(degraded)
     features = uncertainty_features(face, perturbed_restorations(face, network))
@@ -135,24 +134,21 @@ def examine(
     if calibration:
         uncertainty = expected_error(features, calibration.coefficients, calibration.offset)
         expected = _region_means(uncertainty)
-    regions = tuple(
-        Region(name=name, expected=expected.get(name), degraded=before.get(name), restored=after.get(name))
-        for name in change
-    )
-    residual = None if recipe is None else consistency_residual(restored, degraded, *recipe)
-    skin = None if truth is None else skin_colour_difference(restored, truth)
-    person = None if truth is None or identity is None else _identity(degraded, restored, truth, identity)
-    return Examination(
+    seen = Examination(
         change=difference(restored, degraded),
         uncertainty=uncertainty,
         calibrated=calibration is not None,
-        residual=residual,
+        residual=None if recipe is None else consistency_residual(restored, degraded, *recipe),
         error=None if truth is None else difference(restored, truth),
-        regions=regions,
-        identity=person,
-        skin=skin,
-        warnings=_warnings(person, skin, residual, regions, calibration),
+        regions=tuple(
+            Region(name=name, expected=expected.get(name), degraded=before.get(name), restored=after.get(name))
+            for name in names
+        ),
+        identity=None if truth is None or identity is None else _identity(degraded, restored, truth, identity),
+        skin=None if truth is None else skin_colour_difference(restored, truth),
     )
+    seen.warnings.extend(_warnings(seen, calibration))
+    return seen
 
 
 def difference(image: Image, reference: Image) -> Difference:
@@ -171,31 +167,26 @@ def _identity(degraded: Image, restored: Image, truth: Image, network: IdentityN
     return Identity(network=network.name, degraded=before, restored=after, verdict=judge(before, after, network.bands))
 
 
-def _warnings(
-    person: Identity | None,
-    skin: float | None,
-    residual: Difference | None,
-    regions: tuple[Region, ...],
-    calibration: Calibration | None,
-) -> list[str]:
-    found = [person.verdict.warning] if person is not None and person.verdict.warning else []
-    for region in regions:
+def _warnings(seen: Examination, calibration: Calibration | None) -> Iterator[str]:
+    if seen.identity is not None and seen.identity.verdict.warning:
+        yield seen.identity.verdict.warning
+    for region in seen.regions:
         before, after = region.degraded, region.restored
         if before is not None and after is not None and after > before + NOTICEABLE_LEVELS:
-            found.append(f"Restoration made the {region.name} worse: {after:.1f} grey levels off, not {before:.1f}.")
+            yield f"Restoration made the {region.name} worse: {after:.1f} grey levels off, not {before:.1f}."
     if calibration is None:
-        return [*found, "The errors of these weights were not measured: uncertainty shows where, not how much."]
-    if skin is not None and skin > calibration.skin_difference:
-        found.append(
-            f"The colour of the skin changed: ΔE2000 {skin:.1f}, more than on 95 % of the validation faces "
+        yield "The errors of these weights were not measured: uncertainty shows where, not how much."
+        return
+    if seen.skin is not None and seen.skin > calibration.skin_difference:
+        yield (
+            f"The colour of the skin changed: ΔE2000 {seen.skin:.1f}, more than on 95 % of the validation faces "
             f"({calibration.skin_difference:.1f})."
         )
-    if residual is not None and (mean := float(np.abs(residual).mean())) > calibration.residual:
-        found.append(
+    if seen.residual is not None and (mean := float(np.abs(seen.residual).mean())) > calibration.residual:
+        yield (
             f"Degraded again, the restored face is {mean:.1f} grey levels from the photo, more than on 95 % of the "
             f"validation faces ({calibration.residual:.1f}): it does not explain what was seen."
         )
-    return found
 
 
 REGIONS = ("eyes", "nose", "mouth", "skin")
