@@ -225,13 +225,8 @@ class Restorer:
 
 
 def describe(result: Restoration) -> dict[str, Any]:
-    """A result as JSON holds it; a PSNR is null where a face was not changed: JSON has no infinity.
-
-    How far each face was changed is measured against its input: the truth is not known.
-
-    Returns:
-        ``faces``, in the result's order: box, landmarks, score, psnr_to_input_db, ssim_to_input; and ``seconds``.
-    """
+    """A result as JSON holds it: ``faces``, in the result's order, and ``seconds``; a PSNR is null where a face was not
+    changed: JSON has no infinity. How far a face was changed is measured against its input: the truth is not known."""
     faces = [
         {
             "box": [round(value, 2) for value in face.face.box],
@@ -246,15 +241,9 @@ def describe(result: Restoration) -> dict[str, Any]:
 
 
 def select_device(name: str) -> torch.device:
-    """The device that a person named.
-
-    Args:
-        name: "cpu", "cuda", "cuda:1", "mps" …, or "auto" for the first GPU, else the CPU; on ZeroGPU hardware the CPU,
-            because there a GPU is lent to other processes (``Restorer.use_lent_gpu``).
-
-    Raises:
-        InputError: this machine does not have it.
-    """
+    """The device that a person named: "cpu", "cuda", "cuda:1", "mps" …, or "auto" for the first GPU, else the CPU; on
+    ZeroGPU hardware the CPU, because there a GPU is lent to other processes (``Restorer.use_lent_gpu``). InputError:
+    this machine does not have it."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() and not _lends_gpu() else "cpu")
     try:

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import PIL.Image
 import pytest
-from restoration.faces.alignment import FACE_TEMPLATE, align_face
 from tiny import EXAMPLES
 
 from examples.make_examples import group
+from restoration.faces import FACE_TEMPLATE, align_face
 from restoration.faces.detection import find_faces, load_detector
 from restoration.images import Image, InputError, read_image, write_png
 from train.face_sources import Folders, open_source

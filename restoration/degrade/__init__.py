@@ -168,21 +168,16 @@ class Degradation:
 
     def describe(self) -> str:
         """The settings in plain words, for captions; "no degradation" when everything is off."""
-        words = []
-        if self.motion_length > 1:
-            words.append(f"motion blur {self.motion_length:g} px at {self.motion_angle:g}°")
-        if max(self.blur_sigmas) > 0:
-            across = "" if self.blur_sigma_y is None else f" × {self.blur_sigma_y:g}"
-            words.append(f"Gaussian blur {self.blur_sigma:g}{across} px")
-        if self.downsample != 1:
-            words.append(f"downsampled {self.downsample:g}× ({self.kernel})")
-        if self.noise > 0:
-            words.append(f"noise {self.noise:g} grey levels")
-        if self.grayscale:
-            words.append("monochrome")
-        if self.jpeg is not None:
-            words.append(f"JPEG quality {self.jpeg}")
-        return ", ".join(words) or "no degradation"
+        across = "" if self.blur_sigma_y is None else f" × {self.blur_sigma_y:g}"
+        words = (
+            (self.motion_length > 1, f"motion blur {self.motion_length:g} px at {self.motion_angle:g}°"),
+            (max(self.blur_sigmas) > 0, f"Gaussian blur {self.blur_sigma:g}{across} px"),
+            (self.downsample != 1, f"downsampled {self.downsample:g}× ({self.kernel})"),
+            (self.noise > 0, f"noise {self.noise:g} grey levels"),
+            (self.grayscale, "monochrome"),
+            (self.jpeg is not None, f"JPEG quality {self.jpeg}"),
+        )
+        return ", ".join(text for on, text in words if on) or "no degradation"
 
 
 @torch.no_grad()
@@ -282,14 +277,9 @@ def _add_noise(images: Tensor, sigmas: list[float], generators: Sequence[torch.G
 
 
 def degrade_image(image: Image, settings: Degradation, seed: int = 0) -> Image:
-    """Degrade one (H, W, 3) uint8 RGB picture into another: what the page and the command line call.
+    """Degrade one (H, W, 3) uint8 RGB picture, not modified, into another: what the page and the command line call.
 
-    Args:
-        image: not modified.
-        seed: of the noise, [0, 2**63). The same seed gives the same picture.
-
-    Raises:
-        InputError: not such an image, or a seed out of range.
+    The same seed of the noise, [0, 2**63), gives the same picture. InputError: not such an image, or such a seed.
     """
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
         raise InputError(f"The seed must be a whole number from 0 to 2^63 - 1, not {seed!r}.")

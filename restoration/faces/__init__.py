@@ -50,14 +50,8 @@ class Box(NamedTuple):
 
 
 def crop_centre(photo: Image) -> tuple[Image, Box]:
-    """Cut out the largest centred square, and reduce it by area averaging or enlarge it by Lanczos (8 x 8) to 512.
-
-    Returns:
-        (512, 512, 3) uint8 RGB, never sharing memory with ``photo``, and where the square lies in the photo.
-
-    Raises:
-        InputError: not an ``Image``.
-    """
+    """Cut out the largest centred square, and reduce it by area averaging or enlarge it by Lanczos (8 x 8): (512, 512,
+    3) uint8 RGB, never sharing memory with ``photo``, and where the square lies. InputError: not an ``Image``."""
     box = centre_square(check_image(photo))
     square = np.ascontiguousarray(photo[box.top : box.bottom, box.left : box.right])
     kernel = cv2.INTER_AREA if len(square) > FACE_SIZE else cv2.INTER_LANCZOS4

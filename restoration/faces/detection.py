@@ -70,9 +70,7 @@ class RetinaFaceDetector:
     """facexlib's RetinaFace with published weights, in evaluation mode, on the CPU. Safe to share between threads: one
     at a time runs the network, which keeps the scale of its picture in itself.
 
-    Args:
-        name: what it is called on the page and in reports.
-        refiner: the embedded detector's; the mean of both networks' landmarks is taken, which err independently.
+    With the embedded detector's refiner the mean of both networks' landmarks is taken, which err independently.
     """
 
     PROPOSED, SURE = 0.4, 0.6  # scores from which on a second look is worth it, and from which on it is a face

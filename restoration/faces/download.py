@@ -73,12 +73,9 @@ def fetch(url: str, sha256: str, *, folder: Path | None = None) -> Path:
 def load_checkpoint(path: Path, network: Network) -> Network:
     """Give a network the weights of a published file, on the CPU; no code in the file is run.
 
-    Args:
-        path: as ``fetch`` returns it; ``torch.save`` of a state dictionary, each key of which may begin with "module.".
-        network: with exactly the file's parameters; returned in evaluation mode, its parameters without gradients.
-
-    Raises:
-        DownloadError: damaged, or not this network's.
+    The file is a ``torch.save`` of a state dictionary with exactly the network's parameters, each key of which may
+    begin with "module."; the network comes back in evaluation mode, without gradients. DownloadError: damaged, or
+    another's.
     """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)

@@ -166,10 +166,8 @@ def blend(photo: Image, patches: Sequence[Patch | None], strengths: Sequence[flo
     Args:
         photo: (H, W, 3) uint8 RGB, that the patches were drawn on. Not modified.
         patches: of the faces; shares of overlapping ones must not exceed 1, as ``make_patch`` sees to.
-        strengths: one a patch, 0 (untouched) to 1 (restored).
-
-    Returns:
-        (H, W, 3) uint8 RGB; outside the patches' masks, and everywhere at strength 0, the photo's own pixels.
+        strengths: one a patch, 0 (untouched) to 1 (restored). Outside the patches' masks, and everywhere at strength
+            0, the photo's own pixels stay.
 
     Raises:
         InputError: another number of strengths, or one outside [0, 1].

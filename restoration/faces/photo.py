@@ -93,16 +93,12 @@ def restore_photo(
     parse: Callable[[Image], NDArray[np.uint8]] | None = None,
     progress: Progress | None = None,
 ) -> Restoration:
-    """Find, restore and paste back, as ``Restorer.restore`` says.
+    """Find, restore and paste back, as ``Restorer.restore`` says, and with its errors.
 
     Args:
         restore: the network; a photo of up to ``AT_ONCE`` faces is one call.
         detector: asked where ``faces`` is None, and named in the result.
         parse: says which parts of a (512, 512, 3) restored face get its texture, (512, 512, 1) uint8; None is all.
-
-    Raises:
-        NoFaceError: no face in the photo.
-        InputError: not an ``Image``, or an option outside its range.
     """
     check_image(photo)
     if background not in BACKGROUNDS:

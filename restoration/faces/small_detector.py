@@ -148,14 +148,10 @@ class EmbeddedDetector:
 
 
 def refine(refiner: Refiner, photo: Image, landmarks: Tensor) -> tuple[Tensor, Tensor]:
-    """Look at faces turned upright, and at their mirror images.
+    """Look at faces of an (H, W, 3) uint8 RGB photo turned upright, and at their mirror images.
 
-    Args:
-        photo: (H, W, 3) uint8 RGB. Not modified.
-        landmarks: (N, 5, 2) float, roughly where they are; the eyes of none in one place.
-
-    Returns:
-        landmarks (N, 5, 2) and scores (N,) in [0, 1], means of both looks.
+    (N, 5, 2) float landmarks, roughly where they are, the eyes of none in one place, to better ones and (N,) scores in
+    [0, 1], means of both looks.
     """
     if not len(landmarks):
         return landmarks, torch.zeros(0)

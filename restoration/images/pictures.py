@@ -31,14 +31,8 @@ class InputError(ValueError):
 
 
 def write_png(image: Image, destination: str | os.PathLike[str] | BinaryIO) -> None:
-    """Write an (H, W, 3) uint8 RGB picture as a lossless PNG: ``read_image`` gives back the same array.
-
-    Args:
-        destination: a path, replaced atomically, or a binary file object.
-
-    Raises:
-        InputError: not an ``Image``; the folder is missing or not writable.
-    """
+    """Write an (H, W, 3) uint8 RGB picture as a lossless PNG to a path, atomically, or a binary file: ``read_image``
+    gives back the same array. InputError: not an ``Image``; the folder is missing or not writable."""
     buffer = io.BytesIO()
     # Runs of equal bytes alone: a quarter of the time of a full search, and photographs hold little else to find.
     PIL.Image.fromarray(_check_layout(image)).save(buffer, format="PNG", compress_type=zlib.Z_RLE)

@@ -48,17 +48,10 @@ SIDES = (128, 256, 512)
 
 
 def identity_crop(faces: Tensor) -> Tensor:
-    """Cut the ArcFace-112 crop out of aligned faces, differentiably.
+    """Cut the ArcFace-112 crop out of aligned faces, differentiably: bilinear, at 512 of means over 2x2 pixels.
 
-    Args:
-        faces: (B, 3, S, S) float in [0, 1], S of ``SIDES``, aligned to ``faces.FACE_TEMPLATE`` (reduced by area where
-            S is under 512).
-
-    Returns:
-        (B, 3, 112, 112), same dtype: bilinear, at 512 of means over 2x2 pixels (the crop reduces by 3.6).
-
-    Raises:
-        InputError: faces of another size.
+    (B, 3, S, S) float in [0, 1], S of ``SIDES``, aligned to ``faces.FACE_TEMPLATE`` (reduced by area where S is under
+    512), to (B, 3, 112, 112) of the same dtype. InputError: faces of another size.
     """
     side = faces.shape[-1]
     if faces.ndim != 4 or side not in SIDES or faces.shape[1:] != (3, side, side):

@@ -267,14 +267,8 @@ class CoarseToFine(nn.Module):
         return cls(UNetConfig.from_dict(detail), None if face is None else UNetConfig.from_dict(face))
 
     def forward(self, images: Tensor, aligned: bool = False) -> Tensor:
-        """Restore a batch, as ``UNet.forward`` does.
-
-        Args:
-            aligned: these are whole faces aligned to the face template, square, and the face stage may look at them.
-
-        Raises:
-            InputError: as ``UNet``; or aligned faces that are not square.
-        """
+        """Restore a batch as ``UNet.forward`` does; the face stage looks at whole faces that are ``aligned`` to the
+        face template, square. InputError: as there, or aligned faces that are not square."""
         if aligned and images.shape[-1] != images.shape[-2]:
             raise InputError(f"Aligned faces are square, not {images.shape[-1]}×{images.shape[-2]}.")
         guide = None

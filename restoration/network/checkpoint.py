@@ -86,8 +86,8 @@ def save_weights(folder: Path, model: CoarseToFine, training: dict[str, Any]) ->
     """Write a set of weights; a kill at any moment leaves the previous set whole, or one that the loader refuses.
 
     Args:
-        folder: made when it does not exist; files of the same names are replaced, others stay. The process's umask
-            decides who may read them.
+        folder: made when it does not exist; files of the same names are replaced, others stay. The umask decides who
+            may read them.
         model: stored as float16; its golden output is that of the rounded weights.
         training: JSON-ready facts; ``ranges`` (name -> [low, high]), ``name`` and ``license`` are needed.
 
