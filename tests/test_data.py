@@ -1,23 +1,30 @@
-"""Training data: faces are read as they are, and every draw is a function of seed and step."""
+"""Training data: sources are read as they are, and every draw is a function of seed and step."""
 
+import dataclasses
 import random
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
+import PIL.Image
 import pytest
 import torch
-from tiny import EXAMPLES
+from tiny import EXAMPLES, TINY
 
+from examples.make_examples import group
 from restoration.degrade import degrade
 from restoration.degrade.protocols import BLIND, HEAVY, ORIGINAL, ORIGINAL_ALL, Distribution, Mixture
-from restoration.images import InputError, read_image, write_png
+from restoration.faces import FACE_TEMPLATE, align_face
+from restoration.faces.detection import find_faces, load_detector
+from restoration.images import Image, InputError, read_image, write_png
 from restoration.measure.metrics import psnr
 from restoration.network import reduce
-from train.batches import FaceSquares, Jitter, Order, Recipe, WholeFaces, apply_jitter
-from train.data import Faces, FaceStream, free_memory, gather, load_faces
-from train.face_sources import Folders
+from train.batches import Jitter, Recipe, Squares, apply_jitter, face_squares, whole_faces
+from train.data import Faces, FaceStream, Source, free_memory, gather, load_faces, open_folders, open_source
+
+EILEEN = np.array([[65, 92], [113, 92], [89, 120], [68, 142], [110, 142]])  # where CelebA would have her landmarks
+Pair = tuple[torch.Tensor, torch.Tensor]
 
 
 def test_faces_are_read_as_they_are(faces: Faces) -> None:
@@ -42,52 +49,31 @@ def test_other_sizes_are_resized_and_other_shapes_refused(tmp_path: Path) -> Non
         load_faces([tmp_path / "missing"])
 
 
-def test_a_limit_is_spread_over_the_sorted_names(tmp_path: Path) -> None:
-    for i in range(6):
-        write_png(np.full((256, 256, 3), 10 * i, np.uint8), tmp_path / f"{i}.png")
-    loaded = load_faces([tmp_path], limit=3)
-    assert loaded.names == ("0.png", "2.png", "4.png")
-    assert loaded.images[:, 0, 0, 0].tolist() == [0, 20, 40]
-    assert len(load_faces([tmp_path], limit=7)) == 6
-
-
-def whole_faces(
-    faces: Faces | FaceStream,
-    small: Faces | None = None,
-    *,
-    batch: int = 3,
-    side: int = 128,
-    degradations: Distribution | Mixture = BLIND,
-    seed: int = 0,
-    jitter: float = 0.0,
-) -> WholeFaces:
-    recipe = Recipe(degradations=degradations, seed=seed, jitter=jitter)
-    return WholeFaces(Order(faces, small, seed), recipe, batch=batch, side=side)
-
-
-def squares(faces: Faces, seed: int = 0, **more: float) -> FaceSquares:
-    options: dict[str, Any] = {"batch": 6, "squares": 3, "crop": 64, "alone": 0.0, "plain": 0.0, **more}
-    return FaceSquares(Order(faces, None, seed), Recipe(degradations=BLIND, seed=seed), **options)
+def squares(faces: Faces, step: int = 0, seed: int = 0, **more: Any) -> Squares:
+    config = dataclasses.replace(TINY, **{"batch": 6, "squares": 3, "alone": 0.0, "plain": 0.0, **more})
+    return face_squares(Recipe(faces, degradations=BLIND, seed=seed), step, config)
 
 
 def test_batches_are_functions_of_seed_and_step(faces: Faces) -> None:
-    straight, jumped = whole_faces(faces), whole_faces(faces)
-    straight(0), straight(1)
-    for a, b in zip(straight(2), jumped(2), strict=True):
+    straight, jumped, other = (Recipe(faces, degradations=BLIND, seed=seed) for seed in (0, 0, 1))
+
+    def batch(recipe: Recipe, step: int) -> Pair:
+        return whole_faces(recipe, step, batch=3, side=128)
+
+    batch(straight, 0), batch(straight, 1)
+    degraded, clean = batch(straight, 2)
+    for a, b in zip((degraded, clean), batch(jumped, 2), strict=True):
         assert torch.equal(a, b)
-    assert not torch.equal(straight(2)[0], whole_faces(faces, seed=1)(2)[0])
-    degraded, clean = straight(2)
+    assert not torch.equal(degraded, batch(other, 2)[0])
     assert degraded.shape == clean.shape == (3, 3, 128, 128)
     assert float((degraded - clean).abs().mean()) > 0
 
 
 def test_squares_are_functions_of_seed_and_step_and_cut_where_they_say(faces: Faces) -> None:
-    straight, jumped = squares(faces), squares(faces)
-    straight(0)
-    first, second = straight(1), jumped(1)
-    assert torch.equal(first.degraded, second.degraded)
-    assert first.boxes == second.boxes != straight(2).boxes
-    assert torch.equal(first.degraded, squares(faces)(1).degraded)
+    first, again = squares(faces, 1), squares(faces, 1)
+    assert torch.equal(first.degraded, again.degraded)
+    assert first.boxes == again.boxes != squares(faces, 2).boxes
+    assert not torch.equal(first.degraded, squares(faces, 1, seed=1).degraded)
     face, top, left = first.boxes[4]
     assert face == 1
     assert torch.equal(first.cut(first.clean)[4], first.clean[1, :, top : top + 64, left : left + 64])
@@ -95,9 +81,9 @@ def test_squares_are_functions_of_seed_and_step_and_cut_where_they_say(faces: Fa
 
 
 def test_some_faces_are_learned_alone_and_some_are_plain(faces: Faces) -> None:
-    assert squares(faces, alone=0.0)(0).alone == [False, False]
-    assert squares(faces, alone=1.0)(0).alone == [True, True]
-    plain = squares(faces, plain=1.0)(0)
+    assert squares(faces).alone == [False, False]
+    assert squares(faces, alone=1.0).alone == [True, True]
+    plain = squares(faces, plain=1.0)
     assert plain.alone == [True, True]  # there is no face in it
     assert float(plain.clean.std(dim=(2, 3)).max()) < 0.1
     assert float(plain.clean.std(dim=(2, 3)).max()) > 0
@@ -109,23 +95,20 @@ def test_an_epoch_shows_every_face_once() -> None:
         Faces(levels[:6].expand(6, 3, 512, 512), ("x",) * 6),
         Faces(levels[6:].expand(4, 3, 128, 128), ("y",) * 4),
     )
-    batches = whole_faces(large, small, batch=5, degradations=Distribution())
-    seen = torch.cat([batches(step)[1][:, 0, 0, 0] * 255 for step in range(4)]).round().int().tolist()
+    recipe = Recipe(large, small, degradations=Distribution())
+    batches = [whole_faces(recipe, step, batch=5, side=128)[1] for step in range(4)]
+    seen = (torch.cat(batches)[:, 0, 0, 0] * 255).round().int().tolist()
     assert sorted(seen[:10]) == sorted(seen[10:]) == list(range(10))
     assert seen[:10] != seen[10:]
 
 
 def test_processes_share_what_one_alone_would_see(faces: Faces) -> None:
-    order = Order(faces, None, 0)
-    whole = WholeFaces(order, Recipe(degradations=BLIND, seed=0), batch=4, side=128)(3)
-    halves = [
-        WholeFaces(order, Recipe(degradations=BLIND, seed=0, part=part, parts=2), batch=4, side=128)(3)
-        for part in (0, 1)
-    ]
+    recipes = [Recipe(faces, degradations=BLIND, part=part, parts=parts) for part, parts in ((0, 1), (0, 2), (1, 2))]
+    whole, *halves = (whole_faces(recipe, 3, batch=4, side=128) for recipe in recipes)
     for one, parts in zip(whole, zip(*halves, strict=True), strict=True):
         assert torch.equal(one, torch.cat(parts))
     with pytest.raises(InputError, match="multiple of 3"):
-        Recipe(degradations=BLIND, seed=0, parts=3).share(0, 4)
+        Recipe(faces, degradations=BLIND, parts=3).share(0, 4)
 
 
 @pytest.mark.parametrize("protocol", [BLIND, HEAVY, ORIGINAL, ORIGINAL_ALL])
@@ -148,53 +131,56 @@ def test_degrading_at_a_reduced_size_shows_the_same_distribution(
     assert np.std(differences) < 1
 
 
-def numbered(folder: Path, count: int) -> Path:
-    """A folder of flat faces, of grey level 10, 20 …"""
-    for i in range(count):
-        write_png(np.full((256, 256, 3), 10 * (i + 1), np.uint8), folder / f"{i}.png")
-    return folder
+@pytest.fixture
+def numbered(tmp_path: Path) -> Source:
+    """Five flat faces, of grey level 10, 20 …"""
+    for i in range(5):
+        write_png(np.full((256, 256, 3), 10 * (i + 1), np.uint8), tmp_path / f"{i}.png")
+    return open_folders([tmp_path])
 
 
-def test_a_stream_shows_every_face_once_a_round_and_holds_a_window(tmp_path: Path) -> None:
-    source = Folders([numbered(tmp_path, 5)], None, None)
-    stream = FaceStream(source, 3, "cpu")
-    shown = [stream.epoch(n).images[:, 0, 0, 0].tolist() for n in range(5)]
-    assert shown == [[10, 20, 30], [40, 50, 10], [20, 30, 40], [50, 10, 20], [30, 40, 50]]
-    assert FaceStream(source, 3, "cpu").epoch(3).images[:, 0, 0, 0].tolist() == [50, 10, 20]  # as a resumed run asks
+def levels(stream: Faces | FaceStream, number: int) -> list[int]:
+    """Grey levels of an epoch's faces."""
+    return list(stream.epoch(number).images[:, 0, 0, 0].tolist())
 
 
-def test_a_stream_of_unknown_length_finds_its_end(tmp_path: Path) -> None:
-    source = Folders([numbered(tmp_path, 5)], None, None)
-    source.count = None  # type: ignore[assignment]
-    assert FaceStream(source, 3, "cpu").epoch(1).images[:, 0, 0, 0].tolist() == [40, 50, 10]
-    assert FaceStream(source, 3, "cpu").epoch(3).images[:, 0, 0, 0].tolist() == [50, 10, 20]
-    assert FaceStream(source, 3, "cpu").epoch(2).images[:, 0, 0, 0].tolist() == [20, 30, 40]
+def test_a_limit_is_spread_over_the_sorted_names(numbered: Source, tmp_path: Path) -> None:
+    loaded = load_faces([tmp_path], limit=3)
+    assert loaded.names == ("0.png", "1.png", "3.png")
+    assert levels(loaded, 0) == [10, 20, 40]
+    assert len(load_faces([tmp_path], limit=7)) == 5
 
 
-def test_batches_of_a_stream_are_functions_of_seed_and_step(tmp_path: Path) -> None:
-    source = Folders([numbered(tmp_path, 5)], None, None)
-
-    def batches() -> WholeFaces:
-        return whole_faces(FaceStream(source, 3, "cpu"), batch=2, degradations=Distribution())
-
-    straight, resumed = batches(), batches()
-    seen = [straight(step)[1] for step in range(4)]  # the batch of step 1 reaches over two windows
-    assert torch.equal(seen[3], resumed(3)[1])
-    levels = (torch.cat(seen)[:, 0, 0, 0] * 255).round().int().tolist()
-    assert sorted(levels[:3]) == [10, 20, 30]
-    assert sorted(levels[3:6]) == [10, 40, 50]
+def test_a_stream_shows_every_face_once_a_round_and_holds_a_window(numbered: Source) -> None:
+    rounds = [[10, 20, 30], [40, 50, 10], [20, 30, 40], [50, 10, 20], [30, 40, 50]]
+    stream = FaceStream(numbered, 3, "cpu")
+    assert [levels(stream, number) for number in range(5)] == rounds
+    for length in (5, None):  # as a resumed run asks; the end of a source of unknown length is found
+        numbered.count = length
+        for number in (1, 3, 2):
+            assert levels(FaceStream(numbered, 3, "cpu"), number) == rounds[number]
 
 
-def test_what_fits_is_kept_and_the_rest_streamed(tmp_path: Path) -> None:
-    source = Folders([numbered(tmp_path, 3)], None, None)
-    assert isinstance(gather(source, "cpu", 2), FaceStream)
-    assert len(gather(source, "cpu", 3)) == 3
-    assert isinstance(gather(source, "cpu"), Faces)
-    source.count = None  # type: ignore[assignment]
-    assert len(gather(source, "cpu", 3)) == 3
-    assert isinstance(gather(source, "cpu", 3), Faces)
-    assert isinstance(gather(source, "cpu", 2), FaceStream)
-    assert FaceStream(source, 2, "cpu").fingerprint != FaceStream(source, 3, "cpu").fingerprint
+def test_batches_of_a_stream_are_functions_of_seed_and_step(numbered: Source) -> None:
+    straight, resumed = (Recipe(FaceStream(numbered, 3, "cpu"), degradations=Distribution()) for _ in range(2))
+    # The batch of step 1 reaches over two windows.
+    seen = [whole_faces(straight, step, batch=2, side=128)[1] for step in range(4)]
+    assert torch.equal(seen[3], whole_faces(resumed, 3, batch=2, side=128)[1])
+    found = (torch.cat(seen)[:, 0, 0, 0] * 255).round().int().tolist()
+    assert sorted(found[:3]) == [10, 20, 30]
+    assert sorted(found[3:6]) == [10, 40, 50]
+
+
+def test_what_fits_is_kept_and_the_rest_streamed(numbered: Source) -> None:
+    for length in (5, None):
+        numbered.count = length
+        assert isinstance(gather(numbered, "cpu", 4), FaceStream)
+        kept = gather(numbered, "cpu", 5)
+        assert isinstance(kept, Faces)
+        assert len(kept) == 5
+    numbered.count = 5
+    assert isinstance(gather(numbered, "cpu"), Faces)
+    assert FaceStream(numbered, 2, "cpu").fingerprint != FaceStream(numbered, 3, "cpu").fingerprint
     assert free_memory("cpu") > 3 * 512 * 512
 
 
@@ -215,7 +201,8 @@ def test_jitter_moves_as_opencv_does_and_tints(faces: Faces) -> None:
 
 
 def test_a_share_of_the_images_is_jittered(faces: Faces) -> None:
-    whole = whole_faces(faces, batch=40, side=512, degradations=Distribution(), jitter=0.25)(0)[1]
+    recipe = Recipe(faces, degradations=Distribution(), jitter=0.25)
+    whole = whole_faces(recipe, 0, batch=40, side=512)[1]
     originals = torch.cat((faces.clean([0, 1]), faces.clean([0, 1]).flip(-1)))
     kept = sum(any(torch.equal(image, original) for original in originals) for image in whole)
     assert 22 <= kept <= 38  # 30 of 40, within three standard deviations
@@ -224,8 +211,105 @@ def test_a_share_of_the_images_is_jittered(faces: Faces) -> None:
 
 def test_small_faces_are_tinted_but_not_moved(faces: Faces) -> None:
     small = Faces(reduce(faces.images.float(), 128).round().to(torch.uint8), faces.names)
-    order = Order(Faces(faces.images[:0], ()), small, 0)
-    clean = WholeFaces(order, Recipe(degradations=Distribution(), seed=0, jitter=1.0), batch=8, side=128)(0)[1]
+    recipe = Recipe(Faces(faces.images[:0], ()), small, degradations=Distribution(), jitter=1.0)
+    clean = whole_faces(recipe, 0, batch=8, side=128)[1]
     originals = torch.cat((small.clean([0, 1]), small.clean([0, 1]).flip(-1)))
     for image in clean:  # a tint keeps the order of the values
         assert max(float(torch.corrcoef(torch.stack((image.flatten(), o.flatten())))[0, 1]) for o in originals) > 0.98
+
+
+def everything(text: Path | str, **options: object) -> dict[str, Image | None]:
+    """Everything that a source gives."""
+    return dict(task() for task in open_source([str(text)], **options).read(0))  # type: ignore[arg-type]
+
+
+def test_folders_are_read_in_order_and_from_the_middle() -> None:
+    source = open_source([str(EXAMPLES)])
+    names = [task()[0] for task in source.read(0)]
+    assert names == ["eileen_collins.png", "grace_hopper.png"]
+    assert source.count == 2
+    [(name, face)] = [task() for task in source.read(1)]
+    assert name == "grace_hopper.png"
+    assert face is not None
+    np.testing.assert_array_equal(face, read_image(EXAMPLES / name))
+
+
+def test_the_largest_face_of_a_photo_is_aligned_and_a_photo_without_one_left_out(tmp_path: Path) -> None:
+    photo = np.kron(group(), np.ones((2, 2, 1), np.uint8))
+    write_png(photo, tmp_path / "group.png")
+    write_png(np.full((600, 800, 3), 128, np.uint8), tmp_path / "wall.png")
+    found = everything(tmp_path, align=True)
+    assert found["wall.png"] is None
+    face = found["group.png"]
+    assert face is not None
+    [seen] = find_faces(face, load_detector("embedded"))
+    assert float(np.abs(seen.landmarks - FACE_TEMPLATE).max()) < 12  # pixels, a tenth of the distance of the eyes
+    write_png(photo[::8, ::8], tmp_path / "group.png")  # faces of a few dozen pixels teach nothing
+    assert everything(tmp_path, align=True)["group.png"] is None
+    with pytest.raises(InputError, match="--align"):
+        everything(tmp_path)
+    (tmp_path / "damaged.jpg").write_bytes(b"not a picture")
+    (tmp_path / "folder.png").mkdir()
+    assert everything(tmp_path, align=True)["damaged.jpg"] is None
+
+
+def celeba(root: Path) -> None:
+    """CelebA's layout with three pictures, the last of its validation split."""
+    folder = root / "celeba"
+    (folder / "img_align_celeba").mkdir(parents=True)
+    points = " ".join(str(v) for v in EILEEN.ravel())
+    names = ["000001.jpg", "000002.jpg", "000003.jpg"]
+    for name in names:
+        picture = PIL.Image.fromarray(read_image(EXAMPLES / "eileen_collins.png")).resize((178, 218))
+        picture.save(folder / "img_align_celeba" / name, quality=95)
+    tables = {
+        "list_eval_partition.txt": [f"{name} {i // 2}" for i, name in enumerate(names)],
+        "identity_CelebA.txt": [f"{name} 7" for name in names],
+        "list_bbox_celeba.txt": ["3", "image_id x y w h", *(f"{name} 1 2 3 4" for name in names)],
+        "list_landmarks_align_celeba.txt": ["3", "lefteye_x …", *(f"{name} {points}" for name in names)],
+        "list_attr_celeba.txt": ["3", "Smiling", *(f"{name} 1" for name in names)],
+    }
+    for name, rows in tables.items():
+        (folder / name).write_text("\n".join(rows) + "\n")
+
+
+def test_celeba_is_aligned_by_its_own_landmarks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    celeba(tmp_path)
+    with pytest.raises(InputError, match="download=True"):  # torchvision knows the real lists by their checksums
+        open_source([f"celeba:{tmp_path}"])
+    monkeypatch.setattr("torchvision.datasets.celeba.check_integrity", lambda path, md5: Path(path).is_file())
+    found = everything(f"celeba:{tmp_path}")
+    assert list(found) == ["celeba/000001.jpg", "celeba/000002.jpg"]
+    face = found["celeba/000001.jpg"]
+    picture = read_image(tmp_path / "celeba" / "img_align_celeba" / "000001.jpg")
+    assert face is not None
+    np.testing.assert_array_equal(face, align_face(picture, EILEEN))
+    assert open_source([f"celeba:{tmp_path}:all"]).count == 3
+    assert open_source([f"celeba:{tmp_path}:all"], limit=1).count == 1
+    with pytest.raises(InputError, match="'some'"):
+        open_source([f"celeba:{tmp_path}:some"])
+
+
+def test_a_data_set_in_the_form_of_the_hub_is_streamed() -> None:
+    found = everything(f"hub:{EXAMPLES}")
+    pictures = sorted(EXAMPLES.glob("*.png"))
+    assert len(found) == len(pictures)
+    for face, path in zip(found.values(), pictures, strict=True):
+        assert face is not None
+        np.testing.assert_array_equal(face, read_image(path))
+    assert len(everything(f"hub:{EXAMPLES}", limit=1)) == 1
+    [task] = open_source([f"hub:{EXAMPLES}"]).read(1)
+    assert task()[0].endswith("/1")
+    with pytest.raises(InputError, match="cannot be read"):
+        open_source([f"hub:{EXAMPLES}:no_such_split"])
+
+
+def test_sources_that_cannot_be_used_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="OWNER/NAME"):
+        open_source(["hub:"])
+    with pytest.raises(InputError, match="alone"):
+        open_source(["celeba:x", str(EXAMPLES)])
+    with pytest.raises(InputError, match="At least one"):
+        open_source([str(EXAMPLES)], limit=0)
+    with pytest.raises(InputError, match="No pictures"):
+        open_folders([tmp_path])

@@ -14,6 +14,7 @@ from restoration.faces import FACE_TEMPLATE, Face, Points
 from restoration.faces.detection import EMBEDDED_WEIGHTS
 from restoration.faces.small_detector import EYES, Proposer, Refiner
 from restoration.images import Image, read_image
+from train.extras import RESULT
 from train.extras.detector import (
     MEASURED,
     DetectorConfig,
@@ -24,7 +25,7 @@ from train.extras.detector import (
     train_detector,
 )
 from train.extras.scenes import Composer, Layout
-from train.extras.session import LOG, RESULT
+from train.loop import TRAIN_LOG
 
 FACES: list[Image] = [np.ascontiguousarray(read_image(path)[::2, ::2]) for path in sorted(EXAMPLES.glob("*.png"))]
 LANDMARKS = np.stack([FACE_TEMPLATE, FACE_TEMPLATE])
@@ -67,9 +68,9 @@ def test_losses_are_zero_for_perfect_answers_and_reach_every_parameter() -> None
 
 
 def test_a_short_run_lowers_its_losses_and_can_be_resumed(tmp_path: Path) -> None:
-    config = DetectorConfig(steps=16, batch=4, warmup=1, save_every=4)
+    config = DetectorConfig(steps=16, batch=4, warmup=1, log_every=4, save_every=8)
     networks = train_detector(FACES, LANDMARKS, config, tmp_path, {"teacher": "known"})
-    with (tmp_path / LOG).open() as file:
+    with (tmp_path / TRAIN_LOG).open() as file:
         rows = list(csv.DictReader(file))
     totals = [sum(float(row[key]) for key in ("proposed", "placed", "refined", "points")) for row in rows]
     assert totals[-1] < totals[0]

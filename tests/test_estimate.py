@@ -22,7 +22,7 @@ from restoration.measure.estimate import (
 )
 from train.data import Faces
 from train.extras.estimator import EstimatorConfig, make_examples, measure, train
-from train.extras.session import LOG
+from train.loop import TRAIN_LOG
 
 FACES = [read_image(EXAMPLES / f"{name}.png") for name in ("eileen_collins", "grace_hopper")]
 
@@ -95,11 +95,11 @@ def test_training_learns_and_measuring_tells_how_well(faces: Faces, tmp_path: Pa
     few = [make_examples(faces, 4, name) for name in ("few", "few", "other")]
     assert all(torch.equal(a, b) for a, b in zip(few[0], few[1], strict=True))
     assert not torch.equal(few[0][1], few[2][1])
-    config = EstimatorConfig(steps=300, batch=16, save_every=150)
+    config = EstimatorConfig(steps=300, batch=16, log_every=150)
     network = train(found, wanted, config, tmp_path)
-    with (tmp_path / LOG).open() as file:
+    with (tmp_path / TRAIN_LOG).open() as file:
         first, last = csv.DictReader(file)
-    assert float(last["loss"]) < float(first["loss"]) < 2
+    assert float(last["total"]) < float(first["total"]) < 2
     facts = measure(network, found, wanted)
     assert facts["validation"]["pictures"] == 12
     assert set(facts["reach"]) == set(QUANTITIES)

@@ -1,20 +1,26 @@
-"""Evaluation: the arithmetic, the files, and figures that repeat."""
+"""Evaluation: the arithmetic, the files, figures that repeat, the grid of severities, and groups of faces."""
 
 import csv
 import json
+import math
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from tiny import EXAMPLES
 
 from restoration import Restorer
-from restoration.degrade.protocols import BLIND
-from restoration.images import to_image
-from restoration.measure.metrics import psnr
-from train.data import degraded_face, load_faces
-from train.evaluate import main, read_set
+from restoration.degrade import Degradation
+from restoration.degrade.protocols import BLIND, Distribution
+from restoration.images import read_image, to_image
+from restoration.measure.faithfulness import skin_lightness
+from restoration.measure.metrics import Scores, psnr
+from train.batches import degraded_face, fixed_draw
+from train.data import Faces, load_faces
+from train.evaluate import GRID, evaluate_face, grid_protocols, main, read_set
+from train.summary import INPUT, RATIO, against, groupings, lightness_groups, markdown, summarise, summary
 
 
 def test_command_measures_what_the_package_measures(tmp_path: Path) -> None:
@@ -67,3 +73,140 @@ def test_command_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "64, 128, 256 or 512" in capsys.readouterr().err
     assert main(["--faces", "a=/nowhere", "--out", str(tmp_path)]) == 2
     assert "/nowhere" in capsys.readouterr().err
+
+
+def test_every_point_is_one_degradation_at_its_severity(faces: Faces) -> None:
+    protocols = grid_protocols()
+    assert len(protocols) == sum(map(len, GRID.values()))
+    for name, protocol in protocols.items():
+        setting, value = name.split(" ")
+        (drawn,), _ = fixed_draw(faces, 0, name, protocol)
+        expected = {setting: float(value), "motion_angle": drawn.motion_angle, "kernel": drawn.kernel}
+        assert drawn == Degradation(**{**expected, "jpeg": int(value) if setting == "jpeg" else None})  # type: ignore[arg-type]
+
+
+def test_what_classic_methods_are_told(faces: Faces) -> None:
+    """Lanczos the factor, Wiener the blur; a degradation that is not theirs to undo they leave alone."""
+
+    def scores(method: str, **settings: tuple[float, float]) -> tuple[float, float]:
+        found = evaluate_face(0, faces, ("p", Distribution(**settings)), None, None, [INPUT, method])  # type: ignore[arg-type]
+        return found[INPUT].psnr, found[method].psnr
+
+    for method in ("lanczos", "wiener"):
+        before, after = scores(method, noise=(10, 10))
+        assert after == before
+    before, after = scores("lanczos", downsample=(4, 4), noise=(25, 25))
+    assert after != before
+    before, after = scores("wiener", motion_length=(15, 15))
+    assert after > before + 2
+
+
+def test_command_adds_the_grid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("train.evaluate.GRID", {"noise": (5, 25), "jpeg": (60,)})
+    command = ["--faces", f"examples={EXAMPLES}", "--protocols", "undegraded", "--methods", "restored", "--grid"]
+    assert main([*command, "--device", "cpu", "--out", str(tmp_path)]) == 0
+    results = json.loads((tmp_path / "evaluation.json").read_text())
+    assert [run["protocol"] for run in results["runs"]] == ["undegraded"]
+    assert [run["protocol"] for run in results["grid"]] == ["noise 5", "noise 25", "jpeg 60"]
+    means = [run["methods"][INPUT]["psnr"]["mean"] for run in results["grid"]]
+    assert means[1] < means[0]
+    with (tmp_path / "severity.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert {row["set"] for row in rows} == {"examples"}
+    table = {(row["degradation"], row["severity"]): float(row["mean"]) for row in rows
+             if (row["method"], row["metric"]) == (INPUT, "psnr")}  # fmt: skip
+    assert table == dict(zip([("noise", "5"), ("noise", "25"), ("jpeg", "60")], means, strict=True))
+    assert read_image(tmp_path / "severity_examples.png").shape[1] > 500
+
+
+@pytest.fixture(scope="module")
+def people(faces: Faces) -> Faces:
+    """Eighteen faces in two folders: an example in lights from dark to bright, in mixed order."""
+    order = np.random.default_rng(0).permutation(18)
+    images = torch.cat([(faces.images[:1] * (0.3 + 0.04 * step)).to(torch.uint8) for step in order.tolist()])
+    return Faces(images, tuple(f"{'ab'[index % 2]}/{step:02}.png" for index, step in enumerate(order)))
+
+
+def light(faces: Faces, index: int) -> float:
+    return skin_lightness(to_image(faces.clean([index])))
+
+
+def test_thirds_of_skin_lightness_are_equal_and_in_order(people: Faces) -> None:
+    labels = lightness_groups(people)
+    values = {word: [light(people, i) for i in range(18) if labels[i].startswith(word)] for word in ("d", "m", "l")}
+    assert [len(group) for group in values.values()] == [6, 6, 6]
+    assert max(values["d"]) < min(values["m"]) < max(values["m"]) < min(values["l"])
+    darkest = next(label for label in labels if label.startswith("d"))
+    assert darkest == f"darkest third, L* {min(values['d']):.0f}–{max(values['d']):.0f}"
+
+
+def test_a_known_unfairness_is_found_with_its_interval(people: Faces) -> None:
+    """Dark faces gain 1 dB and keep their identity worse, the others gain 3 dB; folders are treated alike."""
+    dark = [label.startswith("dark") for label in lightness_groups(people)]
+    noise = np.random.default_rng(1).normal(0, 0.1, 18)
+    rows = [
+        {
+            "degraded input": Scores(25.0, 0.6, 40.0),
+            "restored": Scores(25 + (1 if d else 3) + e, 0.7, 40 - (2 if d else 10)),
+        }
+        for d, e in zip(dark, noise, strict=True)
+    ]
+    by_folder, by_light = groupings(people, rows)
+    assert (by_folder["by"], by_light["by"], by_light["method"]) == ("folder", "skin lightness", "restored")
+    assert [group["images"] for group in by_folder["groups"]] == [9, 9]
+    assert [group["name"].split()[0] for group in by_light["groups"]] == ["darkest", "middle", "lightest"]
+    gap = by_light["gap"]["psnr"]
+    assert gap["worst"].startswith("darkest")
+    assert gap["gap"] == pytest.approx(2, abs=0.2)
+    groups = {group["name"]: group for group in by_light["groups"]}
+    halves = [groups[gap[end]]["methods"]["restored"]["psnr"]["ci95"] for end in ("best", "worst")]
+    assert gap["ci95"] == pytest.approx(np.hypot(*halves))
+    assert by_light["gap_of_gain"]["psnr"]["gap"] == pytest.approx(gap["gap"])
+    assert by_light["gap"]["identity_angle"]["worst"].startswith("darkest")  # a larger angle is worse
+    assert groups[gap["worst"]]["gain"]["identity_angle"]["mean"] == pytest.approx(-2)
+    assert by_light["gap"]["ssim"]["gap"] == 0
+
+    run = {"set": "s", "protocol": "p", "images": 18, "methods": groups[gap["worst"]]["methods"]}
+    table = markdown({"weights": {"name": "w"}, "identity": "n", "runs": [{**run, "groupings": [by_light]}]})
+    assert "**by skin lightness**" in table
+    assert f"| gap, best to worst |  | {gap['gap']:.2f} ± {gap['ci95']:.2f} |" in table
+
+
+def test_summary_is_mean_and_confidence_interval() -> None:
+    values = summary([1.0, 2.0, 3.0, 4.0])
+    assert values["mean"] == 2.5
+    assert values["ci95"] == pytest.approx(1.96 * math.sqrt(5 / 3) / 2)
+    assert math.isnan(summary([1.0])["ci95"])
+
+
+def test_identity_is_left_out_when_nothing_was_measured() -> None:
+    rows = [{"degraded input": Scores(20, 0.5, None), "restored": Scores(math.inf, 1.0, None)}] * 2
+    means = summarise(rows)
+    assert means["restored"]["psnr"]["mean"] == 60  # the stated cap
+    assert "identity_angle" not in means["restored"]
+    run = {"set": "s", "protocol": "p", "images": 2, "methods": means}
+    table = markdown({"weights": {"name": "w"}, "identity": None, "runs": [run]})
+    assert "| degraded input | 20.00 ± 0.00 | 0.5000 ± 0.0000 | not measured |" in table
+    assert "(+40.00)" in table
+
+
+def test_ratios_and_face_by_face_comparison() -> None:
+    """Angles of 40 and 20 become 30 and 10: the ratio of the means is 2/3; the mean of the ratios would be 0.625."""
+    rows = [
+        {"degraded input": Scores(20, 0.5, 40), "wiener": Scores(22, 0.6, 40), "restored": Scores(25, 0.7, 30)},
+        {"degraded input": Scores(20, 0.5, 20), "wiener": Scores(24, 0.6, 20), "restored": Scores(23, 0.7, 10)},
+    ]
+    means, above = summarise(rows), against(rows)
+    assert means["restored"][RATIO]["mean"] == pytest.approx(40 / 60)
+    # Residuals of the ratio are ±10/3 degrees, the mean angle is 30: (10/3 * sqrt 2) / 30 * 1.96 / sqrt 2.
+    assert means["restored"][RATIO]["ci95"] == pytest.approx(1.96 * (10 / 3) / 30)
+    assert means["wiener"][RATIO] == {"mean": 1, "ci95": 0}
+    assert RATIO not in means["degraded input"]
+    assert (above["wiener"]["mean"], above["wiener"]["share"]) == (1, 0.5)
+    assert above["degraded input"]["mean"] == 4
+    assert "restored" not in above
+    run = {"set": "s", "protocol": "p", "images": 2, "methods": means, "against": above}
+    table = markdown({"weights": {"name": "w"}, "identity": "n", "runs": [run]})
+    assert "20.0 ± 19.6 (-10.0, ×0.67)" in table
+    assert "| +1.00 ± 3.92, on 50% of the faces |" in table
+    assert against([{"degraded input": Scores(20, 0.5, None)}]) == {}

@@ -1,212 +1,264 @@
-"""The training loop: it learns, it resumes exactly, and its results are functions of the seed."""
+"""The loop of every training: it resumes exactly, refuses what is not its own, and its optimiser is torch's."""
 
+import copy
 import csv
-import dataclasses
+import json
 import math
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import matplotlib.figure
 import pytest
 import torch
-from tiny import SMALL, SMALL_FACE, TINY
-from torch import nn
+from torch import Tensor, nn
 
-from restoration.degrade.protocols import BLIND, HEAVY, ORIGINAL, Distribution, Mixture
 from restoration.images import InputError
-from restoration.measure.identity import load_identity
-from restoration.network import UNet
-from restoration.network.checkpoint import load_stage
-from train import loop
-from train.batches import FaceSquares, Order, Recipe, WholeFaces
-from train.config import TrainConfig
-from train.data import Faces, degraded_face
-from train.loop import Diverged, Trainer
-from train.stages import DetailStage, FaceStage
+from train.config import Diverged, Session, command
+from train.loop import (
+    CHECKPOINT,
+    CONFIG,
+    TRAIN_LOG,
+    VALIDATION_LOG,
+    Muon,
+    Trainer,
+    WeightOptimizer,
+    as_matrix,
+    plot_curves,
+)
+
+CONFIGURATION = Session(steps=6, batch=4, log_every=1, save_every=2, learning_rate=1e-2, warmup=1)
 
 
-@pytest.fixture
-def watched(faces: Faces) -> Faces:
-    """A small part of both faces: whole ones take most of the time of a tiny run."""
-    return Faces(faces.images[:, :, 200:264, 200:264], faces.names)
+def trainer(out: Path, config: Session = CONFIGURATION, faces: str = "a") -> Trainer:
+    """A regression with dropout, whose draws a resumed run must repeat, and a moving average."""
+    torch.manual_seed(config.seed)
+    model = nn.Sequential(nn.Linear(3, 8), nn.Dropout(0.5), nn.Linear(8, 1)).train()
+
+    def batch(step: int) -> Tensor:
+        return torch.randn(config.batch, 3, generator=torch.Generator().manual_seed(step))
+
+    def score(made: Tensor) -> dict[str, Tensor]:
+        loss = (model(made) - made.sum(1, keepdim=True)).square().mean()
+        return {"half": loss / 2, "total": loss}
+
+    def save(row: dict[str, float]) -> dict[str, float]:
+        return {"good": row["step"] / 2}
+
+    average = copy.deepcopy(model), 0.9
+    return Trainer(config, out, model, batch, score, save, average=average, faces=faces)
 
 
-def detail_run(
-    config: TrainConfig, faces: Faces, watched: Faces, out: Path, degradations: Distribution | Mixture = BLIND
-) -> Trainer:
-    """A run of the detail stage, behind an untrained face stage."""
-    torch.manual_seed(9)
-    order = Order(faces, None, config.seed)
-    batches = FaceSquares(
-        order, Recipe(degradations=degradations, seed=config.seed, jitter=config.jitter), batch=config.batch,
-        squares=config.squares, crop=config.crop, alone=config.alone, plain=config.plain,
-    )  # fmt: skip
-    stage = DetailStage(batches, watched, UNet(SMALL_FACE).eval().requires_grad_(False))
-    return Trainer(config, stage, order.fingerprint, torch.device("cpu"), out)
+def log(path: Path) -> list[dict[str, str]]:
+    """Rows of a log, but for the seconds."""
+    with path.open() as file:
+        return [{key: value for key, value in row.items() if key != "seconds"} for row in csv.DictReader(file)]
 
 
-def states_equal(a: nn.Module, b: nn.Module) -> bool:
-    return all(torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True))
-
-
-def test_one_batch_is_learned_by_heart(faces: Faces, watched: Faces, tmp_path: Path) -> None:
-    wider = dataclasses.replace(SMALL, widths=(32, 48, 64))
-    config = dataclasses.replace(TINY, steps=100, log_every=10, save_every=100, reconstruction="l1", model=wider)
-    trainer = detail_run(config, faces, watched, tmp_path, Distribution(downsample=(4, 4)))
-    (degraded, guide), clean = trainer.stage.batch(2)
-    trainer.stage.batch = lambda step: ((degraded, guide), clean)  # type: ignore[method-assign]
-    trainer.run()
-    with (tmp_path / loop.TRAIN_LOG).open() as file:
-        losses = [float(row["reconstruction"]) for row in csv.DictReader(file)]
-    assert losses[-1] < 0.7 * float((degraded - clean).abs().mean())
-    assert losses[-1] < losses[0]
-
-
-def test_the_face_stage_learns_both_terms_of_its_loss(faces: Faces, tmp_path: Path) -> None:
-    config = dataclasses.replace(
-        TINY, stage="face", model=SMALL_FACE, reconstruction="l1", lambda_id=0.1, steps=4, log_every=2, save_every=2
+def same(a: Trainer, b: Trainer) -> bool:
+    assert a.average
+    assert b.average
+    pairs = [(a.model, b.model), (a.average[0], b.average[0])]
+    return all(
+        torch.equal(x, y)
+        for one, two in pairs
+        for x, y in zip(one.state_dict().values(), two.state_dict().values(), strict=True)
     )
-    order = Order(faces, None, 0)
-    batches = WholeFaces(order, Recipe(degradations=BLIND, seed=0), batch=2, side=128)
-    stage = FaceStage(batches, faces, 128, load_identity())
-    run = Trainer(config, stage, order.fingerprint, torch.device("cpu"), tmp_path)
-    run.run()
-    with (tmp_path / loop.TRAIN_LOG).open() as file:
-        rows = list(csv.DictReader(file))
-    for row in rows:
-        terms = float(row["reconstruction"]), float(row["identity"])
-        assert min(terms) > 0
-        assert float(row["total"]) == pytest.approx(terms[0] + 0.1 * terms[1], rel=1e-4)
-    with (tmp_path / loop.VALIDATION_LOG).open() as file:
-        measured = list(csv.DictReader(file))[-1]
-    assert {"blind_gain_db", "heavy_gain_db", "original_gain_db", "blind_angle_ratio"} <= set(measured)
-    saved = load_stage(tmp_path / loop.RESULT)
-    assert states_equal(saved, run.average)
 
 
-def test_the_validation_of_the_face_stage_is_gain_and_angle_at_its_size(faces: Faces) -> None:
-    stage = FaceStage(
-        WholeFaces(Order(faces, None, 0), Recipe(degradations=BLIND, seed=0), batch=2, side=128),
-        faces,
-        128,
-        load_identity(),
-    )
-    unchanged, worse = stage.measure(lambda images: images), stage.measure(lambda images: 0.5 * images)
-    for name in ("blind", "heavy", "original"):
-        assert unchanged[f"{name}_gain_db"] == pytest.approx(0, abs=1e-5)
-        assert unchanged[f"{name}_angle_ratio"] == pytest.approx(1, abs=1e-4)
-        assert worse[f"{name}_gain_db"] < -1
-    assert stage.measure(lambda images: images.flip(-2))["blind_angle_ratio"] > 1.2
-
-
-def test_a_stopped_run_ends_with_the_same_weights(faces: Faces, watched: Faces, tmp_path: Path) -> None:
-    straight = detail_run(TINY, faces, watched, tmp_path / "straight")
+def test_a_stopped_run_ends_with_the_same_weights_and_log(tmp_path: Path) -> None:
+    straight = trainer(tmp_path / "straight")
     straight.run()
-    detail_run(TINY, faces, watched, tmp_path / "stopped").run(until=3)
-    resumed = detail_run(TINY, faces, watched, tmp_path / "stopped")
+    trainer(tmp_path / "stopped").run(until=3)
+    resumed = trainer(tmp_path / "stopped")
     assert resumed.step == 3
     resumed.run()
-    assert states_equal(straight.model, resumed.model)
-    assert states_equal(straight.average, resumed.average)
-    for log in (loop.TRAIN_LOG, loop.VALIDATION_LOG):
-        rows = [list(csv.DictReader((tmp_path / run / log).open())) for run in ("straight", "stopped")]
-        steps = [[{k: v for k, v in row.items() if k != "seconds"} for row in one] for one in rows]
-        if log == loop.TRAIN_LOG:
-            assert steps[0] == steps[1]
-        assert steps[0][-1] == steps[1][-1]
+    assert same(straight, resumed)
+    assert straight.average
+    assert not torch.equal(straight.average[0].state_dict()["0.weight"], straight.model.state_dict()["0.weight"])
+    rows = log(tmp_path / "straight" / TRAIN_LOG)
+    assert rows == log(tmp_path / "stopped" / TRAIN_LOG)
+    assert [row["step"] for row in rows] == ["1", "2", "3", "4", "5", "6"]
+    assert [float(row["half"]) for row in rows] == pytest.approx([float(row["total"]) / 2 for row in rows], rel=1e-4)
+    assert log(tmp_path / "stopped" / VALIDATION_LOG) == [{"step": s, "good": f"{int(s) / 2:g}"} for s in "2346"]
+    assert json.loads((tmp_path / "stopped" / CONFIG).read_text())["steps"] == 6
+    other = trainer(tmp_path / "other", replace(CONFIGURATION, seed=1))
+    other.run()
+    assert not same(straight, other)
 
 
-def test_a_run_killed_between_checkpoints_repeats_what_was_lost(
-    faces: Faces, watched: Faces, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    killed = detail_run(TINY, faces, watched, tmp_path / "run")
-    ordinary = killed.update
+def test_a_run_killed_between_checkpoints_repeats_what_was_lost(tmp_path: Path) -> None:
+    config = replace(CONFIGURATION, save_every=4)
+    killed, straight = trainer(tmp_path / "killed", config), trainer(tmp_path / "straight", config)
+    score = killed.score
 
-    def die_at_step_5() -> None:
-        if killed.step == 4:
+    def die_at_step_5(made: Tensor) -> dict[str, Tensor]:
+        if killed.step == 5:
             raise KeyboardInterrupt
-        ordinary()
+        return score(made)
 
-    monkeypatch.setattr(killed, "update", die_at_step_5)
-    monkeypatch.setattr(killed, "save", lambda save=killed.save: save() if killed.step <= 2 else None)
+    killed.score = die_at_step_5
     with pytest.raises(KeyboardInterrupt):
         killed.run()
-    resumed = detail_run(TINY, faces, watched, tmp_path / "run")
-    assert resumed.step == 2
+    assert [row["step"] for row in log(tmp_path / "killed" / TRAIN_LOG)] == ["1", "2", "3", "4", "5"]
+    resumed = trainer(tmp_path / "killed", config)
+    assert resumed.step == 4
     resumed.run()
-    straight = detail_run(TINY, faces, watched, tmp_path / "straight")
     straight.run()
-    assert states_equal(straight.average, resumed.average)
-    with (tmp_path / "run" / loop.TRAIN_LOG).open() as file:
-        assert [int(row["step"]) for row in csv.DictReader(file)] == [1, 2, 3, 4, 5, 6]
+    assert same(straight, resumed)
+    assert log(tmp_path / "killed" / TRAIN_LOG) == log(tmp_path / "straight" / TRAIN_LOG)
 
 
-def test_validation_is_the_mean_gain_over_all_faces_in_decibels(faces: Faces, watched: Faces, tmp_path: Path) -> None:
-    stage = detail_run(TINY, faces, watched, tmp_path).stage
-    assert isinstance(stage, DetailStage)
-    smooth = nn.AvgPool2d(5, stride=1, padding=2)  # any network will do
-    gains = stage.measure(lambda degraded, guide: smooth(degraded))
-    for name, protocol in (("blind", BLIND), ("heavy", HEAVY), ("original", ORIGINAL)):
-        expected = []
-        for i in range(len(watched)):
-            degraded, clean = degraded_face(watched, i, name, protocol)
-            before, after = (float((image - clean).square().mean()) for image in (degraded, smooth(degraded)))
-            expected.append(-10 * math.log10(after) + 10 * math.log10(before))
-        assert gains[f"{name}_gain_db"] == pytest.approx(sum(expected) / 2, abs=1e-3)
-
-
-def test_squares_come_with_their_part_of_the_face_stages_answer(faces: Faces, watched: Faces, tmp_path: Path) -> None:
-    stage = detail_run(dataclasses.replace(TINY, alone=0.5, batch=4), faces, watched, tmp_path).stage
-    assert isinstance(stage, DetailStage)
-    squares = stage.batches(0)
-    (_, guide), clean = stage.batch(0)
-    answer = stage.guide(squares.degraded)
-    assert answer is not None
-    assert set(squares.alone) == {False, True}
-    for index, (face, top, left) in enumerate(squares.boxes):
-        wanted = squares.degraded if squares.alone[face] else answer
-        assert torch.equal(guide[index], wanted[face, :, top : top + 64, left : left + 64])
-        assert torch.equal(clean[index], squares.clean[face, :, top : top + 64, left : left + 64])
-
-
-def test_impossible_configurations_are_refused() -> None:
-    wrong = {"steps": (0,), "crop": (100, 1024), "ema": (1.0,), "learning_rate": (0,), "decay": (0,), "squares": (3,)}
-    for name, values in {**wrong, "stage": ("eye", "face")}.items():
-        for value in values:
-            with pytest.raises(InputError):
-                dataclasses.replace(TINY, **{name: value})
-
-
-def test_a_diverged_run_keeps_what_was_saved(
-    faces: Faces, watched: Faces, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    config = dataclasses.replace(TINY, log_every=100, save_every=2)
-    trainer = detail_run(config, faces, watched, tmp_path)
-    ordinary = trainer.loss
-
-    def diverging(restored: torch.Tensor, clean: torch.Tensor) -> dict[str, torch.Tensor]:
-        terms = ordinary(restored, clean)
-        return {name: value * (float("nan") if trainer.step >= 2 else 1) for name, value in terms.items()}
-
-    monkeypatch.setattr(trainer, "loss", diverging)
+def test_a_diverged_run_keeps_what_was_saved(tmp_path: Path) -> None:
+    run = trainer(tmp_path, replace(CONFIGURATION, log_every=100))
+    score = run.score
+    run.score = lambda made: {name: x * (math.nan if run.step >= 2 else 1) for name, x in score(made).items()}
     with pytest.raises(Diverged, match="step 4"):
-        trainer.run()
-    assert torch.load(tmp_path / loop.CHECKPOINT, weights_only=True)["step"] == 2
-    with (tmp_path / loop.VALIDATION_LOG).open() as file:
-        assert [row["step"] for row in csv.DictReader(file)] == ["2"]
+        run.run()
+    assert torch.load(tmp_path / CHECKPOINT, weights_only=True)["step"] == 2
+    assert [row["step"] for row in log(tmp_path / VALIDATION_LOG)] == ["2"]
 
 
-def test_a_run_is_resumed_with_its_own_faces_and_configuration_alone(
-    faces: Faces, watched: Faces, tmp_path: Path
-) -> None:
-    detail_run(TINY, faces, watched, tmp_path).run(until=2)
-    with pytest.raises(InputError, match="learning_rate"):
-        detail_run(dataclasses.replace(TINY, learning_rate=2e-3), faces, watched, tmp_path)
-    other_machine = dataclasses.replace(TINY, precision="bf16")
-    assert detail_run(other_machine, faces, watched, tmp_path).step == 2
-    others = Faces(faces.images.flip(0), faces.names)
+def test_a_run_is_resumed_with_its_own_faces_and_configuration_alone(tmp_path: Path) -> None:
+    trainer(tmp_path).run(until=2)
+    with pytest.raises(InputError, match=r"other settings \(learning_rate\)"):
+        trainer(tmp_path, replace(CONFIGURATION, learning_rate=2e-3))
     with pytest.raises(InputError, match="other faces"):
-        detail_run(TINY, others, watched, tmp_path)
-    (tmp_path / loop.TRAIN_LOG).write_text("")  # a full disk
-    assert detail_run(TINY, faces, watched, tmp_path).step == 2
-    (tmp_path / loop.CHECKPOINT).unlink()
-    assert detail_run(TINY, faces, watched, tmp_path).step == 0
-    assert not (tmp_path / loop.VALIDATION_LOG).exists()  # it told of the run before
+        trainer(tmp_path, faces="b")
+    (tmp_path / TRAIN_LOG).write_text("")  # a full disk
+    assert trainer(tmp_path).step == 2
+    (tmp_path / CHECKPOINT).write_bytes((tmp_path / CHECKPOINT).read_bytes()[:300])
+    with pytest.raises(InputError, match=r"checkpoint\.pt is damaged"):
+        trainer(tmp_path)
+    (tmp_path / CHECKPOINT).unlink()
+    assert trainer(tmp_path).step == 0
+    assert not (tmp_path / VALIDATION_LOG).exists()  # it told of the run before
+
+
+def test_a_command_says_user_errors_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    errors = {"wrong": InputError("no folder"), "stopped": KeyboardInterrupt(), "diverged": Diverged("not a number")}
+
+    @command
+    def main(arguments: list[str] | None = None) -> int:
+        for word in arguments or []:
+            raise errors[word]
+        return 0
+
+    assert [main([]), *(main([word]) for word in errors)] == [0, 2, 130, 1]
+    said = capsys.readouterr().err
+    assert said.startswith("test_loop.py: no folder\n\ntest_loop.py: stopped.")
+    assert said.endswith("test_loop.py: not a number\n")
+
+
+def test_the_rate_warms_up_stays_level_and_falls_by_half_a_cosine() -> None:
+    level = Session(steps=100, learning_rate=0.2, final_rate=0.1, warmup=10, decay=0.3)
+    assert [level.rate(step) for step in (10, 71)] == [0.2, pytest.approx(0.1995, 1e-3)]
+    rates = [replace(level, steps=110, decay=1.0).rate(step) for step in range(111)]
+    known = {0: 0.02, 9: 0.2, 10: 0.2, 60: 0.11, 110: 0.02, 35: 0.02 + 0.18 * (1 + math.cos(math.pi / 4)) / 2}
+    assert {step: rates[step] for step in known} == pytest.approx(known)
+
+
+def test_every_term_and_gain_is_a_named_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / TRAIN_LOG).write_text(
+        "step,seconds,learning_rate,reconstruction,total\n20,1,1e-3,0.3,0.31\n40,2,1e-3,0.2,0.22\n"
+    )
+    (tmp_path / VALIDATION_LOG).write_text("step,seconds,blind_gain_db\n20,1,0.5\n40,2,1.25\n")
+    figures: list[matplotlib.figure.Figure] = []
+    draw = matplotlib.figure.Figure.savefig
+    monkeypatch.setattr(
+        matplotlib.figure.Figure, "savefig", lambda self, *a, **k: (figures.append(self), draw(self, *a, **k))
+    )
+    assert plot_curves(tmp_path).stat().st_size > 1000
+    lines = [{line.get_label(): line.get_xydata().tolist() for line in axis.lines} for axis in figures[0].axes]
+    assert lines == [
+        {"reconstruction": [[20, 0.3], [40, 0.2]], "total": [[20, 0.31], [40, 0.22]]},
+        {"blind": [[20, 0.5], [40, 1.25]]},
+    ]
+    assert "dB" in figures[0].axes[1].get_ylabel()
+
+
+def network(seed: int = 0) -> nn.Sequential:
+    torch.manual_seed(seed)
+    layers = nn.Sequential()
+    layers.add_module("head", nn.Conv2d(3, 16, 3, padding=1))
+    layers.add_module("body", nn.Conv2d(16, 24, 3, padding=1))
+    layers.add_module("depthwise", nn.Conv2d(24, 24, 3, padding=1, groups=24))
+    layers.add_module("tail", nn.Conv2d(24, 3, 1))
+    return layers.to(memory_format=torch.channels_last)
+
+
+def learn(model: nn.Module, rule: Any, steps: int, *rate: float, seed: int = 1) -> None:
+    """Steps of a ``WeightOptimizer`` at a rate, or of one of torch's."""
+    generator = torch.Generator().manual_seed(seed)
+    for _ in range(steps):
+        rule.zero_grad()
+        image = torch.rand(2, 3, 8, 8, generator=generator)
+        torch.autograd.backward((model(image) - image).square().mean())
+        rule.step(*rate)
+
+
+def test_a_convolution_moves_orthogonally_and_as_far_as_adamw_would() -> None:
+    model = network()
+    before = {name: value.clone() for name, value in model.named_parameters()}
+    learn(model, WeightOptimizer(model, "muon", weight_decay=0.0), 1, 0.01)
+    change = {name: value.detach() - before[name] for name, value in model.named_parameters()}
+    singular = torch.linalg.svdvals(change["body.weight"].flatten(1))  # a matrix of 24 by 144
+    # Five Newton-Schulz steps bring them near one another, not to one value; the length is 0.2 sqrt(144).
+    relative = singular / (0.01 * 0.2 * 12)
+    assert float(relative.max()) < 1.3
+    assert float(relative.quantile(0.1)) > 0.6
+    learn(model, WeightOptimizer(model, "adamw", weight_decay=0.0), 1, 0.01)
+    gradient = torch.linalg.svdvals(model.get_parameter("body.weight").grad.flatten(1))  # type: ignore[union-attr]
+    assert float(gradient.quantile(0.1) / gradient.max()) < 0.3  # which they were not before
+    # Adam's first step has the length of its rate for each weight.
+    for name in ("head.weight", "depthwise.weight", "tail.weight", "body.bias"):
+        torch.testing.assert_close(change[name].abs(), torch.full_like(change[name], 0.01), rtol=1e-2, atol=1e-5)
+
+
+@pytest.mark.parametrize(("precision", "tolerance"), [(torch.bfloat16, 0), (torch.float32, 0.05)])
+def test_muon_is_torchs(precision: torch.dtype, tolerance: float) -> None:
+    draws = torch.Generator().manual_seed(0)
+    shapes = [(24, 40), (40, 24), (16, 16)]
+    starts = [torch.randn(shape, generator=draws) for shape in shapes]
+    ours, theirs = ([matrix.clone() for matrix in starts] for _ in range(2))
+    optimizer = Muon(ours, weight_decay=0.1, precision=precision)
+    reference = torch.optim.Muon(theirs, lr=0.0, weight_decay=0.1, adjust_lr_fn="match_rms_adamw")
+    for rate in (0.01, 0.02, 0.01):
+        gradients = [torch.randn(shape, generator=draws) for shape in shapes]
+        for part, matrices in ((optimizer, ours), (reference, theirs)):
+            part.param_groups[0]["lr"] = rate
+            for matrix, gradient in zip(matrices, gradients, strict=True):
+                matrix.grad = gradient.clone()
+            part.step()
+    for start, a, b in zip(starts, ours, theirs, strict=True):
+        assert float((a - b).norm()) <= tolerance * float((b - start).norm())
+    assert optimizer.state_dict()["state"].keys() == reference.state_dict()["state"].keys()
+
+
+def test_adamw_alone_is_torchs() -> None:
+    ours, theirs = network(), network()
+    learn(ours, WeightOptimizer(ours, "adamw", weight_decay=0.1), 3, 1e-2)
+    learn(theirs, torch.optim.AdamW(theirs.parameters(), lr=1e-2, weight_decay=0.1, betas=(0.9, 0.99)), 3)
+    for a, b in zip(ours.parameters(), theirs.parameters(), strict=True):
+        torch.testing.assert_close(a, b)
+
+
+@pytest.mark.parametrize("kind", ["muon", "adamw"])
+def test_an_optimisers_state_goes_on_exactly(kind: Any) -> None:
+    straight, other = network(), network(seed=9)
+    optimizer = WeightOptimizer(straight, kind, weight_decay=0.01)
+    learn(straight, optimizer, 2, 1e-2)
+    other.load_state_dict(straight.state_dict())
+    resumed = WeightOptimizer(other, kind, weight_decay=0.01)
+    resumed.load_state_dict(copy.deepcopy(optimizer.state_dict()))
+    learn(straight, optimizer, 2, 1e-2, seed=2)
+    learn(other, resumed, 2, 1e-2, seed=2)
+    assert all(torch.equal(a, b) for a, b in zip(straight.parameters(), other.parameters(), strict=True))
+
+
+def test_a_layout_that_is_no_matrix_is_refused() -> None:
+    weight = torch.rand(4, 3, 3, 3)
+    with pytest.raises(ValueError, match="channels_last"):
+        as_matrix(weight)
+    matrix = as_matrix(weight.to(memory_format=torch.channels_last))
+    assert torch.equal(matrix, weight.permute(0, 2, 3, 1).reshape(4, -1))

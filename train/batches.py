@@ -1,4 +1,4 @@
-"""Batches to learn from, one kind a stage: every one is a function of the seed and the step."""
+"""Degraded faces: batches to learn from, functions of the seed and the step, and fixed ones to measure on."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from restoration.degrade.protocols import Distribution, Mixture
 from restoration.faces import FACE_SIZE
 from restoration.images import InputError
 from restoration.network import reduce
+from train.config import TrainConfig
 from train.data import Faces, FaceStream
 
 
@@ -79,65 +80,61 @@ def apply_jitter(faces: Tensor, jitters: Sequence[Jitter]) -> Tensor:
     return (moved.clamp(1e-4, 1) ** gamma * gains).clamp(0, 1)
 
 
-class Order:
-    """Which face each position of a run shows: all faces once an epoch, in an order that the seed decides.
-
-    Args:
-        faces: of 512 pixels. Of a window with photos that show no face, some are drawn twice.
-        small: of 128 pixels, drawn beside them; None for none.
-        seed: of the order.
-    """
-
-    def __init__(self, faces: Faces | FaceStream, small: Faces | None, seed: int) -> None:
-        self.faces, self.small, self.seed = faces, small, seed
-        self._order: tuple[int, Tensor] = (-1, torch.empty(0))
-
-    def __len__(self) -> int:
-        return len(self.faces) + (len(self.small) if self.small else 0)
-
-    @property
-    def fingerprint(self) -> str:
-        """The same for the same faces."""
-        return self.faces.fingerprint + (self.small.fingerprint if self.small else "")
-
-    def __call__(self, position: int) -> Tensor:
-        """(3, S, S) uint8, the face at a position, [0, …)."""
-        epoch, place = divmod(position, len(self))
-        if self._order[0] != epoch:
-            shuffle = torch.Generator().manual_seed(random.Random(f"order/{self.seed}/{epoch}").getrandbits(62))
-            self._order = epoch, torch.randperm(len(self), generator=shuffle)
-        index = int(self._order[1][place])
-        if index >= len(self.faces) and self.small:
-            return self.small.images[index - len(self.faces)]
-        images = self.faces.epoch(epoch).images
-        return images[index % len(images)]
-
-
-@dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How clean faces become pairs to learn from.
+    """How clean faces become pairs to learn from; all that is drawn for a position of a run is a function of the seed.
 
     Args:
+        faces: of 512 pixels: all once an epoch. Of a window with photos that show no face, some are drawn twice.
+        small: of 128 pixels, drawn beside them; None for none.
         degradations: what they go through.
-        seed: of everything that is drawn.
+        seed: of their order and of everything else that is drawn.
         jitter: share of faces that are moved, turned, scaled and tinted first, [0, 1]: a detector does not align as
             well as a data set's makers did, and no two cameras see one colour. The rest keeps its finest detail.
         part, parts: of several processes that share a batch, which one this is. Together they see what one process
             alone would.
     """
 
-    degradations: Distribution | Mixture
-    seed: int
-    jitter: float = 0.0
-    part: int = 0
-    parts: int = 1
+    def __init__(
+        self,
+        faces: Faces | FaceStream,
+        small: Faces | None = None,
+        *,
+        degradations: Distribution | Mixture,
+        seed: int = 0,
+        jitter: float = 0.0,
+        part: int = 0,
+        parts: int = 1,
+    ) -> None:
+        self.faces, self.small, self.degradations, self.seed, self.jitter = faces, small, degradations, seed, jitter
+        self.part, self.parts = part, parts
+        self._order: tuple[int, Tensor] = (-1, torch.empty(0))
+
+    @property
+    def fingerprint(self) -> str:
+        """The same for the same faces."""
+        return self.faces.fingerprint + (self.small.fingerprint if self.small else "")
+
+    def face(self, position: int) -> Tensor:
+        """(3, S, S) uint8, the face at a position, [0, …)."""
+        count = len(self.faces) + (len(self.small) if self.small else 0)
+        epoch, place = divmod(position, count)
+        if self._order[0] != epoch:
+            shuffle = torch.Generator().manual_seed(random.Random(f"order/{self.seed}/{epoch}").getrandbits(62))
+            self._order = epoch, torch.randperm(count, generator=shuffle)
+        index = int(self._order[1][place])
+        if index >= len(self.faces) and self.small:
+            return self.small.images[index - len(self.faces)]
+        images = self.faces.epoch(epoch).images
+        return images[index % len(images)]
+
+    def draw(self, position: int) -> tuple[random.Random, Tensor, Jitter | None]:
+        """The source of further draws for a position, its (3, S, S) uint8 face, perhaps mirrored, and its jitter."""
+        rng, face = random.Random(f"draw/{self.seed}/{position}"), self.face(position)
+        face = face.flip(-1) if rng.random() < 0.5 else face
+        return rng, face, Jitter.sample(rng) if rng.random() < self.jitter else None
 
     def share(self, step: int, batch: int) -> range:
-        """Positions of this process in the batch of a step.
-
-        Raises:
-            InputError: the batch cannot be shared evenly.
-        """
+        """Positions of this process in the batch of a step. InputError: the batch cannot be shared evenly."""
         if batch % self.parts:
             raise InputError(
                 f"A batch of {batch} cannot be shared by {self.parts} processes: choose a multiple of {self.parts}."
@@ -145,58 +142,45 @@ class Recipe:
         start = step * batch
         return range(start + self.part * batch // self.parts, start + (self.part + 1) * batch // self.parts)
 
-    def random(self, position: int) -> random.Random:
-        """The source of all that is drawn for a position, whatever batch it lies in."""
-        return random.Random(f"draw/{self.seed}/{position}")
 
+def whole_faces(recipe: Recipe, step: int, *, batch: int, side: int) -> tuple[Tensor, Tensor]:
+    """A batch for the face stage.
 
-class WholeFaces:
-    """Batches for the face stage: step ``n`` is a function of (seed, n), so a resumed run sees what it would have.
-
-    Each face is degraded at the smallest size that shows the same, see ``Degradation.reduced``.
+    Each face is degraded at the smallest size that shows the same, see ``Degradation.reduced``; one of 128 pixels draws
+    among the degradations that can be done at that size.
 
     Args:
-        order: of the faces; one of 128 pixels draws among the degradations that can be done at that size.
         batch: faces a step.
         side: of the pictures that come out, pixels, a divisor of 512, at least 128.
+
+    Returns:
+        degraded and clean, both (batch / parts, 3, side, side) float32 in [0, 1], on the faces' device.
     """
-
-    def __init__(self, order: Order, recipe: Recipe, *, batch: int, side: int) -> None:
-        self.order, self.recipe, self.batch, self.side = order, recipe, batch, side
-
-    def __call__(self, step: int) -> tuple[Tensor, Tensor]:
-        """Degraded and clean, both (B / parts, 3, side, side) float32 in [0, 1], on the faces' device."""
-        positions = self.recipe.share(step, self.batch)
-        groups: dict[int, list[tuple[int, Tensor, Degradation, int]]] = defaultdict(list)
-        for place, position in enumerate(positions):
-            rng, whole = self.recipe.random(position), self.order(position)
-            whole = whole.flip(-1) if rng.random() < 0.5 else whole
-            jitter = Jitter.sample(rng) if rng.random() < self.recipe.jitter else None
-            native, smallest = FACE_SIZE // whole.shape[-1], FACE_SIZE // self.side
-            while True:
-                drawn = self.recipe.degradations.sample(rng)
-                fitting = [k for k in (4, 2, 1) if native <= k <= smallest and drawn.reduced(k)]
-                if fitting:
-                    break
-            settings = drawn.reduced(fitting[0])
-            assert settings is not None
-            face = whole[None].float() / 255
-            if jitter and native > 1:  # aligned by a detector already, and to be kept as sharp as it is
-                face = apply_jitter(face, [jitter.tint])
-            elif jitter:  # at twice the size where that is to be had: what is moved loses its finest detail
-                face = apply_jitter(reduce(face, FACE_SIZE // min(2, fitting[0])), [jitter])
-            face = reduce(face, FACE_SIZE // fitting[0])[0]
-            groups[fitting[0]].append((place, face, settings, rng.getrandbits(62)))
-        device = face.device
-        clean = torch.empty(len(positions), 3, self.side, self.side, device=device)
-        degraded = torch.empty_like(clean)
-        for rows in groups.values():
-            places, faces, settings_, seeds = zip(*rows, strict=True)
-            stack = torch.stack(faces)
-            noise = [torch.Generator(device).manual_seed(seed) for seed in seeds]
-            clean[list(places)] = reduce(stack, self.side)
-            degraded[list(places)] = reduce(degrade(stack, settings_, noise), self.side)
-        return degraded, clean
+    positions = recipe.share(step, batch)
+    groups: dict[int, list[tuple[int, Tensor, Degradation, int]]] = defaultdict(list)
+    for place, position in enumerate(positions):
+        rng, whole, jitter = recipe.draw(position)
+        native, smallest = FACE_SIZE // whole.shape[-1], FACE_SIZE // side
+        settings: Degradation | None = None
+        while settings is None:
+            drawn = recipe.degradations.sample(rng)
+            reduced = ((k, drawn.reduced(k)) for k in (4, 2, 1) if native <= k <= smallest)
+            factor, settings = next((one for one in reduced if one[1]), (1, None))
+        face = whole[None].float() / 255
+        if jitter and native > 1:  # aligned by a detector already, and to be kept as sharp as it is
+            face = apply_jitter(face, [jitter.tint])
+        elif jitter:  # at twice the size where that is to be had: what is moved loses its finest detail
+            face = apply_jitter(reduce(face, FACE_SIZE // min(2, factor)), [jitter])
+        groups[factor].append((place, reduce(face, FACE_SIZE // factor)[0], settings, rng.getrandbits(62)))
+    clean = torch.empty(len(positions), 3, side, side, device=face.device)
+    degraded = torch.empty_like(clean)
+    for rows in groups.values():
+        places, faces, settings_, seeds = zip(*rows, strict=True)
+        stack = torch.stack(faces)
+        noise = [torch.Generator(clean.device).manual_seed(seed) for seed in seeds]
+        clean[list(places)] = reduce(stack, side)
+        degraded[list(places)] = reduce(degrade(stack, settings_, noise), side)
+    return degraded, clean
 
 
 @dataclass(frozen=True)
@@ -222,45 +206,25 @@ class Squares:
         return torch.stack([images[face, :, top : top + crop, left : left + crop] for face, top, left in self.boxes])
 
 
-class FaceSquares:
-    """Batches for the detail stage: several squares of each degraded face; step ``n`` is a function of (seed, n).
+def face_squares(recipe: Recipe, step: int, config: TrainConfig) -> Squares:
+    """A batch for the detail stage: this process's faces, all of 512 pixels, and several squares of each.
 
-    Args:
-        order: of the faces, all of 512 pixels.
-        batch: squares a step, a multiple of ``squares``.
-        squares: of one face.
-        crop: their side, pixels, [64, 512].
-        alone: share of faces that are learned without the face stage's answer, [0, 1].
-        plain: share of faces that are replaced by a plain colour with a gentle slope, [0, 1]: on these the smallest
-            regular pattern counts.
+    A share ``config.plain`` of the faces is replaced by a plain colour with a gentle slope: there the smallest regular
+    pattern counts.
     """
-
-    def __init__(
-        self, order: Order, recipe: Recipe, *, batch: int, squares: int, crop: int, alone: float, plain: float
-    ) -> None:
-        if batch % squares:
-            raise InputError(f"A batch of {batch} is no multiple of {squares} squares a face.")
-        self.order, self.recipe, self.batch, self.squares, self.crop = order, recipe, batch, squares, crop
-        self.alone, self.plain = alone, plain
-
-    def __call__(self, step: int) -> Squares:
-        """This process's faces and squares, on the faces' device."""
-        positions = self.recipe.share(step, self.batch // self.squares)
-        faces, settings, noise, boxes, alone = [], [], [], [], []
-        for place, position in enumerate(positions):
-            rng, whole = self.recipe.random(position), self.order(position)
-            whole = whole.flip(-1) if rng.random() < 0.5 else whole
-            jitter = Jitter.sample(rng) if rng.random() < self.recipe.jitter else None
-            plain = rng.random() < self.plain
-            face = plain_picture(rng).to(whole.device) if plain else whole[None].float() / 255
-            faces.append(apply_jitter(face, [jitter]) if jitter and not plain else face)
-            settings.append(self.recipe.degradations.sample(rng))
-            noise.append(torch.Generator(face.device).manual_seed(rng.getrandbits(62)))
-            reach = FACE_SIZE - self.crop
-            boxes += [(place, rng.randint(0, reach), rng.randint(0, reach)) for _ in range(self.squares)]
-            alone.append(rng.random() < self.alone or plain)
-        clean = torch.cat(faces)
-        return Squares(degrade(clean, settings, noise), clean, boxes, self.crop, alone)
+    faces, settings, noise, boxes, alone = [], [], [], [], []
+    for place, position in enumerate(recipe.share(step, config.batch // config.squares)):
+        rng, whole, jitter = recipe.draw(position)
+        plain = rng.random() < config.plain
+        face = plain_picture(rng).to(whole.device) if plain else whole[None].float() / 255
+        faces.append(apply_jitter(face, [jitter]) if jitter and not plain else face)
+        settings.append(recipe.degradations.sample(rng))
+        noise.append(torch.Generator(face.device).manual_seed(rng.getrandbits(62)))
+        reach = FACE_SIZE - config.crop
+        boxes += [(place, rng.randint(0, reach), rng.randint(0, reach)) for _ in range(config.squares)]
+        alone.append(rng.random() < config.alone or plain)
+    clean = torch.cat(faces)
+    return Squares(degrade(clean, settings, noise), clean, boxes, config.crop, alone)
 
 
 def plain_picture(rng: random.Random) -> Tensor:
@@ -270,3 +234,34 @@ def plain_picture(rng: random.Random) -> Tensor:
     slope = across * axis[None] + down * axis[:, None]
     colour = torch.tensor([rng.uniform(0.05, 0.95) for _ in range(3)])
     return (colour[:, None, None] + slope).clamp(0, 1)[None]
+
+
+def draw(
+    seed: str, count: int, source: Distribution | Mixture, device: torch.device
+) -> tuple[list[Degradation], list[torch.Generator]]:
+    """Settings and noise sources for one batch, decided by ``seed`` alone.
+
+    Training and evaluation both name their batches, so nothing has to be stored to draw the same ones again.
+    """
+    rng = random.Random(seed)
+    settings = [source.sample(rng) for _ in range(count)]
+    return settings, [torch.Generator(device).manual_seed(rng.getrandbits(62)) for _ in range(count)]
+
+
+def fixed_draw(
+    faces: Faces, index: int, protocol_name: str, protocol: Distribution | Mixture
+) -> tuple[list[Degradation], list[torch.Generator]]:
+    """What ``degraded_face`` does to one face: its settings and a fresh source of its noise, one of each."""
+    return draw(f"measure/{protocol_name}/{faces.names[index]}", 1, protocol, torch.device("cpu"))
+
+
+def degraded_face(
+    faces: Faces, index: int, protocol_name: str, protocol: Distribution | Mixture
+) -> tuple[Tensor, Tensor]:
+    """One face under its own fixed draw of a protocol, decided by the two names alone.
+
+    Returns:
+        degraded and clean, both (1, 3, 512, 512) float32 in [0, 1], on the faces' device.
+    """
+    clean = faces.clean([index])
+    return degrade(clean, *fixed_draw(faces, index, protocol_name, protocol)), clean

@@ -40,8 +40,9 @@ from restoration.measure.uncertainty import (
     smooth,
     uncertainty_features,
 )
-from train.command import command, new_parser
-from train.data import Faces, degraded_face, fixed_draw, load_faces
+from train.batches import degraded_face, fixed_draw
+from train.config import command, new_parser
+from train.data import Faces, load_faces
 
 ERROR_WINDOW = 2.0  # pixels, sigma: how local an error is foretold
 GRID = np.s_[::5, ::5]  # of the pixels: neighbours say the same

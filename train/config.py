@@ -1,20 +1,116 @@
-"""The configuration of a run of one stage, and the options of a command line that set it."""
+"""Settings of trainings, and what the commands of this room share: options out of settings, errors as one line."""
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import functools
+import inspect
+import json
+import math
+import sys
+import typing
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, Literal, Protocol, TypeVar
 
 import torch
 
 from restoration.faces import FACE_SIZE
 from restoration.images import InputError
+from restoration.images.pictures import write_atomically
 from restoration.measure.identity import SIDES
 from restoration.network import UNetConfig
-from train.losses import RECONSTRUCTIONS, Reconstruction, check_weights
-from train.optimizer import OPTIMIZERS, Optimizer, fastest
+from restoration.restorer import select_precision
+
+# What a field of a configuration sets; one that is not named here is no option of a command.
+OPTIONS = {
+    "name": "name of the weights that come out",
+    "license": "licence of the weights that come out; it follows from the training data",
+    "init": "weights to start from: a folder, owner/name@revision on the Hub, or an embedded name",
+    "steps": "optimiser steps",
+    "batch": "examples a step: faces, squares of the detail stage, scenes of the detector",
+    "learning_rate": "peak of the rate, reached after the warm-up",
+    "final_rate": "share of the peak at the last step",
+    "decay": "last share of the steps, in which the rate falls",
+    "warmup": "steps to the peak",
+    "optimizer": "for dense convolutions; all else is AdamW's",
+    "weight_decay": "decoupled, times the rate a step",
+    "gradient_clip": "largest length of all gradients",
+    "seed": "decides every random draw",
+    "log_every": "steps between rows of train.csv",
+    "save_every": "steps between checkpoints",
+    "crop": "detail stage: side of the squares, pixels, 64 to 512",
+    "squares": "detail stage: squares of one degraded face",
+    "alone": "detail stage: share of faces learned without the face stage's answer",
+    "plain": "detail stage: share of plain pictures",
+    "ema": "decay of the averaged weights a step; shorter at the start",
+    "reconstruction": "distance between pixels",
+    "lambda_rec": "weight of reconstruction",
+    "lambda_id": "weight of identity; the detail stage needs --crop 512 for it",
+    "identity": "face recogniser to train against; None is the embedded one",
+    "identity_faces": "so many of each batch are shown to the recogniser",
+    "jitter": "share of faces that are misaligned and tinted a little",
+    "precision": "of the network; auto is bf16 on a GPU and on a CPU with matrix units for it, else fp32",
+    "validation_faces": "how many faces to watch",
+    "degraded": "share of crops that the student sees degraded; the teacher saw them clean",
+    "blends": "blends of two people, faces of nobody, for every real crop; they fill half of every batch",
+    "held_out": "every so-many-th person is watched, not learned from",
+    "examples": "degraded faces to learn from",
+    "faces": "faces that are read",
+}
+ALIASES = {"gradient_clip": ("--clip",)}
+BOUNDS: dict[str, tuple[Callable[[float], bool], str]] = {
+    "at least 1": (
+        lambda x: x >= 1,
+        "steps batch log_every save_every squares identity_faces validation_faces held_out examples faces",
+    ),
+    "finite, and 0 or more": (lambda x: 0 <= x < math.inf, "warmup lambda_rec lambda_id blends"),
+    "in [0, 1]": (lambda x: 0 <= x <= 1, "final_rate jitter alone plain degraded"),
+    "in [0, 1)": (lambda x: 0 <= x < 1, "weight_decay ema"),
+    "in (0, 1]": (lambda x: 0 < x <= 1, "decay"),
+    "in (0, 1)": (lambda x: 0 < x < 1, "learning_rate"),
+    "above 0": (lambda x: x > 0, "gradient_clip"),
+    "in [0, 2^63)": (lambda x: 0 <= x < 2**63, "seed"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Session:
+    """What every training has; ``OPTIONS`` says what each is, ``BOUNDS`` what it may be (InputError)."""
+
+    steps: int = 1000
+    batch: int = 64
+    learning_rate: float = 2e-3
+    final_rate: float = 0.01
+    decay: float = 1.0
+    warmup: int = 0
+    optimizer: Literal["muon", "adamw"] = "adamw"
+    weight_decay: float = 0.01
+    gradient_clip: float = math.inf
+    seed: int = 0
+    log_every: int = 200
+    save_every: int = 200
+
+    def __post_init__(self) -> None:
+        for words, (holds, names) in BOUNDS.items():
+            for name in names.split():
+                if hasattr(self, name) and not holds(getattr(self, name)):
+                    raise InputError(f"{name.replace('_', '-')} must be {words}, not {getattr(self, name)}.")
+
+    def rate(self, step: int) -> float:
+        """Learning rate of a step: a linear warm-up, level, then half a cosine down to the last step."""
+        if step < self.warmup:
+            return self.learning_rate * (step + 1) / self.warmup
+        begin = max(self.warmup, round(self.steps * (1 - self.decay)))
+        progress = max(0, step - begin) / max(1, self.steps - begin)
+        return self.learning_rate * (self.final_rate + (1 - self.final_rate) * (1 + math.cos(math.pi * progress)) / 2)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        return dataclasses.asdict(self)
+
 
 FACE = UNetConfig(positions=128, attention=True, widths=(32, 64, 128, 256), encoder=(2, 2, 2, 3), decoder=(2, 2, 2))
 DETAIL = UNetConfig(guided=True)
@@ -32,27 +128,14 @@ NETWORK = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainConfig:
+class TrainConfig(Session):
     """The resolved configuration of a run of one stage; written beside its results.
 
     Args:
-        stage: "face" or "detail".
-        name: of the weights that come out.
-        license: of the weights that come out; it follows from the training data.
-        init: weights whose stage to start from (a folder, a model on the Hub or an embedded name); None starts
-            at random.
-        steps, batch: optimiser steps, and faces (face stage) or squares (detail stage) a step.
-        crop, squares, alone, plain: of the detail stage, see ``FaceSquares``; ``crop`` a multiple of the network's.
-        learning_rate: peak of the schedule, reached after ``warmup`` steps; in the last share ``decay`` of the steps it
-            falls to ``final_rate`` times the peak.
-        ema: decay of the averaged weights a step, [0, 1); shorter at the start.
-        reconstruction, lambda_rec, lambda_id, identity, identity_faces: see ``CompositeLoss``; identity None is the
-            embedded network.
-        optimizer: "muon" or "adamw", see ``WeightOptimizer``.
+        init: None starts at random.
         window: faces in memory at a time where they are streamed; None where all are.
-        jitter: share of faces that are misaligned and tinted a little, see ``Recipe``.
         precision: "bf16" runs the network under autocast; weights and optimiser stay float32.
-        seed: of every draw.
+        model: the network.
     """
 
     stage: Literal["face", "detail"] = "detail"
@@ -66,53 +149,35 @@ class TrainConfig:
     alone: float = 0.15
     plain: float = 0.02
     learning_rate: float = 1e-3
-    final_rate: float = 0.01
     decay: float = 0.3
     warmup: int = 200
-    optimizer: Optimizer = "muon"
+    optimizer: Literal["muon", "adamw"] = "muon"
     weight_decay: float = 1e-4
     gradient_clip: float = 0.5
     ema: float = 0.999
-    reconstruction: Reconstruction = "psnr"
+    reconstruction: Literal["l1", "l2", "charbonnier", "psnr"] = "psnr"
     lambda_rec: float = 1.0
     lambda_id: float = 0.0
     identity: str | None = None
     identity_faces: int = 4
     window: int | None = None
     jitter: float = 0.25
-    precision: Literal["bf16", "fp32"] = "bf16"
-    seed: int = 0
+    precision: Literal["auto", "bf16", "fp32"] = "bf16"
     log_every: int = 20
     save_every: int = 500
     validation_faces: int = 32
     model: UNetConfig = DETAIL
 
     def __post_init__(self) -> None:
-        if self.stage not in ("face", "detail"):
-            raise InputError(f"The stage is face or detail, not {self.stage!r}.")
-        if self.steps < 1 or self.batch < 1 or self.log_every < 1 or self.save_every < 1 or self.squares < 1:
-            raise InputError("steps, batch, squares, log-every and save-every must be at least 1.")
-        if self.warmup < 0 or not 0 <= self.seed < 2**63 or self.validation_faces < 1 or self.identity_faces < 1:
-            raise InputError("warmup and seed must not be negative; validation-faces and identity-faces at least 1.")
-        check_weights(self.lambda_rec, self.lambda_id)
-        for name in ("jitter", "alone", "plain"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise InputError(f"{name} is a share and must lie in [0, 1], not {getattr(self, name)}.")
-        if not 0 <= self.weight_decay < 1 or not self.gradient_clip > 0:
-            raise InputError("weight-decay must lie in [0, 1), and gradient-clip above 0.")
-        if (
-            not 0 < self.learning_rate < 1
-            or not 0 <= self.ema < 1
-            or not 0 <= self.final_rate <= 1
-            or not 0 < self.decay <= 1
-        ):
-            raise InputError("learning-rate must lie in (0, 1), ema in [0, 1), final-rate in [0, 1], decay in (0, 1].")
+        super().__post_init__()
+        if self.lambda_rec + self.lambda_id == 0:
+            raise InputError("lambda-rec or lambda-id must be above 0.")
         if self.stage == "face":
             if self.model.positions not in SIDES or self.model.guided:
                 raise InputError(f"A face stage has positions (one of {SIDES}) and no guide.")
             return
-        if self.model.positions:
-            raise InputError("The detail stage takes pictures of any size: it has no positions.")
+        if self.stage != "detail" or self.model.positions:
+            raise InputError("The stage is face, or detail: that one takes pictures of any size and has no positions.")
         if not 64 <= self.crop <= 512 or self.crop % self.model.multiple:
             raise InputError(f"crop must be a multiple of {self.model.multiple} from 64 to 512, not {self.crop}.")
         if self.batch % self.squares:
@@ -121,75 +186,93 @@ class TrainConfig:
             raise InputError(f"An identity loss needs whole faces: train the face stage, or --crop {FACE_SIZE}.")
 
     def to_dict(self) -> dict[str, Any]:
-        return {**dataclasses.asdict(self), "model": self.model.to_dict()}
-
-
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Options for what ``TrainConfig`` holds; what is not given is the stage's own."""
-    add = parser.add_argument
-    stages = {stage: vars(TrainConfig(**{"stage": stage, **fields})) for stage, fields in STAGES.items()}
-
-    def own(name: str) -> str:
-        values = {stage: fields[name] for stage, fields in stages.items()}
-        alike = len(set(values.values())) == 1
-        return (
-            f"({values['face']})" if alike else f"({', '.join(f'{stage} {value}' for stage, value in values.items())})"
-        )
-
-    for name, kind, text in (
-        ("name", str, "name of the weights"),
-        ("license", str, "licence of the weights"),
-        ("steps", int, "optimiser steps"),
-        ("batch", int, "faces or squares a step"),
-        ("crop", int, "detail stage: side of the squares, pixels, 64 to 512"),
-        ("squares", int, "detail stage: squares of one degraded face"),
-        ("alone", float, "detail stage: share of faces learned without the face stage's answer"),
-        ("plain", float, "detail stage: share of plain pictures"),
-        ("learning-rate", float, "peak"),
-        ("final-rate", float, "share of the peak at the end"),
-        ("decay", float, "share of the steps in which the rate falls"),
-        ("warmup", int, "steps to the peak"),
-        ("weight-decay", float, "decoupled, 0 to 1"),
-        ("ema", float, "decay of the averaged weights a step"),
-        ("lambda-rec", float, "weight of reconstruction"),
-        ("lambda-id", float, "weight of identity; the detail stage needs --crop 512 for it"),
-        ("identity-faces", int, "so many of each batch are shown to the recogniser"),
-        ("jitter", float, "share of faces misaligned and tinted"),
-        ("seed", int, "decides every random draw"),
-        ("log-every", int, "steps between rows of train.csv"),
-        ("save-every", int, "steps between checkpoints"),
-        ("validation-faces", int, "how many to watch"),
-    ):
-        add(f"--{name}", type=kind, help=f"{text} {own(name.replace('-', '_'))}")
-    add("--optimizer", choices=OPTIMIZERS, help=f"for the convolutions {own('optimizer')}")
-    add("--reconstruction", choices=RECONSTRUCTIONS, help=f"distance between pixels {own('reconstruction')}")
-    add("--identity", metavar="FILE", help="face recogniser to train against (the embedded one)")
-    add(
-        "--precision",
-        choices=("auto", "bf16", "fp32"),
-        default="auto",
-        help="of the network; auto is bf16 on a GPU and on a CPU with matrix units for it, else fp32 (%(default)s)",
-    )
-    for name, text in NETWORK.items():
-        add(f"--{name}", type=int, nargs=None if name == "unshuffle" else "+", help=f"network: {text}")
+        return {**super().to_dict(), "model": self.model.to_dict()}
 
 
 def configurations(options: dict[str, Any], device: torch.device) -> list[TrainConfig]:
-    """One configuration a stage that is to be trained, in their order.
-
-    Args:
-        options: parsed, as ``parser`` names them.
-        device: that trains.
-
-    Raises:
-        InputError: values that cannot be.
-    """
-    given = {key: value for key, value in options.items() if key in vars(TrainConfig()) and value is not None}
-    if given["precision"] == "auto":
-        given["precision"] = fastest(device)
+    """One configuration a stage that is to be trained on a device, in their order. InputError: what cannot be."""
+    if options["precision"] in (None, "auto"):
+        options = {**options, "precision": fastest(device)}
+    network = {name: options[name] for name in NETWORK if options[name] is not None}
     result = []
     for stage in STAGES if options["stage"] == "both" else (options["stage"],):
-        fields = {**STAGES[stage], **given, "stage": stage}
-        network = {name: options[name] for name in NETWORK if options[name] is not None}
-        result.append(TrainConfig(**{**fields, "model": dataclasses.replace(fields["model"], **network)}))
+        fields = {**STAGES[stage], "stage": stage}
+        fields["model"] = dataclasses.replace(fields["model"], **network)
+        result.append(take_config(options, TrainConfig, fields))
     return result
+
+
+def fastest(device: torch.device) -> Literal["bf16", "fp32"]:
+    """bfloat16 on a GPU and on a CPU with matrix units for it; float32 where bfloat16 is imitated, and slow."""
+    return "bf16" if device.type == "cuda" else select_precision("auto", device)
+
+
+Config = TypeVar("Config", bound=Session)
+
+
+def add_config(parser: argparse.ArgumentParser, kind: type[Session], variants: Mapping[str, Any] | None = None) -> None:
+    """Options for the fields of a configuration; one that is not given is None, and its default is in the help.
+
+    Args:
+        variants: by name, other defaults than the fields' own.
+    """
+    hints, configs = (
+        typing.get_type_hints(kind),
+        {name: kind(**fields) for name, fields in (variants or {"": {}}).items()},
+    )
+    for field in dataclasses.fields(kind):
+        if text := OPTIONS.get(field.name):
+            values = {name: str(getattr(config, field.name)) for name, config in configs.items()}
+            same = len(set(values.values())) == 1
+            shown = next(iter(values.values())) if same else ", ".join(map(" ".join, values.items()))
+            flags = [f"--{field.name.replace('_', '-')}", *ALIASES.get(field.name, ())]
+            choices = typing.get_args(hints[field.name]) if typing.get_origin(hints[field.name]) is Literal else None
+            given = str if field.default is None else type(field.default)
+            parser.add_argument(*flags, dest=field.name, type=given, choices=choices, help=f"{text} ({shown})")
+
+
+def take_config(options: Mapping[str, Any], kind: type[Config], defaults: Mapping[str, Any] | None = None) -> Config:
+    """The configuration that parsed options of ``add_config`` ask for. InputError: values that cannot be."""
+    names = {field.name for field in dataclasses.fields(kind)} & OPTIONS.keys()
+    given = {name: options[name] for name in names if options[name] is not None}
+    return kind(**{**(defaults or {}), **given})
+
+
+class Diverged(Exception):
+    """A run whose loss is not a number any more."""
+
+
+class Main(Protocol):
+    """A command: its arguments (the process's own) to its exit status."""
+
+    def __call__(self, arguments: list[str] | None = None) -> int: ...
+
+
+def command(main: Main) -> Main:
+    """A command whose user errors are one line on standard error: status 2; 1 diverged, 130 interrupted."""
+    name = Path(inspect.getfile(main)).name  # type: ignore[arg-type]
+
+    @functools.wraps(main)
+    def guarded(arguments: list[str] | None = None) -> int:
+        try:
+            return main(arguments)
+        except (InputError, Diverged) as error:
+            print(f"{name}: {error}", file=sys.stderr)
+            return 2 if isinstance(error, InputError) else 1
+        except KeyboardInterrupt:
+            again = "A training goes on from its last checkpoint by the same command."
+            print(f"\n{name}: stopped. {again}", file=sys.stderr)
+            return 130
+
+    return guarded
+
+
+def new_parser(description: str | None) -> argparse.ArgumentParser:
+    """A parser whose help begins with a module's docstring as it is written."""
+    return argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write a JSON file, its folder made where it is not; a kill leaves the old file whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, json.dumps(content, indent=1) + "\n")

@@ -1,28 +1,209 @@
-"""Aligned faces in memory, all at once or a window at a time, and the fixed degradations of a measurement."""
+"""Faces to learn from: folders, CelebA, data sets on the Hub, photos to align; all in memory, or a window at a time."""
 
 from __future__ import annotations
 
 import hashlib
 import itertools
-import random
-from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+import cv2
+import numpy as np
 import psutil
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from restoration.degrade import Degradation, degrade
-from restoration.degrade.protocols import Distribution, Mixture
-from restoration.faces import FACE_SIZE
-from restoration.images import Image, InputError
-from train.face_sources import MIN_FACE, Folders, Source, Task
+from restoration.faces import FACE_SIZE, Detector, align_face, enlargement
+from restoration.faces.detection import EMBEDDED, find_faces, load_detector
+from restoration.images import Image, InputError, read_image
 
+MIN_FACE = 256  # pixels; a smaller face holds too little detail to teach any
 SMALL = 128  # pixels; faces that exist at that size only
+SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
+CELEBA, HUB = "celeba:", "hub:"  # what a data set that is no folder begins with
+Task = Callable[[], tuple[str, Image | None]]
+
+
+@dataclass
+class Source:
+    """Pictures in a fixed order.
+
+    Args:
+        label: what tells this source from others.
+        count: how many there are; None where only reading to the end would tell.
+        pictures: from picture ``start`` on, [0, …), to the end, the name of each and what reads it.
+        detector: finds the faces of photos; None where the pictures are aligned faces already.
+        smallest: side of the smallest face that will do, in the picture's own pixels.
+        side: of the faces that come out, pixels; 512 for those of photos.
+    """
+
+    label: str
+    count: int | None
+    pictures: Callable[[int], Iterator[tuple[str, Callable[[], Image]]]]
+    detector: Detector | None = None
+    smallest: int = MIN_FACE
+    side: int = FACE_SIZE
+
+    def read(self, start: int) -> Iterator[Task]:
+        """One task a picture, from picture ``start`` on, to the end; for any thread to do.
+
+        A task returns a name and an aligned (side, side, 3) uint8 face, or None for a photo that is damaged or has no
+        face that is large enough. It raises ``InputError`` for a face that cannot be used; its name is in the message.
+        """
+        return (partial(self._face, name, picture) for name, picture in self.pictures(start))
+
+    def _face(self, name: str, picture: Callable[[], Image]) -> tuple[str, Image | None]:
+        try:
+            image = picture()
+            if self.detector is None:
+                return name, self._square(image)
+            faces = find_faces(image, self.detector)
+        except (InputError, OSError) as error:
+            if self.detector is None:
+                raise InputError(f"{name}: {error}") from error
+            print(f"left out: {name}: {error}", file=sys.stderr)  # there is always a photo that is damaged
+            return name, None
+        if not faces:
+            return name, None
+        landmarks = max(faces, key=lambda face: face.box[2] - face.box[0]).landmarks
+        return name, align_face(image, landmarks) if enlargement(landmarks) <= FACE_SIZE / self.smallest else None
+
+    def _square(self, image: Image) -> Image:
+        height, width = image.shape[:2]
+        if height != width:
+            how = "square, aligned faces are needed. --data PHOTOS --align makes them."
+            raise InputError(f"{width}×{height} pixels; {how}")
+        if height < self.smallest:
+            raise InputError(f"{width} pixels wide; faces of at least {self.smallest} are needed.")
+        if height == self.side:
+            return image
+        method = cv2.INTER_AREA if height > self.side else cv2.INTER_CUBIC
+        return np.asarray(cv2.resize(image, (self.side, self.side), interpolation=method), np.uint8)
+
+
+def find_pictures(folders: Sequence[str | Path], *, limit: int | None = None) -> list[tuple[str, Path]]:
+    """Names (relative to their folder) and paths of all picture files below the folders, sorted, without reading them.
+
+    Args:
+        limit: at most so many, [1, …], spread evenly over the sorted names.
+
+    Raises:
+        InputError: a folder that is missing, no picture in it, or a limit below 1.
+    """
+    found: list[tuple[str, Path]] = []
+    for folder in map(Path, folders):
+        if not folder.is_dir():
+            raise InputError(f"There is no folder {folder} with faces.")
+        paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+        found += [(str(path.relative_to(folder)), path) for path in paths]
+    if not found:
+        raise InputError(f"No pictures ({', '.join(sorted(SUFFIXES))}) in {', '.join(map(str, folders))}.")
+    if limit is not None and limit < 1:
+        raise InputError(f"At least one face is needed, not {limit}.")
+    if limit is not None and limit < len(found):
+        found = [found[i * len(found) // limit] for i in range(limit)]
+    return found
+
+
+def open_folders(folders: Sequence[str | Path], limit: int | None = None, **how: Any) -> Source:
+    """Pictures in folders, with detector, smallest and side of ``Source``; the rest is as for ``find_pictures``."""
+    found = find_pictures(folders, limit=limit)
+
+    def pictures(start: int) -> Iterator[tuple[str, Callable[[], Image]]]:
+        return ((name, partial(read_image, path)) for name, path in found[start:])
+
+    return Source("\n".join(name for name, _ in found), len(found), pictures, **how)
+
+
+def open_celeba(root: str, split: str, limit: int | None) -> Source:
+    """CelebA as torchvision reads it, each face aligned by the landmarks that come with it.
+
+    They are 178x218 pixels small: aligned to 512 they are enlarged about three times, and teach no finer detail.
+
+    Args:
+        root: the folder that holds torchvision's ``celeba``.
+        split: train, valid, test or all; of it the first ``limit``.
+    """
+    from torchvision.datasets import CelebA
+
+    try:
+        data = CelebA(root, split, "landmarks")
+    except (RuntimeError, ValueError, OSError) as error:
+        how = f"Download it with torchvision.datasets.CelebA({root!r}, download=True)."
+        reason = str(error).partition(" You can")[0]  # torchvision's advice has no root
+        raise InputError(f"{root} does not hold CelebA's split {split!r}: {reason} {how}") from error
+
+    def aligned(index: int) -> Image:
+        picture, points = data[index]
+        return align_face(np.asarray(picture.convert("RGB")), points.double().numpy().reshape(5, 2))
+
+    count = min(len(data), limit or len(data))
+    names = [f"celeba/{name}" for name in data.filename[:count]]
+    return Source(
+        f"{CELEBA}{split}", count, lambda start: ((names[i], partial(aligned, i)) for i in range(start, count))
+    )
+
+
+def open_hub(name: str, split: str, limit: int | None, detector: Detector | None) -> Source:
+    """A data set of pictures on the Hub, owner/name[@revision], or in the form of one in a folder; by 🤗 Datasets.
+
+    Of the split the first ``limit`` are streamed.
+    """
+    try:
+        import datasets
+    except ImportError as error:
+        raise InputError("Data sets of the Hub are read by 🤗 Datasets: pip install datasets") from error
+    repository, _, revision = name.partition("@")
+    if not repository:
+        raise InputError(f"Name the data set after {HUB}: {HUB}OWNER/NAME[@REVISION][:SPLIT].")
+    try:
+        stream = datasets.load_dataset(repository, split=split, revision=revision or None, streaming=True)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise InputError(f"{HUB}{name} ({split}) cannot be read: {error}") from error
+    columns = [key for key, kind in (stream.features or {}).items() if isinstance(kind, datasets.Image)]
+    if len(columns) != 1:
+        raise InputError(f"{HUB}{name} has {len(columns)} columns of pictures; one is needed.")
+
+    def pictures(start: int) -> Iterator[tuple[str, Callable[[], Image]]]:
+        for index, row in enumerate(
+            itertools.islice(stream.skip(start), None if limit is None else limit - start), start
+        ):
+            yield f"{HUB}{name}/{index}", lambda row=row: np.asarray(row[columns[0]].convert("RGB"))  # type: ignore[misc]
+
+    known = (stream.info.splits or {}).get(split)
+    total = known.num_examples if known is not None else None
+    return Source(f"{HUB}{name}:{split}", min(total, limit or total) if total else None, pictures, detector)
+
+
+def open_source(data: Sequence[str], *, limit: int | None = None, align: bool = False) -> Source:
+    """What ``--data`` names.
+
+    Args:
+        data: folders; or one ``celeba:ROOT[:SPLIT]``; or one ``hub:OWNER/NAME[@REVISION][:SPLIT]``; the split is train.
+        limit: at most so many pictures, [1, …].
+        align: the pictures are photos: find the largest face of each and align it. CelebA always is, by its landmarks.
+
+    Raises:
+        InputError: it cannot be read, is empty, or mixes what cannot be mixed.
+    """
+    if limit is not None and limit < 1:
+        raise InputError(f"At least one face is needed, not {limit}.")
+    detector = load_detector(EMBEDDED) if align else None
+    if not any(text.startswith((CELEBA, HUB)) for text in data):
+        return open_folders(data, limit, detector=detector)
+    if len(data) > 1:
+        raise InputError(f"Give folders, or one {CELEBA}… or {HUB}… alone, not {' '.join(data)}.")
+    kind, _, rest = data[0].partition(":")
+    name, _, split = rest.partition(":")
+    if f"{kind}:" == CELEBA:
+        return open_celeba(name, split or "train", limit)
+    return open_hub(name, split or "train", limit, detector)
 
 
 @dataclass(frozen=True)
@@ -40,11 +221,6 @@ class Faces:
 
     def __len__(self) -> int:
         return len(self.images)
-
-    @property
-    def device(self) -> torch.device:
-        """Where they are."""
-        return self.images.device
 
     @property
     def fingerprint(self) -> str:
@@ -73,8 +249,7 @@ class FaceStream:
     """
 
     def __init__(self, source: Source, size: int, device: str | torch.device) -> None:
-        self.source, self.size, self.device = source, size, torch.device(device)
-        self.count = source.count
+        self.source, self.size, self.device, self.count = source, size, device, source.count
         self._windows: dict[int, Future[Faces]] = {}
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="window")
 
@@ -101,20 +276,12 @@ class FaceStream:
 
     def _window(self, number: int) -> Faces:
         start = number * self.size
-        if self.count is None and start and next(self.source.read(start), None) is None:
+        if self.count is None and next(self.source.read(start), None) is None:
             self.count = sum(1 for _ in self.source.read(0))
-        start = start % self.count if self.count else start
-        return read_faces(self._endless(start), self.size, self.device)
-
-    def _endless(self, start: int) -> Iterator[Task]:
-        while True:
-            position = start
-            for task in self.source.read(start):
-                position += 1
-                yield task
-            if position == 0:
-                raise InputError("The data set holds no picture.")
-            self.count, start = position, 0
+        if self.count == 0:
+            raise InputError("The data set holds no picture.")
+        starts = itertools.chain([start % self.count if self.count else start], itertools.repeat(0))
+        return read_faces(itertools.chain.from_iterable(map(self.source.read, starts)), self.size, self.device)
 
 
 def read_faces(tasks: Iterable[Task], room: int, device: str | torch.device = "cpu", side: int = FACE_SIZE) -> Faces:
@@ -125,15 +292,17 @@ def read_faces(tasks: Iterable[Task], room: int, device: str | torch.device = "c
     """
     images = torch.empty(room, 3, side, side, dtype=torch.uint8)  # pages that are not written cost nothing
     names: list[str] = []
-    skipped = 0
-    for name, face in tqdm(
-        _done(itertools.islice(tasks, room)), total=room, desc="reading faces", unit="face", disable=None
-    ):
-        if face is None:
-            skipped += 1
-            continue
-        images[len(names)] = torch.from_numpy(face).permute(2, 0, 1)
-        names.append(name)
+    skipped, left = 0, itertools.islice(tasks, room)
+    bar = tqdm(total=room, desc="reading faces", unit="face", disable=None)
+    with bar, ThreadPoolExecutor() as pool:
+        while some := list(itertools.islice(left, 32)):  # a few at a time: they wait decoded in memory
+            for name, face in pool.map(lambda task: task(), some):
+                bar.update()
+                if face is None:
+                    skipped += 1
+                    continue
+                images[len(names)] = torch.from_numpy(face).permute(2, 0, 1)
+                names.append(name)
     if not names:
         raise InputError(f"In none of the {skipped} photos is a face large enough to learn from.")
     if skipped:
@@ -141,44 +310,26 @@ def read_faces(tasks: Iterable[Task], room: int, device: str | torch.device = "c
     return Faces(images[: len(names)].to(device), tuple(names))
 
 
-def _done(tasks: Iterable[Task]) -> Iterator[tuple[str, Image | None]]:
-    """Results in the order of the tasks, a few of which are under way at a time: pictures wait decoded in memory."""
-    with ThreadPoolExecutor() as pool:
-        under_way: deque[Future[tuple[str, Image | None]]] = deque()
-        for task in tasks:
-            under_way.append(pool.submit(task))
-            if len(under_way) > 32:
-                yield under_way.popleft().result()
-        while under_way:
-            yield under_way.popleft().result()
-
-
 def load_faces(
     folders: Sequence[str | Path], *, limit: int | None = None, device: str = "cpu", side: int = FACE_SIZE
 ) -> Faces:
-    """Read every picture below the folders.
+    """Read every picture below the folders: square faces on the template, of at least ``side`` pixels (of 512: 256).
 
     Args:
-        folders: searched with their sub-folders; pictures must be square and aligned to the 512 template.
-        limit: as for ``find_pictures``.
+        folders, limit: as for ``find_pictures``, which also says what is refused.
         device: where they stay, 0.75 MiB a face of 512 pixels.
         side: of the faces, pixels.
-
-    Raises:
-        InputError: as ``find_pictures``, or a picture that cannot be read, is not square or is under ``side`` pixels
-            (of 512: under 256).
     """
-    source = Folders(folders, limit, None, min(side, MIN_FACE), side)
-    return read_faces(source.read(0), source.count, device, side)
+    source = open_folders(folders, limit, smallest=min(side, MIN_FACE), side=side)
+    return read_faces(source.read(0), source.count or 0, device, side)
 
 
 def gather(source: Source, device: str, window: int | None = None) -> Faces | FaceStream:
-    """All faces of a source at once, or where they are too many a stream of them.
+    """All faces of a source at once, or where they are more than ``window`` a stream of them.
 
     Args:
         device: where the faces go.
-        window: at most so many at a time; None is as many as a quarter of that device's free memory holds, since
-            the next ones are read beside them.
+        window: None is as many as a quarter of the device's free memory holds: the next ones are read beside them.
     """
     size = window or max(1, free_memory(device) // 4 // (3 * FACE_SIZE**2))
     if source.count is None:  # only reading tells whether it fits
@@ -195,34 +346,3 @@ def free_memory(device: str) -> int:
     if torch.device(device).type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
     return int(psutil.virtual_memory().available)
-
-
-def draw(
-    seed: str, count: int, source: Distribution | Mixture, device: torch.device
-) -> tuple[list[Degradation], list[torch.Generator]]:
-    """Settings and noise sources for one batch, decided by ``seed`` alone.
-
-    Training and evaluation both name their batches, so nothing has to be stored to draw the same ones again.
-    """
-    rng = random.Random(seed)
-    settings = [source.sample(rng) for _ in range(count)]
-    return settings, [torch.Generator(device).manual_seed(rng.getrandbits(62)) for _ in range(count)]
-
-
-def fixed_draw(
-    faces: Faces, index: int, protocol_name: str, protocol: Distribution | Mixture
-) -> tuple[list[Degradation], list[torch.Generator]]:
-    """What ``degraded_face`` does to one face: its settings and a fresh source of its noise, one of each."""
-    return draw(f"measure/{protocol_name}/{faces.names[index]}", 1, protocol, torch.device("cpu"))
-
-
-def degraded_face(
-    faces: Faces, index: int, protocol_name: str, protocol: Distribution | Mixture
-) -> tuple[Tensor, Tensor]:
-    """One face under its own fixed draw of a protocol, decided by the two names alone.
-
-    Returns:
-        degraded and clean, both (1, 3, 512, 512) float32 in [0, 1], on the faces' device.
-    """
-    clean = faces.clean([index])
-    return degrade(clean, *fixed_draw(faces, index, protocol_name, protocol)), clean

@@ -3,8 +3,8 @@
     python -m train.evaluate --faces val=FOLDER celebahq=FOLDER --protocols blind original --out evaluation
 
 writes means with 95 % confidence intervals to ``evaluation.json`` and ``evaluation.md``, for all faces and by group
-(``train.groups`` says which and in what form), and every image to ``images.csv``; with ``--grid`` also ``severity.csv``
-and curves, each degradation alone from weak to strong (``train.severity``).
+(``train.summary`` says which and in what form), every image to ``images.csv``; with ``--grid`` also ``severity.csv``
+and curves, each degradation alone from weak to strong.
 
 ``--faces lfw@128=FOLDER --align lfw`` takes photos, finds and aligns the largest face of each, and measures PSNR and
 SSIM on means over squares, 128 a side: all the detail that faces so small hold.
@@ -16,19 +16,22 @@ import csv
 import dataclasses
 import functools
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import cv2
 import torch
+from matplotlib.figure import Figure
 from tqdm import tqdm
 
 if not __package__:  # python train/evaluate.py
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from restoration import Restorer
+from restoration.cli.jobs import ask_writable
+from restoration.degrade import LIMITS
 from restoration.degrade.protocols import PROTOCOLS, Distribution, Mixture
 from restoration.faces import FACE_SIZE
 from restoration.faces.detection import EMBEDDED, load_detector
@@ -36,14 +39,20 @@ from restoration.images import Image, InputError, to_image
 from restoration.lab.comparison import LANCZOS, NON_LOCAL_MEANS, WIENER, run_baselines
 from restoration.measure.identity import IdentityNetwork, load_identity
 from restoration.measure.metrics import Scores, score
-from train.command import command, new_parser, write_json
-from train.data import Faces, degraded_face, fixed_draw, read_faces
-from train.face_sources import MIN_FACE, Folders
-from train.groups import groupings
-from train.severity import grid_protocols, write_grid
-from train.summary import INPUT, RESTORED, against, markdown, summarise
+from train.batches import degraded_face, fixed_draw
+from train.config import command, new_parser, write_json
+from train.data import MIN_FACE, Faces, open_folders, read_faces
+from train.summary import INPUT, RESTORED, against, groupings, markdown, summarise
 
 METHODS = (INPUT, LANCZOS.lower(), NON_LOCAL_MEANS.lower(), WIENER.lower(), RESTORED)
+GRID: dict[str, tuple[float, ...]] = {
+    "motion_length": (5, 9, 15, 21, 31, 41),
+    "blur_sigma": (1, 2, 4, 7, 10),
+    "downsample": (2, 4, 8, 16),
+    "noise": (2, 5, 10, 25, 50),
+    "jpeg": (90, 60, 30, 15),
+}
+SHOWN = {"psnr": "PSNR, dB", "ssim": "SSIM"}  # in the grid's curves; its table holds every metric
 
 
 def evaluate_face(
@@ -101,8 +110,60 @@ def read_set(text: str, align: Sequence[str], limit: int | None) -> tuple[str, i
     if at and side not in (64, 128, 256, FACE_SIZE):
         raise InputError(f"--faces {name}@SIDE measures at 64, 128, 256 or {FACE_SIZE} pixels, not {number or 'none'}.")
     detector = load_detector(EMBEDDED) if name in align else None
-    source = Folders([folder], limit, detector, side or MIN_FACE)
-    return name, side or FACE_SIZE, read_faces(source.read(0), source.count)
+    source = open_folders([folder], limit, detector=detector, smallest=side or MIN_FACE)
+    return name, side or FACE_SIZE, read_faces(source.read(0), source.count or 0)
+
+
+def grid_protocols() -> dict[str, Distribution]:
+    """One protocol a point of the grid, by name, for example "noise 25"; motion blur takes any direction."""
+    return {
+        f"{setting} {value:g}": Distribution(**{setting: (value, value)}, anisotropic=0.0)  # type: ignore[arg-type]
+        for setting, values in GRID.items()
+        for value in values
+    }
+
+
+def write_grid(runs: Sequence[dict[str, Any]], folder: Path) -> None:
+    """Write ``severity.csv`` and, for each set, ``severity_SET.png`` into a folder.
+
+    Args:
+        runs: summaries of every point and set: set, protocol (a name of ``grid_protocols``), images and methods.
+    """
+    rows = []
+    for run in runs:
+        point = [run["set"], *run["protocol"].split(" "), run["images"]]
+        for method, metrics in run["methods"].items():
+            rows += [[*point, method, metric, value["mean"], value["ci95"]] for metric, value in metrics.items()]
+    header = ["set", "degradation", "severity", "images", "method", "metric", "mean", "ci95"]
+    _write_csv(folder / "severity.csv", header, rows)
+    for name in dict.fromkeys(run["set"] for run in runs):
+        points = {run["protocol"]: run["methods"] for run in runs if run["set"] == name}
+        _plot(points).savefig(folder / f"severity_{name}.png", dpi=110)
+
+
+def _plot(points: dict[str, Any]) -> Figure:
+    """A column a degradation, a row a metric, a line a method with its 95 % interval."""
+    figure = Figure(figsize=(3.2 * len(GRID), 5.6), layout="constrained")
+    axes = figure.subplots(len(SHOWN), len(GRID))
+    for column, (setting, values) in zip(axes.T, GRID.items(), strict=True):
+        found = [points[f"{setting} {value:g}"] for value in values]
+        unit = "" if setting == "jpeg" else f", {LIMITS[setting].unit}"
+        for axis, (metric, label) in zip(column, SHOWN.items(), strict=True):
+            for method in found[0]:
+                means, halves = ([point[method][metric][key] for point in found] for key in ("mean", "ci95"))
+                style = "--" if method == INPUT else "-"
+                axis.errorbar(values, means, halves, fmt=style, marker=".", linewidth=1.2, capsize=2, label=method)
+            axis.set(xlabel=LIMITS[setting].label + unit, ylabel=label)
+            axis.grid(alpha=0.3)
+            if setting == "jpeg":  # worse to the right, as everywhere
+                axis.invert_xaxis()
+    axes[0][0].legend(fontsize=8)
+    return figure
+
+
+def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([header, *rows])
 
 
 @command
@@ -122,10 +183,7 @@ def main(arguments: list[str] | None = None) -> int:
     add("--precision", choices=("fp32", "bf16"), default="fp32", help="of the network's convolutions (%(default)s)")
     add("--out", type=Path, required=True, help="folder for the results")
     options = parser.parse_args(arguments)
-    try:
-        options.out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"--out {options.out} cannot be made ({error.strerror}). Choose another.") from error
+    ask_writable([options.out / "evaluation.json"])
     methods = [name for name in METHODS if name == INPUT or name in options.methods]
     restorer = Restorer.from_pretrained(options.weights, device=options.device, precision=options.precision)
     identity = load_identity(options.identity)
@@ -150,14 +208,12 @@ def main(arguments: list[str] | None = None) -> int:
     info = {key: restorer.info[key] for key in ("name", "source", "parameters", "precision")}
     results: dict[str, Any] = {"weights": {**info, "fingerprint": restorer.fingerprint}, "torch": torch.__version__}
     results |= {"identity": identity.name if identity else None, "runs": runs, "grid": points}
-    if points:
-        write_grid(points, options.out)
     write_json(options.out / "evaluation.json", results)
     (options.out / "evaluation.md").write_text(markdown(results))
-    with (options.out / "images.csv").open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["set", "protocol", "face", "method", "psnr", "ssim", "identity_angle"])
-        writer.writerows(rows)
+    header = ["set", "protocol", "face", "method", "psnr", "ssim", "identity_angle"]
+    _write_csv(options.out / "images.csv", header, rows)
+    if points:
+        write_grid(points, options.out)
     print(markdown(results))
     return 0
 

@@ -1,257 +1,310 @@
-"""One training run: steps, EMA, schedule, checkpoints, exact resume."""
+"""One loop for every training: optimisers, log, checkpoints, exact resume, and a picture of the log."""
 
 from __future__ import annotations
 
-import copy
 import csv
-import json
 import math
 import pickle
 import time
-from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, Literal
 
 import torch
 from accelerate import Accelerator
-from torch import Tensor
+from matplotlib.figure import Figure
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from restoration.images import InputError
-from restoration.images.pictures import replacing, write_atomically
-from restoration.measure.identity import EMBEDDED, load_identity
-from restoration.network import UNet
-from restoration.network.checkpoint import save_stage
-from train.config import TrainConfig
-from train.losses import CompositeLoss
-from train.optimizer import WeightOptimizer, scheduled_rate
-from train.stages import Stage
+from restoration.images.pictures import replacing
+from train.config import Diverged, Session, fastest, write_json
 
-CHECKPOINT, CONFIG, PROGRESS, TRAIN_LOG, VALIDATION_LOG, RESULT = (
-    "checkpoint.pt",
-    "run.json",
-    "progress.json",
-    "train.csv",
-    "validation.csv",
-    "stage.safetensors",
-)
-
+CHECKPOINT, CONFIG, PROGRESS = "checkpoint.pt", "run.json", "progress.json"
+TRAIN_LOG, VALIDATION_LOG, CURVES = "train.csv", "validation.csv", "curves.png"
 STATE = {"config", "faces", "step", "seconds", "model", "average", "optimizer"}  # what a checkpoint holds
 
 
-class Diverged(Exception):
-    """A run whose loss is not a number any more."""
-
-
-def learning_rate(config: TrainConfig, step: int) -> float:
-    """The run's rate at a step."""
-    return scheduled_rate(step, config.steps, config.learning_rate, config.final_rate, config.warmup, config.decay)
-
-
 class Trainer:
-    """A run that can be stopped after any step and resumed to the same weights.
+    """A training that can be stopped after any step and resumed to the same weights.
+
+    Convention:
+        - a step depends on the weights and its number alone: torch's global generator (dropout) is seeded by it
 
     Args:
-        config: what to do.
-        stage: what to learn from and what to watch.
-        fingerprint: of what it learns from.
-        device: that trains; the stage's batches are on it.
+        config: settings.
         out: folder of the run. One that holds a checkpoint is resumed when its configuration is the same.
-        initial: the network to start from; None starts at random.
+        model: to train; on its device, in training mode, in torch.channels_last for Muon.
+        batch: what is learned from in a step, a function of its number.
+        score: of a batch the terms of the loss by name, scalar tensors; "total" is minimised.
+        save: called beside every checkpoint with the log's last row; writes weights, returns the row of
+            ``validation.csv``, empty for none.
+        average: a copy of the model that becomes its moving average, and that one's decay a step, [0, 1).
+        faces: fingerprint of what it learns from.
         accelerator: the processes that share each batch and their gradients; the first of them writes. None is one.
-        compile: ``torch.compile`` the network.
 
     Raises:
-        InputError: the folder holds a checkpoint of another configuration, or the batch cannot be shared evenly.
+        InputError: the folder holds a damaged checkpoint, or one of other settings or faces.
     """
 
     def __init__(
         self,
-        config: TrainConfig,
-        stage: Stage,
-        fingerprint: str,
-        device: torch.device,
+        config: Session,
         out: Path,
+        model: nn.Module,
+        batch: Callable[[int], Any],
+        score: Callable[[Any], dict[str, Tensor]],
+        save: Callable[[dict[str, float]], dict[str, float]],
         *,
-        initial: UNet | None = None,
+        average: tuple[nn.Module, float] | None = None,
+        faces: str = "",
         accelerator: Accelerator | None = None,
-        compile: bool = False,
     ) -> None:
-        self.accelerator = accelerator or Accelerator(cpu=device.type == "cpu")
-        self.config, self.stage, self.fingerprint, self.out, self.device = config, stage, fingerprint, out, device
-        torch.manual_seed(config.seed)
-        goes_on = (out / CHECKPOINT).exists()
-        self.model = UNet(config.model) if initial is None or goes_on else copy.deepcopy(initial).requires_grad_(True)
-        if self.model.config != config.model:
-            raise InputError(f"The weights {config.init} have another configuration: {self.model.config}.")
-        self.model = self.model.to(self.device).to(memory_format=torch.channels_last).train()
-        self.average = UNet(config.model).to(self.device).to(memory_format=torch.channels_last).eval()
-        self.average.requires_grad_(False)
-        self.average.load_state_dict(self.model.state_dict())
-        self.forward: Callable[[Tensor], Tensor] = self.model
-        if compile:
-            if device.type == "cpu":
-                raise InputError("--compile is for a GPU: what torch compiles for a CPU gets some gradients wrong.")
-            self.forward = torch.compile(self.model)
-        if self.accelerator.num_processes > 1:
-            self.forward = self.accelerator.prepare_model(self.forward)
-        self.optimizer = WeightOptimizer(self.model, config.optimizer, weight_decay=config.weight_decay)
-        identity = load_identity(config.identity or EMBEDDED) if config.lambda_id > 0 else None
-        self.loss = CompositeLoss(
-            reconstruction=config.reconstruction,
-            lambda_rec=config.lambda_rec,
-            lambda_id=config.lambda_id,
-            identity=identity.to(self.device) if identity else None,
-            identity_faces=config.identity_faces,
-        )
+        self.config, self.out, self.model, self.average, self.faces = config, out, model, average, faces
+        self.batch, self.score, self.save = batch, score, save
+        self.accelerator = accelerator or Accelerator(cpu=next(model.parameters()).device.type == "cpu")
+        self.optimizer = WeightOptimizer(model, config.optimizer, weight_decay=config.weight_decay)
         self.step, self.seconds = 0, 0.0
         out.mkdir(parents=True, exist_ok=True)
-        if goes_on:
+        if (out / CHECKPOINT).exists():
             self._resume()
         elif self.accelerator.is_main_process:
             for log in (TRAIN_LOG, VALIDATION_LOG):  # of a run whose checkpoint was deleted
                 (out / log).unlink(missing_ok=True)
         if self.accelerator.is_main_process:
-            (out / CONFIG).write_text(json.dumps(config.to_dict(), indent=2) + "\n")
+            write_json(out / CONFIG, config.to_dict())
 
     def run(self, until: int | None = None) -> None:
-        """Train to the last step, or to step ``until``; then save the checkpoint and the averaged stage."""
-        last = min(self.config.steps, until if until is not None else self.config.steps)
+        """Train to the last step, or to step ``until``; then save. Raises Diverged: the loss is no number any more."""
+        config, first = self.config, self.accelerator.is_main_process
+        last = min(config.steps, until or config.steps)
+        sums, begun, logged = dict[str, Tensor](), time.perf_counter(), self.step
         bar = tqdm(
-            total=self.config.steps,
-            initial=self.step,
-            desc=self.config.name,
-            unit="step",
-            mininterval=5,
-            disable=not self.accelerator.is_main_process,
+            total=config.steps, initial=self.step, desc=self.out.name, unit="step", mininterval=5, disable=not first
         )
-        sums: dict[str, Tensor] = defaultdict(lambda: torch.zeros((), device=self.device))
-        begun, logged = time.perf_counter(), self.step
-        while self.step < last:
-            for name, value in self.learn(*self.stage.batch(self.step)).items():
-                sums[name] += value.detach()
-            self.update()
-            self.step += 1
-            bar.update()
-            saves = self.step % self.config.save_every == 0 or self.step == last
-            if saves or self.step % self.config.log_every == 0:
-                steps = self.step - logged
-                means = {name: float(self.accelerator.reduce(v, "mean")) / steps for name, v in sums.items()}
+        with bar:
+            while self.step < last:
+                torch.manual_seed(config.seed + self.step)
+                for name, value in self._learn().items():
+                    sums[name] = sums.get(name, 0) + value.detach()
+                self.step += 1
+                bar.update()
+                saves = self.step % config.save_every == 0 or self.step == last
+                if not saves and self.step % config.log_every:
+                    continue
+                count = self.step - logged
+                means = {name: float(self.accelerator.reduce(x, "mean")) / count for name, x in sums.items()}
                 if not math.isfinite(means["total"]):
                     raise Diverged(
                         f"The loss is {means['total']} at step {self.step}. What was saved before is kept; begin again "
                         "with another --out and a lower --learning-rate."
                     )
                 self.seconds += time.perf_counter() - begun
-                begun, logged = time.perf_counter(), self.step
-                sums.clear()
-                rate = learning_rate(self.config, self.step - 1)
-                self._log(
-                    TRAIN_LOG, {"step": self.step, "seconds": round(self.seconds, 1), "learning_rate": rate, **means}
-                )
+                done = {"step": self.step, "seconds": round(self.seconds, 1)}
+                row = {**done, "learning_rate": config.rate(self.step - 1), **means}
                 bar.set_postfix({name: f"{value:.4f}" for name, value in means.items()})
-            if saves:
-                self.save()
-                begun = time.perf_counter()
-        bar.close()
+                if first:
+                    self._log(TRAIN_LOG, row)
+                    if saves:
+                        if measured := self.save(row):
+                            self._log(VALIDATION_LOG, {**done, **measured})
+                        self._keep()
+                if saves:
+                    self.accelerator.wait_for_everyone()
+                sums, begun, logged = {}, time.perf_counter(), self.step
 
-    def learn(self, given: tuple[Tensor, ...], clean: Tensor) -> dict[str, Tensor]:
-        """Gradients of one batch, as the stage gives it; returns the terms of its loss."""
-        given = tuple(images.contiguous(memory_format=torch.channels_last) for images in given)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
-            restored = self.forward(*given)
-        terms = self.loss(restored.float(), clean)
+    def _learn(self) -> dict[str, Tensor]:
+        """Change the weights and their average by one batch; returns the terms of its loss."""
+        terms = self.score(self.batch(self.step))
         self.optimizer.zero_grad()
         self.accelerator.backward(terms["total"])
+        nn.utils.clip_grad_norm_(self.model.parameters(), self.config.gradient_clip)
+        self.optimizer.step(self.config.rate(self.step))
+        if self.average:
+            network, decay = self.average
+            share = 1 - min(decay, (1 + self.step) / (10 + self.step))
+            with torch.no_grad():
+                torch._foreach_lerp_(list(network.parameters()), list(self.model.parameters()), share)
         return terms
 
-    def update(self) -> None:
-        """Change the weights and their average by the gradients."""
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.gradient_clip)
-        self.optimizer.step(learning_rate(self.config, self.step))
-        decay = min(self.config.ema, (1 + self.step) / (10 + self.step))
-        with torch.no_grad():
-            torch._foreach_lerp_(list(self.average.parameters()), list(self.model.parameters()), 1 - decay)
-
-    @torch.no_grad()
-    def validate(self) -> dict[str, float]:
-        """What the stage measures of the averaged weights."""
-
-        def network(*given: Tensor) -> Tensor:
-            given = tuple(images.contiguous(memory_format=torch.channels_last) for images in given)
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
-                restored: Tensor = self.average(*given)
-            return restored
-
-        return self.stage.measure(network)
-
-    def save(self) -> None:
-        """Validate, then write checkpoint, logs and the averaged stage; a kill leaves the previous ones whole."""
-        if self.accelerator.is_main_process:
-            self._write()
-        self.accelerator.wait_for_everyone()
-
-    def _write(self) -> None:
-        self._log(VALIDATION_LOG, {"step": self.step, "seconds": round(self.seconds, 1), **self.validate()})
+    def _keep(self) -> None:
+        """Write the checkpoint; a kill leaves the previous one whole."""
         state = {
             "config": self.config.to_dict(),
-            "faces": self.fingerprint,
+            "faces": self.faces,
             "step": self.step,
             "seconds": self.seconds,
             "model": self.model.state_dict(),
-            "average": self.average.state_dict(),
+            "average": self.average[0].state_dict() if self.average else None,
             "optimizer": self.optimizer.state_dict(),
         }
         with replacing(self.out / CHECKPOINT) as partial:
             torch.save(state, partial)
-        save_stage(self.out / RESULT, self.average)
         progress = {"step": self.step, "seconds": round(self.seconds), "config": self.config.to_dict()}
-        write_atomically(self.out / PROGRESS, json.dumps(progress, indent=2) + "\n")
+        write_json(self.out / PROGRESS, progress)
 
     def _resume(self) -> None:
         path = self.out / CHECKPOINT
         try:
-            state = torch.load(path, map_location=self.device, weights_only=True)
+            state = torch.load(path, map_location="cpu", weights_only=True)
             if not state.keys() >= STATE:
                 raise KeyError("a part is missing")
         except (RuntimeError, OSError, EOFError, pickle.UnpicklingError, KeyError, AttributeError) as error:
             raise InputError(f"{path} is damaged. Delete it to begin again, or choose another --out.") from error
         # In which arithmetic is the machine's business: a run may be resumed on another one.
         settings = {key: value for key, value in self.config.to_dict().items() if key != "precision"}
-        if changed := [key for key, value in settings.items() if state["config"].get(key) != value]:
+        changed = [key for key, value in settings.items() if state["config"].get(key) != value]
+        what = f"with other settings ({', '.join(changed)})" if changed else "on other faces"
+        if changed or state["faces"] != self.faces:
             raise InputError(
-                f"{self.out} holds a run with other settings ({', '.join(changed)}). "
-                "Repeat them to resume it, choose another --out, or start from its weights with --init."
-            )
-        if state["faces"] != self.fingerprint:
-            raise InputError(
-                f"{self.out} holds a run on other faces. Repeat its --data, --limit and --window to resume it, choose "
-                "another --out, or start from its weights with --init."
+                f"{self.out} holds a run {what}. Repeat them (for faces --data, --limit and --window) to resume it, "
+                "choose another --out, or start from its weights with --init."
             )
         self.model.load_state_dict(state["model"])
-        self.average.load_state_dict(state["average"])
+        if self.average:
+            self.average[0].load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.step, self.seconds = state["step"], state["seconds"]
         self.accelerator.wait_for_everyone()  # all have read before one writes
-        for log in (TRAIN_LOG, VALIDATION_LOG):
-            self._drop_rows_after(self.out / log)
-
-    def _drop_rows_after(self, log: Path) -> None:
-        """A killed run may have logged steps that no checkpoint holds; they will be done again."""
-        if log.exists() and self.accelerator.is_main_process:
-            with log.open() as file:
-                rows = [row for row in csv.reader(file) if row]
-            kept = rows[:1] + [row for row in rows[1:] if int(row[0]) <= self.step]
-            with replacing(log) as partial, partial.open("w", newline="") as file:
-                csv.writer(file).writerows(kept)
+        for log in (self.out / TRAIN_LOG, self.out / VALIDATION_LOG):
+            if log.exists() and self.accelerator.is_main_process:  # a kill may leave steps that will be done again
+                with log.open() as file:
+                    header, *rows = [row for row in csv.reader(file) if row] or [[]]
+                with replacing(log) as partial, partial.open("w", newline="") as file:
+                    csv.writer(file).writerows([header, *(row for row in rows if int(row[0]) <= self.step)])
 
     def _log(self, name: str, row: dict[str, float]) -> None:
-        if not self.accelerator.is_main_process:
-            return
-        path = self.out / name
-        fresh = not path.exists() or path.stat().st_size == 0
-        with path.open("a", newline="") as file:
+        with (self.out / name).open("a", newline="") as file:
             writer = csv.DictWriter(file, row)
-            if fresh:
+            if file.tell() == 0:
                 writer.writeheader()
             writer.writerow({key: f"{value:.6g}" if isinstance(value, float) else value for key, value in row.items()})
+
+
+def plot_curves(run: Path) -> Path:
+    """Draw the loss terms and validation gains that a run's logs hold into its ``curves.png``; returns that path."""
+    figure = Figure(figsize=(10, 3.5), layout="constrained")
+    titles = ("training loss", "validation: PSNR gain over the degraded input")
+    for axis, log, title in zip(figure.subplots(1, 2), (TRAIN_LOG, VALIDATION_LOG), titles, strict=True):
+        with (run / log).open() as file:
+            rows = [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+        for key in [key for key in rows[0] if key not in ("step", "seconds", "learning_rate")] if rows else ():
+            steps, values = [row["step"] for row in rows], [row[key] for row in rows]
+            axis.plot(steps, values, label=key.removesuffix("_gain_db"), linewidth=1, marker=".")
+        axis.set(xlabel="step", title=title, ylabel="dB" if log == VALIDATION_LOG else None)
+        axis.grid(alpha=0.3)
+        axis.legend()
+    figure.savefig(run / CURVES, dpi=120)
+    return run / CURVES
+
+
+class WeightOptimizer:
+    """One optimiser over two: ``Muon`` where it applies, ``torch.optim.AdamW`` for the rest.
+
+    Convention:
+        - a convolution is the matrix (outputs, inputs x height x width); Muon's are the dense ones. A network's
+          ``head`` and ``tail``, which meet pixels, depthwise convolutions, norms, scales and biases go to AdamW
+        - the parameters are looked at once, so the network is moved to its device and memory layout before
+
+    Args:
+        model: whose parameters to train; every one that requires a gradient.
+        kind: "muon", or "adamw" for all parameters.
+        weight_decay: decoupled, times the learning rate a step, [0, 1).
+    """
+
+    def __init__(self, model: nn.Module, kind: Literal["muon", "adamw"], *, weight_decay: float) -> None:
+        matrices: list[Tensor] = []
+        rest: list[Tensor] = []
+        for name, parameter in model.named_parameters():
+            if parameter.requires_grad:
+                dense = parameter.ndim == 4 and parameter.shape[1] > 1 and not name.startswith(("head.", "tail."))
+                (matrices if dense and kind == "muon" else rest).append(parameter)
+        self._matrices = [(parameter, as_matrix(parameter.data)) for parameter in matrices]
+        self._parts: list[torch.optim.Optimizer] = []
+        if matrices:
+            precision = torch.bfloat16 if fastest(matrices[0].device) == "bf16" else torch.float32
+            views = [matrix for _, matrix in self._matrices]
+            self._parts.append(Muon(views, weight_decay=weight_decay, precision=precision))
+        self._parts.append(torch.optim.AdamW(rest, lr=0.0, weight_decay=weight_decay, betas=(0.9, 0.99), fused=True))
+
+    def zero_grad(self) -> None:
+        """Forget all gradients."""
+        for parameter, _ in self._matrices:
+            parameter.grad = None
+        for part in self._parts:
+            part.zero_grad(set_to_none=True)
+
+    def step(self, learning_rate: float) -> None:
+        """Change the weights by their gradients, at this rate."""
+        for parameter, matrix in self._matrices:
+            matrix.grad = None if parameter.grad is None else as_matrix(parameter.grad, copy=True)
+        for part in self._parts:
+            for group in part.param_groups:
+                group["lr"] = learning_rate
+            part.step()
+
+    def state_dict(self) -> dict[str, Any]:
+        """What ``load_state_dict`` needs to go on exactly."""
+        return {str(index): part.state_dict() for index, part in enumerate(self._parts)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Inverse of ``state_dict`` for the same network and kind."""
+        for index, part in enumerate(self._parts):
+            part.load_state_dict(state[str(index)])
+
+
+class Muon(torch.optim.Muon):
+    """``torch.optim.Muon``, but for the arithmetic of its Newton-Schulz steps: torch's is bfloat16 everywhere.
+
+    Muon (Jordan et al., 2024) makes the update of a weight matrix orthogonal, so that all its directions learn at
+    one speed. ``match_rms_adamw`` (Liu et al., 2025) scales the update so that learning rates that suit AdamW suit it.
+
+    Args:
+        matrices: 2D, on one device.
+        weight_decay: decoupled, times the learning rate a step, [0, 1).
+        precision: of the Newton-Schulz steps. In bfloat16 all is torch's own, bit for bit.
+    """
+
+    def __init__(self, matrices: list[Tensor], *, weight_decay: float, precision: torch.dtype) -> None:
+        super().__init__(matrices, lr=0.0, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw")
+        self._precision = precision
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        """Change the matrices by their gradients."""
+        for group in self.param_groups:
+            for matrix in group["params"]:
+                if matrix.grad is None:
+                    continue
+                state = self.state[matrix]
+                if "momentum_buffer" not in state:
+                    state["momentum_buffer"] = torch.zeros_like(matrix.grad)
+                state["momentum_buffer"].lerp_(matrix.grad, 1 - group["momentum"])
+                update = matrix.grad.lerp(state["momentum_buffer"], group["momentum"])
+                length = 0.2 * math.sqrt(max(matrix.shape))
+                matrix.mul_(1 - group["lr"] * group["weight_decay"])
+                matrix.add_(self._orthogonal(update, group), alpha=-group["lr"] * length)
+
+    def _orthogonal(self, matrix: Tensor, group: dict[str, Any]) -> Tensor:
+        """(O, I) float32 to the same shape in ``precision``, singular values near 1: Jordan's quintic iteration."""
+        a, b, c = group["ns_coefficients"]
+        wide = matrix.to(self._precision, copy=True)
+        if matrix.shape[0] > matrix.shape[1]:
+            wide = wide.T
+        wide.div_(wide.norm().clamp(min=group["eps"]))
+        for _ in range(group["ns_steps"]):
+            gram = wide @ wide.T
+            wide = torch.addmm(wide, torch.addmm(gram, gram, gram, beta=b, alpha=c), wide, beta=a)
+        return wide.T if matrix.shape[0] > matrix.shape[1] else wide
+
+
+def as_matrix(weight: Tensor, *, copy: bool = False) -> Tensor:
+    """(O, I, h, w) as (O, h*w*I), the same memory whether channels come first or last.
+
+    Args:
+        copy: allow a copy where the layout needs one; where it is not allowed, such a layout is a ValueError.
+    """
+    matrix = weight.detach().permute(0, 2, 3, 1).flatten(1)  # (O, h*w*I)
+    if not copy and matrix.data_ptr() != weight.data_ptr():
+        raise ValueError("Put the network into torch.channels_last before its optimiser is made.")
+    return matrix

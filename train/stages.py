@@ -1,54 +1,51 @@
-"""The two stages of training: what each learns from, and what its validation measures."""
+"""The two stages of the restorer: what each learns from, what is minimised, and what its validation measures."""
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
-from typing import Protocol
+from pathlib import Path
+from typing import Any
 
 import torch
+from accelerate import Accelerator
 from torch import Tensor
+from torch.nn import functional as F
 
 from restoration.degrade.protocols import BLIND, HEAVY, ORIGINAL, Distribution, Mixture
-from restoration.measure.identity import IdentityNetwork
+from restoration.images import InputError
+from restoration.measure.identity import EMBEDDED, IdentityNetwork, load_identity
 from restoration.network import UNet, enlarge, reduce
-from train.batches import FaceSquares, WholeFaces
-from train.data import Faces, degraded_face
+from restoration.network.checkpoint import save_stage
+from train.batches import Recipe, degraded_face, face_squares, whole_faces
+from train.config import TrainConfig
+from train.data import Faces
+from train.loop import CHECKPOINT, Trainer
 
 Network = Callable[..., Tensor]
+RESULT = "stage.safetensors"
 VALIDATION: dict[str, Distribution | Mixture] = {"blind": BLIND, "heavy": HEAVY, "original": ORIGINAL}
-
-
-class Stage(Protocol):
-    """What ``train.loop.Trainer`` trains."""
-
-    def batch(self, step: int) -> tuple[tuple[Tensor, ...], Tensor]:
-        """What the network is given at a step, and the clean pictures that it should return."""
-        ...
-
-    def measure(self, network: Network) -> dict[str, float]:
-        """How good a network is on the validation faces, by name."""
-        ...
 
 
 class FaceStage:
     """Whole faces at the face stage's size.
 
     Args:
-        batches: to learn from.
+        config: of the run.
+        recipe: of what it learns from.
         validation: faces to watch; their degraded pictures are made once.
-        side: of the pictures, pixels.
         identity: measures the angle to the clean face; None leaves it out.
     """
 
     def __init__(
-        self, batches: WholeFaces, validation: Faces, side: int, identity: IdentityNetwork | None = None
+        self, config: TrainConfig, recipe: Recipe, validation: Faces, identity: IdentityNetwork | None = None
     ) -> None:
-        self.batches, self.validation, self.side, self.identity = batches, validation, side, identity
-        self._watched: dict[str, tuple[Tensor, Tensor]] = {}
+        self.config, self.recipe, self.validation, self.identity = config, recipe, validation, identity
+        self._watched: dict[str, list[Tensor]] = {}
 
     def batch(self, step: int) -> tuple[tuple[Tensor, ...], Tensor]:
-        """As ``Stage``: (B, 3, side, side) both."""
-        degraded, clean = self.batches(step)
+        """What the network is given at a step, and the clean pictures that it should return: (B, 3, side, side)."""
+        degraded, clean = whole_faces(self.recipe, step, batch=self.config.batch, side=self.config.model.positions)
         return (degraded,), clean
 
     @torch.no_grad()
@@ -58,10 +55,8 @@ class FaceStage:
         for name, protocol in VALIDATION.items():
             if name not in self._watched:
                 pairs = [degraded_face(self.validation, i, name, protocol) for i in range(len(self.validation))]
-                degraded, clean = (
-                    torch.cat([reduce(face, self.side) for face in side]) for side in zip(*pairs, strict=True)
-                )
-                self._watched[name] = degraded, clean
+                side = self.config.model.positions
+                self._watched[name] = [torch.cat([reduce(x, side) for x in both]) for both in zip(*pairs, strict=True)]
             degraded, clean = self._watched[name]
             restored = torch.cat([network(part).float().clamp(0, 1) for part in torch.split(degraded, 16)])
             found[f"{name}_gain_db"] = gain(restored, degraded, clean)
@@ -75,13 +70,12 @@ class DetailStage:
     """Squares at full size, together with the answer of a finished face stage.
 
     Args:
-        batches: to learn from.
-        validation: faces to watch.
+        config, recipe, validation: as for ``FaceStage``; no faces of 128 pixels.
         face: the face stage, frozen, in evaluation mode; None trains a detail stage alone.
     """
 
-    def __init__(self, batches: FaceSquares, validation: Faces, face: UNet | None) -> None:
-        self.batches, self.validation, self.face = batches, validation, face
+    def __init__(self, config: TrainConfig, recipe: Recipe, validation: Faces, face: UNet | None) -> None:
+        self.config, self.recipe, self.validation, self.face = config, recipe, validation, face
 
     @torch.no_grad()
     def guide(self, degraded: Tensor) -> Tensor | None:
@@ -91,8 +85,8 @@ class DetailStage:
         return enlarge(self.face(reduce(degraded, self.face.config.positions)).float(), degraded)
 
     def batch(self, step: int) -> tuple[tuple[Tensor, ...], Tensor]:
-        """As ``Stage``: degraded squares and their part of the face stage's answer, (B, 3, crop, crop) all."""
-        squares = self.batches(step)
+        """Degraded squares and their part of the face stage's answer, and the clean squares: (B, 3, crop, crop)."""
+        squares = face_squares(self.recipe, step, self.config)
         given = [squares.cut(squares.degraded)]
         guide = self.guide(squares.degraded)
         if guide is not None:  # no answer is the degraded picture itself: a difference of nought
@@ -119,3 +113,101 @@ def gain(restored: Tensor, degraded: Tensor, clean: Tensor) -> float:
     """Mean over a batch (B, 3, H, W) in [0, 1] of the PSNR that was gained over the degraded picture, dB."""
     before, after = ((image - clean).square().mean(dim=(1, 2, 3)) for image in (degraded, restored))
     return float((before / after).log10().mean()) * 10
+
+
+def stage_trainer(
+    stage: FaceStage | DetailStage,
+    out: Path,
+    device: torch.device,
+    *,
+    initial: UNet | None = None,
+    accelerator: Accelerator | None = None,
+    compile: bool = False,
+) -> Trainer:
+    """The trainer of a stage whose batches are on ``device``; it saves the averaged stage as ``out / RESULT``.
+
+    Args:
+        initial: the network to start from; None starts at random.
+        accelerator, out: as for ``Trainer``.
+        compile: ``torch.compile`` the network.
+
+    Raises:
+        InputError: as ``Trainer``, or ``initial`` has another configuration, or it is to be compiled for a CPU.
+    """
+    config, accelerator = stage.config, accelerator or Accelerator(cpu=device.type == "cpu")
+    torch.manual_seed(config.seed)
+    fresh = initial is None or (out / CHECKPOINT).exists()
+    model = UNet(config.model) if initial is None or fresh else copy.deepcopy(initial).requires_grad_(True)
+    if model.config != config.model:
+        raise InputError(f"The weights {config.init} have another configuration: {model.config}.")
+    model = model.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+    average = copy.deepcopy(model).eval().requires_grad_(False)
+    if compile and device.type == "cpu":
+        raise InputError("--compile is for a GPU: what torch compiles for a CPU gets some gradients wrong.")
+    forward: Network = torch.compile(model) if compile else model
+    if accelerator.num_processes > 1:
+        forward = accelerator.prepare_model(forward)
+    identity = load_identity(config.identity or EMBEDDED).to(device) if config.lambda_id > 0 else None
+
+    def run(network: Network, *given: Tensor) -> Tensor:
+        with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
+            return network(*(images.contiguous(memory_format=torch.channels_last) for images in given))
+
+    def score(made: tuple[tuple[Tensor, ...], Tensor]) -> dict[str, Tensor]:
+        return loss_terms(run(forward, *made[0]).float(), made[1], config, identity)
+
+    def save(row: dict[str, float]) -> dict[str, float]:
+        save_stage(out / RESULT, average)
+        return stage.measure(lambda *given: run(average, *given))
+
+    return Trainer(
+        config, out, model, stage.batch, score, save, average=(average, config.ema),
+        faces=stage.recipe.fingerprint, accelerator=accelerator,
+    )  # fmt: skip
+
+
+def charbonnier(restored: Tensor, clean: Tensor, epsilon: float = 1e-3) -> Tensor:
+    """Mean of sqrt(d^2 + epsilon^2) - epsilon: L1 that is smooth at 0. Source: Charbonnier et al., 1994."""
+    return ((restored - clean).square() + epsilon**2).sqrt().mean() - epsilon
+
+
+def negative_psnr(restored: Tensor, clean: Tensor, floor: float = 1e-5) -> Tensor:
+    """Mean over images of log10(MSE + floor): minus a tenth of the PSNR on [0, 1], levelling off at 50 dB.
+
+    A decibel counts the same on a lightly and on a heavily degraded face, as it does in the metric; L1 on a batch
+    of both is ruled by the heavy ones. Source: the PSNR loss of NAFNet (Chen et al., 2022).
+    """
+    return ((restored - clean).square().mean(dim=(1, 2, 3)) + floor).log10().mean()
+
+
+DISTANCES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "l1": F.l1_loss,
+    "l2": F.mse_loss,
+    "charbonnier": charbonnier,
+    "psnr": negative_psnr,
+}
+
+
+def loss_terms(
+    restored: Tensor, clean: Tensor, config: TrainConfig, identity: IdentityNetwork | None = None
+) -> dict[str, Tensor]:
+    """L = lambda_rec * reconstruction + lambda_id * identity: its terms, and their weighted sum ``total``.
+
+    Identity is 1 - cosine of the recogniser's embeddings, [0, 2], of the batch's first ``config.identity_faces``, since
+    it costs more than a small network. A term of weight 0 is not computed.
+
+    Args:
+        restored, clean: (B, 3, H, W) float32 in [0, 1]; where identity counts aligned, of a side in ``SIDES``.
+        identity: the recogniser; needed where lambda_id is above 0.
+    """
+    terms: dict[str, Any] = {}
+    if config.lambda_rec > 0:
+        terms["reconstruction"] = DISTANCES[config.reconstruction](restored, clean)
+    if config.lambda_id > 0:
+        assert identity is not None
+        shown = slice(config.identity_faces)
+        with torch.no_grad():
+            target = identity(clean[shown])
+        terms["identity"] = 1 - (identity(restored[shown]) * target).sum(dim=1).mean()
+    weights = {"reconstruction": config.lambda_rec, "identity": config.lambda_id}
+    return {**terms, "total": sum(weights[name] * term for name, term in terms.items())}

@@ -1,20 +1,28 @@
-"""Scores of many faces put together: means with confidence intervals, and tables of them."""
+"""Scores of many faces put together: means with confidence intervals, by group of faces, and tables of them."""
 
 from __future__ import annotations
 
 import math
 import statistics
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from restoration.faces import FACE_SIZE
+from restoration.images import to_image
+from restoration.measure.faithfulness import skin_lightness
 from restoration.measure.metrics import Scores
+from train.data import Faces
 
 INPUT, RESTORED = "degraded input", "restored"
 PSNR_CAP = 60.0  # dB; an exact picture has an infinite PSNR, and then no mean
 METRICS = {"psnr": 2, "ssim": 4, "identity_angle": 1}  # name -> digits in tables
 RATIO = "identity_ratio"  # of the mean angle to that of the degraded input
 Summary = dict[str, float]  # mean, ci95
+MIN_GROUP = 5  # faces; a mean of fewer says nothing about a group
+THIRDS = ("darkest", "middle", "lightest")
 
 
 def summary(values: Sequence[float]) -> Summary:
@@ -61,34 +69,102 @@ def against(per_image: Sequence[dict[str, Scores]]) -> dict[str, Summary]:
     return {name: {**summary(x), "share": statistics.fmean(gain > 0 for gain in x)} for name, x in gains.items()}
 
 
+def lightness_groups(faces: Faces) -> list[str]:
+    """Thirds by the median CIELAB L* of the clean face's skin, named by their range.
+
+    L* depends on the light of the photo as well as on the skin: these are groups of pictures, not of people.
+    """
+    lightness = np.array([skin_lightness(to_image(faces.clean([index]))) for index in range(len(faces))])
+    result = [""] * len(faces)
+    for word, third in zip(THIRDS, np.array_split(lightness.argsort(kind="stable"), 3), strict=True):
+        for index in third:
+            result[index] = f"{word} third, L* {lightness[third].min():.0f}–{lightness[third].max():.0f}"
+    return result
+
+
+def groupings(faces: Faces, per_image: Sequence[dict[str, Scores]]) -> list[dict[str, Any]]:
+    """Results by folder and by skin lightness, ready for JSON.
+
+    Args:
+        faces: the set.
+        per_image: scores of every method, in the faces' order; the last method is the one whose gaps are reported.
+
+    Returns:
+        One entry a way of grouping that has at least two groups of ``MIN_GROUP`` faces (smaller groups are left out):
+
+            by            "folder" or "skin lightness"
+            method        the method of the gaps, "restored"
+            groups        a list of {name, images, methods: method -> metric -> {mean, ci95},
+                          gain: metric -> {mean, ci95} of the method minus the degraded input, face by face}
+            gap           metric -> {best, worst (names of groups), gap (>= 0), ci95}, of the method
+            gap_of_gain   the same of ``gain``
+
+        The interval of a gap takes the two groups as independent; that the best and the worst of several groups were
+        picked is not in it.
+    """
+    result, method = [], list(per_image[0])[-1]
+    folders = [str(Path(name).parent).partition("/")[0] for name in faces.names]
+    for by, labels in (("folder", folders), ("skin lightness", lightness_groups(faces))):
+        members: dict[str, list[dict[str, Scores]]] = {name: [] for name in labels}
+        for row, label in zip(per_image, labels, strict=True):
+            members[label].append(row)
+        names = sorted(members, key=lambda name: (*(not name.startswith(word) for word in THIRDS), name))
+        groups: list[dict[str, Any]] = []
+        for name in names:
+            if len(rows := members[name]) >= MIN_GROUP:
+                before, after = (metric_values([row[which] for row in rows]) for which in (INPUT, method))
+                shared = [metric for metric in METRICS if metric in after and metric in before]
+                gain = {m: summary([a - b for a, b in zip(after[m], before[m], strict=True)]) for m in shared}
+                groups.append({"name": name, "images": len(rows), "methods": summarise(rows), "gain": gain})
+        if len(groups) > 1:
+            own, gained = ({g["name"]: g[key] for g in groups} for key in ("methods", "gain"))
+            gaps = _gaps({name: methods[method] for name, methods in own.items()})
+            result.append({"by": by, "method": method, "groups": groups, "gap": gaps, "gap_of_gain": _gaps(gained)})
+    return result
+
+
+def _gaps(groups: dict[str, dict[str, Summary]]) -> dict[str, dict[str, Any]]:
+    """metric -> who is best, who is worst, and how far they are apart."""
+    result = {}
+    for metric in METRICS:
+        if all(metric in metrics for metrics in groups.values()):
+            higher = metric != "identity_angle"  # is better
+            best, *_, worst = sorted(groups, key=lambda name: groups[name][metric]["mean"], reverse=higher)
+            ends = groups[best][metric], groups[worst][metric]
+            gap = {"gap": abs(ends[0]["mean"] - ends[1]["mean"]), "ci95": math.hypot(*(end["ci95"] for end in ends))}
+            result[metric] = {"best": best, "worst": worst, **gap}
+    return result
+
+
+def table(*rows: Sequence[object]) -> list[str]:
+    """Lines of Markdown; the first row is the header."""
+    header, *body = [f"| {' | '.join(map(str, row))} |" for row in rows]
+    return [header, "|---" * len(rows[0]) + "|", *body]
+
+
 def markdown(results: dict[str, Any]) -> str:
     """One table a protocol and set; the degraded input is always a row, differences and ratios are against it."""
     lines = [f"Weights: {results['weights']['name']}. Identity network: {results['identity'] or 'none'}.", ""]
+    above = "the restored face is above it by, dB"
     for run in results["runs"]:
         side = run.get("side", FACE_SIZE)
         at = "" if side == FACE_SIZE else f", PSNR and SSIM at {side}×{side} pixels"
-        lines += [
-            f"**{run['set']}, {run['protocol']}** ({run['images']} images{at})",
-            "",
-            "| method | PSNR, dB | SSIM | identity angle, degrees | the restored face is above it by, dB |",
-            "|---|---|---|---|---|",
-        ]
+        rows = [["method", "PSNR, dB", "SSIM", "identity angle, degrees", above]]
         for method, metrics in run["methods"].items():
-            cells = []
+            rows.append([method])
             for metric, digits in METRICS.items():
                 cell = with_interval(metrics.get(metric), digits)
                 if method != INPUT and metric in metrics:
                     gain = metrics[metric]["mean"] - run["methods"][INPUT][metric]["mean"]
-                    times = (
-                        f", ×{metrics[RATIO]['mean']:.2f}" if metric == "identity_angle" and RATIO in metrics else ""
-                    )
+                    ratio = metric == "identity_angle" and RATIO in metrics
+                    times = f", ×{metrics[RATIO]['mean']:.2f}" if ratio else ""
                     cell += f" ({gain:+.{digits}f}{times})"
-                cells.append(cell)
-            if above := run.get("against", {}).get(method):
-                cells.append(f"{with_interval(above, 2, '+')}, on {above['share']:.0%} of the faces")
-            lines.append(f"| {method} | {' | '.join(cells)} |")
-        lines.append("")
-        lines += [line for grouping in run.get("groupings", []) for line in _grouping(run, grouping)]
+                rows[-1].append(cell)
+            if gained := run.get("against", {}).get(method):
+                rows[-1].append(f"{with_interval(gained, 2, '+')}, on {gained['share']:.0%} of the faces")
+        lines += [f"**{run['set']}, {run['protocol']}** ({run['images']} images{at})", "", *table(*rows), ""]
+        for grouping in run.get("groupings", []):
+            lines += _grouping(run, grouping)
     return "\n".join(lines)
 
 
@@ -99,21 +175,16 @@ def with_interval(value: Summary | None, digits: int, sign: str = "") -> str:
 
 def _grouping(run: dict[str, Any], grouping: dict[str, Any]) -> list[str]:
     method = grouping["method"]
-    lines = [
-        f"{run['set']}, {run['protocol']}, **by {grouping['by']}**: {method}, and what it gains over the {INPUT}",
-        "",
-        "| group | images | PSNR, dB | gain | SSIM | gain | identity angle | gain |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    rows = [(group["name"], group["images"], group["methods"][method], group["gain"]) for group in grouping["groups"]]
+    rows: list[list[object]] = [["group", "images", "PSNR, dB", "gain", "SSIM", "gain", "identity angle", "gain"]]
     gaps = [
         {metric: {"mean": gap["gap"], "ci95": gap["ci95"]} for metric, gap in grouping[which].items()}
         for which in ("gap", "gap_of_gain")
     ]
-    for name, images, own, gain in [*rows, ("gap, best to worst", "", *gaps)]:
-        cells = []
+    groups = [(group["name"], group["images"], group["methods"][method], group["gain"]) for group in grouping["groups"]]
+    for name, images, own, gain in [*groups, ("gap, best to worst", "", *gaps)]:
+        rows.append([name, images])
         for metric, digits in METRICS.items():
-            cells += [with_interval(own.get(metric), digits)]
-            cells += [with_interval(gain.get(metric), digits, "+" if images else "")]
-        lines.append(f"| {name} | {images} | {' | '.join(cells)} |")
-    return [*lines, ""]
+            sign = "+" if images else ""
+            rows[-1] += [with_interval(own.get(metric), digits), with_interval(gain.get(metric), digits, sign)]
+    title = f"{run['set']}, {run['protocol']}, **by {grouping['by']}**: {method}, and what it gains over the {INPUT}"
+    return [title, "", *table(*rows), ""]

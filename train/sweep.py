@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import csv
 import itertools
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -23,10 +22,11 @@ if not __package__:  # python train/sweep.py
 from restoration.images import InputError
 from restoration.images.pictures import write_atomically
 from restoration.network.checkpoint import load_stage
-from train.command import command, new_parser
-from train.config import STAGES
-from train.loop import RESULT, VALIDATION_LOG
+from train.config import STAGES, command, new_parser, write_json
+from train.loop import VALIDATION_LOG
 from train.run import main as run
+from train.stages import RESULT
+from train.summary import table
 
 Variant = dict[str, str]  # option of run.py to its value; several values of one option are separated by commas
 Row = dict[str, float]
@@ -94,12 +94,10 @@ def measure(folder: Path) -> Row:
 def write_table(out: Path, rows: dict[str, Row]) -> str:
     """A row a run, in their order: ``sweep.csv``, ``sweep.md`` and ``sweep.json``; returns the Markdown."""
     names = list(dict.fromkeys(name for row in rows.values() for name in row))
-    lines = ["| run | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
-    for run_name, row in rows.items():
-        lines.append(f"| {run_name} | " + " | ".join(_short(row[name]) if name in row else "" for name in names) + " |")
-    text = "\n".join(lines) + "\n"
+    cells = [[run_name, *(_short(row.get(name)) for name in names)] for run_name, row in rows.items()]
+    text = "\n".join(table(["run", *names], *cells)) + "\n"
+    write_json(out / f"{TABLE}.json", rows)
     write_atomically(out / f"{TABLE}.md", text)
-    write_atomically(out / f"{TABLE}.json", json.dumps(rows, indent=2) + "\n")
     with (out / f"{TABLE}.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, ["run", *names])
         writer.writeheader()
@@ -107,7 +105,9 @@ def write_table(out: Path, rows: dict[str, Row]) -> str:
     return text
 
 
-def _short(value: float) -> str:
+def _short(value: float | None) -> str:
+    if value is None:
+        return ""
     return f"{value:.0f}" if value == int(value) or value >= 1000 else f"{value:.4g}"
 
 

@@ -1,1 +1,22 @@
 """The side networks: identity, detector and estimator, how they learn and how good they are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import save
+from torch import nn
+
+from restoration.images.pictures import write_atomically
+from train.config import write_json
+
+RESULT = "weights"  # folder in a run's
+
+
+def save_halves(folder: Path, network: nn.Module, facts: dict[str, Any], name: str) -> None:
+    """Write ``model.safetensors`` (float16) and JSON-ready facts under a name into a folder, made where it is not."""
+    state = network.state_dict().items()
+    halves = {key: (x.half() if x.is_floating_point() else x).contiguous() for key, x in state}
+    write_json(folder / name, facts)
+    write_atomically(folder / "model.safetensors", save(halves))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,10 +18,10 @@ from torch import Tensor
 from restoration.images import InputError
 from restoration.measure.identity import IdentityNetwork, load_identity
 from restoration.measure.recogniser import embed
-from train.command import command, new_parser, write_json
+from train.config import command, new_parser, write_json
 from train.evaluate import read_set
 from train.extras.identity import IdentityConfig, crops_of, is_held_out, read_crops
-from train.summary import summary
+from train.summary import summary, table, with_interval
 
 
 @torch.inference_mode()
@@ -59,8 +60,7 @@ def main(arguments: list[str] | None = None) -> int:
     if not options.faces and not options.crops:
         raise InputError("Give --faces, --crops or both to measure on.")
     student, teacher = load_identity(options.identity), load_identity(options.teacher)
-    results = []
-    print("| set | pictures | mean cosine |\n|---|---|---|")
+    results = list[dict[str, Any]]()
     for text in [*options.faces, *options.crops]:
         if text in options.faces:
             name, _, faces = read_set(text, options.align, options.limit)
@@ -75,7 +75,8 @@ def main(arguments: list[str] | None = None) -> int:
             raise InputError(f"{name} has nobody that was held out. Leave out --held-out, or measure another set.")
         found = {key: round(value, 5) for key, value in summary(cosines(student, teacher, crops[kept])).items()}
         results.append({"set": name, "pictures": sum(kept), **found})
-        print(f"| {name} | {sum(kept)} | {found['mean']:.4f} ± {found['ci95']:.4f} |", flush=True)
+    rows = [[each["set"], each["pictures"], with_interval(each, 4)] for each in results]
+    print("\n".join(table(["set", "pictures", "mean cosine"], *rows)))
     if options.out:
         facts = {"network": student.name, "teacher": teacher.name, "held_out": options.held_out, "sets": results}
         write_json(options.out, facts)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +27,12 @@ from restoration.faces import FACE_SIZE, FACE_TEMPLATE, Detector, Points
 from restoration.faces.detection import DEFAULT, EMBEDDED, RetinaFaceDetector, load_detector
 from restoration.faces.small_detector import CROP_EYES, EYES, Proposer, Refiner, cell_centres, cut_crops
 from restoration.images import Image, InputError
-from train.command import add_config, command, new_parser, take_config
+from train.config import Session, add_config, command, new_parser, take_config
+from train.data import open_folders
+from train.extras import RESULT, save_halves
 from train.extras.scenes import Composer, Layout, Scene
-from train.extras.session import RESULT, Session, fit, save_halves
-from train.face_sources import Folders
+from train.loop import Trainer
+from train.summary import table
 
 LEARNT = Layout(size=(192, 192), eyes=(14, 58), count=(0, 4), turn=14, whole=0.35, close=0.25)
 MEASURED = Layout(size=(960, 1280), eyes=(14, 110), count=(6, 14))
@@ -48,9 +50,10 @@ class DetectorConfig(Session):
     steps: int = 2500
     batch: int = 16
     warmup: int = 125
-    final: float = 0.0
+    final_rate: float = 0.0
     weight_decay: float = 1e-3
-    clip: float = 5.0
+    gradient_clip: float = 5.0
+    log_every: int = 50
     save_every: int = 50
 
 
@@ -219,25 +222,30 @@ def train_detector(
     proposer, refiner = Proposer(), Refiner()
     networks = nn.ModuleDict({"proposer": proposer, "refiner": refiner})
 
-    def compose(step: int) -> list[Scene]:
+    def compose(step: int) -> tuple[list[Scene], np.random.Generator]:
         rng = np.random.default_rng((config.seed, step, 0))
-        return [composer.compose(LEARNT, rng) for _ in range(config.batch)]
+        return [composer.compose(LEARNT, rng) for _ in range(config.batch)], np.random.default_rng(
+            (config.seed, step, 1)
+        )
 
-    def score(scenes: list[Scene], step: int) -> tuple[Tensor, dict[str, Tensor]]:
+    def score(made: tuple[list[Scene], np.random.Generator]) -> dict[str, Tensor]:
+        scenes, rng = made
         images = torch.from_numpy(np.stack([scene.image for scene in scenes])).permute(0, 3, 1, 2).float() / 255
         logits, points = proposer(F.avg_pool2d(images, 2))
         first = proposer_loss(logits, points, [(scene.landmarks + 0.5) / 2 - 0.5 for scene in scenes])
-        rng = np.random.default_rng((config.seed, step, 1))
         crops, *wanted = refiner_batch(scenes, logits.detach(), (points.detach() + 0.5) * 2 - 0.5, rng)
         losses = (*first, *refiner_loss(refiner(crops), *wanted))
-        return torch.stack(losses).sum(), dict(zip(("proposed", "placed", "refined", "points"), losses, strict=True))
+        return {
+            **dict(zip(("proposed", "placed", "refined", "points"), losses, strict=True)),
+            "total": torch.stack(losses).sum(),
+        }
 
-    def done(row: dict[str, float]) -> dict[str, float]:
-        about = {**asdict(config), "faces": len(faces), **row, **facts}
+    def save(row: dict[str, float]) -> dict[str, float]:
+        about = {**config.to_dict(), "faces": len(faces), **row, **facts}
         save_halves(out / RESULT, networks, about, "training.json")
-        return row
+        return {}
 
-    fit(networks.train(), compose, score, out, config, done)
+    Trainer(config, out, networks.train(), compose, score, save).run()
     return networks.eval()
 
 
@@ -262,7 +270,7 @@ def main(arguments: list[str] | None = None) -> int:
     if isinstance(teacher, RetinaFaceDetector):
         teacher = teacher.alone()
     side, looks = (192, LOOKS[:1]) if learning else (384, LOOKS)
-    pictures = (task()[1] for task in Folders(options.faces, options.limit, None).read(0))
+    pictures = (task()[1] for task in open_folders(options.faces, options.limit).read(0))
     faces = [cv2.resize(face, (side, side), interpolation=cv2.INTER_AREA) for face in pictures if face is not None]
     labels = label_faces(faces, teacher, looks)
     seen = np.asarray(np.isfinite(labels).all(axis=(1, 2)))
@@ -271,18 +279,25 @@ def main(arguments: list[str] | None = None) -> int:
     faces, labels = [face for face, keep in zip(faces, seen, strict=True) if keep], labels[seen]
     if learning:
         facts = {"teacher": teacher.name, "data": [Path(folder).name for folder in options.faces]}
-        train_detector(faces, labels, take_config(options, DetectorConfig), options.out, facts)
+        train_detector(faces, labels, take_config(vars(options), DetectorConfig), options.out, facts)
         return 0
-    print("| detector | faces | number | recall | landmark error | false a scene |\n|---|---|---|---|---|---|")
+    rows = []
     for name in options.detectors:
         detector = load_detector(name)
         kinds, false = measure(detector, Composer(faces, labels), scenes=options.scenes, seed=options.seed)
         for kind, misses in kinds.items():
             found = np.isfinite(misses)
-            figures = f"{100 * found.mean():.1f} % | {100 * np.array(misses)[found].mean():.1f} %"
-            print(
-                f"| {detector.name} | {kind} | {len(misses)} | {figures} | {false / options.scenes:.2f} |", flush=True
+            shares = found.mean(), np.array(misses)[found].mean()
+            rows.append(
+                [
+                    detector.name,
+                    kind,
+                    len(misses),
+                    *(f"{100 * x:.1f} %" for x in shares),
+                    f"{false / options.scenes:.2f}",
+                ]
             )
+    print("\n".join(table(["detector", "faces", "number", "recall", "landmark error", "false a scene"], *rows)))
     return 0
 
 

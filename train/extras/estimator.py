@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +23,11 @@ from restoration.degrade import degrade
 from restoration.degrade.operations import KERNELS
 from restoration.degrade.protocols import Distribution, Mixture
 from restoration.measure.estimate import QUANTITIES, EstimatorNetwork, features, from_scale, to_scale, truth
-from train.command import add_config, command, new_parser, take_config
-from train.data import Faces, draw, load_faces
-from train.extras.session import RESULT, Session, fit, save_halves
+from train.batches import draw
+from train.config import Session, add_config, command, new_parser, take_config
+from train.data import Faces, load_faces
+from train.extras import RESULT, save_halves
+from train.loop import Trainer
 
 COVERAGE = 0.9
 # What photos go through, each part left out at times, by every kernel, with as many mild draws as strong ones.
@@ -45,7 +47,7 @@ DEGRADATIONS = Mixture(tuple((share, Distribution(**part)) for share, part in PA
 
 @dataclass(frozen=True, kw_only=True)
 class EstimatorConfig(Session):
-    """A run's settings; ``examples`` are degraded faces to learn from, ``faces`` those that are read."""
+    """A run's settings."""
 
     steps: int = 3300
     examples: int = 1400
@@ -82,12 +84,11 @@ def train(found: Tensor, target: Tensor, config: EstimatorConfig, out: Path) -> 
         jitter = 0.05 * torch.randn(config.batch, found.shape[1], generator=generator)
         return found[chosen] + jitter * network.deviation, target[chosen]
 
-    def score(made: tuple[Tensor, Tensor], step: int) -> tuple[Tensor, dict[str, Tensor]]:
+    def score(made: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
         centre, spread = network.from_features(made[0])
-        loss = ((made[1] - centre).abs() / spread + spread.log()).mean()
-        return loss, {"loss": loss}
+        return {"total": ((made[1] - centre).abs() / spread + spread.log()).mean()}
 
-    fit(network.train(), batch, score, out, config, lambda row: row)
+    Trainer(config, out, network.train(), batch, score, lambda row: {}).run()
     return network.eval()
 
 
@@ -125,12 +126,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--license", required=True, help="of the weights, as the faces' licences ask")
     add_config(parser, EstimatorConfig)
     options = parser.parse_args(arguments)
-    config: EstimatorConfig = take_config(options, EstimatorConfig)
+    config = take_config(vars(options), EstimatorConfig)
     others, faces = load_faces(options.validation), load_faces(options.data, limit=config.faces)
     network = train(*make_examples(faces, config.examples, f"estimator/{config.seed}"), config, options.out)
     network = network.half().float()  # what is saved is what is measured
     measured = measure(network, *make_examples(others, 2 * len(others), "estimator validation"))
-    facts = {"license": options.license, "training": asdict(config), **measured}
+    facts = {"license": options.license, "training": config.to_dict(), **measured}
     save_halves(options.out / RESULT, network, facts, "facts.json")
     print(json.dumps(facts, indent=2))
     return 0

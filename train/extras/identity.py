@@ -10,8 +10,9 @@ import hashlib
 import json
 import random
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -21,13 +22,14 @@ from tqdm import tqdm
 from restoration.degrade import degrade
 from restoration.degrade.protocols import Distribution
 from restoration.images import InputError, read_image
+from restoration.images.pictures import replacing
 from restoration.measure.identity import identity_crop, load_torchscript
 from restoration.measure.recogniser import CROP_SIZE, Recogniser, embed, load_recogniser, save_recogniser
-from train.command import add_config, command, new_parser, take_config
-from train.data import Faces, draw, load_faces
-from train.extras.session import RESULT, Session, fit, keep
-from train.face_sources import find_pictures
-from train.optimizer import fastest
+from train.batches import draw
+from train.config import Session, add_config, command, fastest, new_parser, take_config
+from train.data import Faces, find_pictures, load_faces
+from train.extras import RESULT
+from train.loop import Trainer
 
 # The project's degradations as they look in a crop that is 3.6 times smaller than an aligned face.
 CROP_DEGRADATIONS = Distribution(
@@ -38,19 +40,13 @@ TARGETS = "targets.pt"
 
 @dataclass(frozen=True, kw_only=True)
 class IdentityConfig(Session):
-    """A run's settings.
-
-    Args:
-        degraded: share of crops that the student sees degraded (the teacher saw them clean), [0, 1].
-        blends: further crops, each the blend of two people, for every real one, [0, …]: faces of nobody, of which the
-            teacher says who they are. They fill half of every batch.
-        held_out: every so-many-th person is watched, not learned from.
-    """
+    """A run's settings; of blends the teacher says who they are, too."""
 
     steps: int = 10000
     batch: int = 128
     learning_rate: float = 1.5e-3
     warmup: int = 100
+    optimizer: Literal["muon", "adamw"] = "muon"
     weight_decay: float = 0.05
     degraded: float = 0.2
     blends: float = 4.0
@@ -188,7 +184,8 @@ def prepare(options: argparse.Namespace, config: IdentityConfig) -> tuple[Lesson
     blends = blend(crops[~watched], count, torch.Generator().manual_seed(config.seed))
     questions, path = torch.cat((crops, crops.flip(-1), blends)), options.out / TARGETS
     if not path.exists():
-        keep(ask(options.teacher, questions, options.device), path)
+        with replacing(path) as partial:
+            torch.save(ask(options.teacher, questions, options.device), partial)
     targets = torch.load(path, weights_only=True)
     if len(targets) != len(questions):
         raise InputError(f"{path} belongs to other pictures. Choose another --out.")
@@ -209,18 +206,17 @@ def train(
     student = student.to(device).to(memory_format=torch.channels_last).train()
     arithmetic = torch.device(device).type, torch.bfloat16, fastest(torch.device(device)) == "bf16"
 
-    def score(made: tuple[Tensor, Tensor], step: int) -> tuple[Tensor, dict[str, Tensor]]:
+    def score(made: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
         with torch.autocast(*arithmetic):
             output = student(made[0])
-        distance = 1 - (F.normalize(output.float(), dim=1) * made[1]).sum(1).mean()  # 1 - cosine
-        return distance, {"distance": distance}
+        return {"total": 1 - (F.normalize(output.float(), dim=1) * made[1]).sum(1).mean()}  # 1 - cosine
 
-    def done(row: dict[str, float]) -> dict[str, float]:
-        row |= agreement(student, watch, device)
-        save_recogniser(out / RESULT, student, {"config": asdict(config), **row})
-        return row
+    def save(row: dict[str, float]) -> dict[str, float]:
+        measured = agreement(student, watch, device)
+        save_recogniser(out / RESULT, student, {"config": config.to_dict(), **row, **measured})
+        return measured
 
-    fit(student, lambda step: batch(learn, config, step, device), score, out, config, done, "muon")
+    Trainer(config, out, student, lambda step: batch(learn, config, step, device), score, save).run()
     return student.cpu().eval()
 
 
@@ -237,12 +233,12 @@ def main(arguments: list[str] | None = None) -> int:
     add("--device", default="cpu", help="cpu, cuda … (%(default)s)")
     add_config(parser, IdentityConfig)
     options = parser.parse_args(arguments)
-    config: IdentityConfig = take_config(options, IdentityConfig)
+    config = take_config(vars(options), IdentityConfig)
     if not options.crops and not options.faces:
         raise InputError("Give --crops, --faces or both to learn from.")
     options.out.mkdir(parents=True, exist_ok=True)
     learn, watch = prepare(options, config)
-    print(json.dumps({"learn": len(learn.crops), "watch": len(watch.crops), **asdict(config)}))
+    print(json.dumps({"learn": len(learn.crops), "watch": len(watch.crops), **config.to_dict()}))
     train(config, learn, watch, options.out, options.device, options.init)
     print(f"{options.out / RESULT}: the recogniser")
     return 0

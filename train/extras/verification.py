@@ -22,7 +22,7 @@ from restoration.faces import align_face
 from restoration.faces.detection import EMBEDDED, find_faces, load_detector
 from restoration.images import InputError, read_image
 from restoration.measure.identity import Bands, angle_between, load_identity
-from train.command import command, new_parser, write_json
+from train.config import command, new_parser, write_json
 
 FOLDS = 10
 PERCENTILES = (5, 50, 95)

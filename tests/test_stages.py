@@ -1,0 +1,182 @@
+"""The restorer's stages: they learn, they resume exactly, and their losses and validation are what they say."""
+
+import csv
+import dataclasses
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from tiny import SMALL, SMALL_FACE, TINY, Pool
+from torch import nn
+
+from restoration.degrade.protocols import BLIND, HEAVY, ORIGINAL, Distribution, Mixture
+from restoration.images import InputError
+from restoration.measure.identity import IdentityNetwork, load_identity
+from restoration.network import UNet
+from restoration.network.checkpoint import load_stage
+from train.batches import Recipe, degraded_face, face_squares
+from train.config import TrainConfig
+from train.data import Faces
+from train.loop import TRAIN_LOG, VALIDATION_LOG, Trainer
+from train.stages import DISTANCES, RESULT, DetailStage, FaceStage, charbonnier, loss_terms, stage_trainer
+
+FACE = dataclasses.replace(
+    TINY, stage="face", model=SMALL_FACE, reconstruction="l1", lambda_id=0.1, steps=4, log_every=2, jitter=0.0
+)
+
+
+def face_stage(faces: Faces) -> FaceStage:
+    return FaceStage(FACE, Recipe(faces, degradations=BLIND), faces, load_identity())
+
+
+def detail_stage(faces: Faces, config: TrainConfig = TINY, degradations: Distribution | Mixture = BLIND) -> DetailStage:
+    """Behind an untrained face stage; watches a small part of both faces, since whole ones take most of the time."""
+    torch.manual_seed(9)
+    recipe = Recipe(faces, degradations=degradations, seed=config.seed, jitter=config.jitter)
+    watched = Faces(faces.images[:, :, 200:264, 200:264], faces.names)
+    return DetailStage(config, recipe, watched, UNet(SMALL_FACE).eval().requires_grad_(False))
+
+
+def trainer(stage: FaceStage | DetailStage, out: Path) -> Trainer:
+    return stage_trainer(stage, out, torch.device("cpu"))
+
+
+def averaged(trained: Trainer) -> nn.Module:
+    assert trained.average
+    return trained.average[0]
+
+
+def states_equal(a: nn.Module, b: nn.Module) -> bool:
+    return all(torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True))
+
+
+def rows(path: Path) -> list[dict[str, float]]:
+    with path.open() as file:
+        return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+
+
+def test_one_batch_is_learned_by_heart(faces: Faces, tmp_path: Path) -> None:
+    wider = dataclasses.replace(SMALL, widths=(32, 48, 64))
+    config = dataclasses.replace(TINY, steps=100, log_every=10, save_every=100, reconstruction="l1", model=wider)
+    stage = detail_stage(faces, config, Distribution(downsample=(4, 4)))
+    run = trainer(stage, tmp_path)
+    (degraded, guide), clean = stage.batch(2)
+    run.batch = lambda step: ((degraded, guide), clean)
+    run.run()
+    losses = [row["reconstruction"] for row in rows(tmp_path / TRAIN_LOG)]
+    assert losses[-1] < 0.7 * float((degraded - clean).abs().mean())
+    assert losses[-1] < losses[0]
+
+
+def test_the_face_stage_learns_both_terms_of_its_loss(faces: Faces, tmp_path: Path) -> None:
+    run = trainer(face_stage(faces), tmp_path)
+    run.run()
+    for row in rows(tmp_path / TRAIN_LOG):
+        assert min(row["reconstruction"], row["identity"]) > 0
+        assert row["total"] == pytest.approx(row["reconstruction"] + 0.1 * row["identity"], rel=1e-4)
+    measured = rows(tmp_path / VALIDATION_LOG)[-1]
+    assert {"blind_gain_db", "heavy_gain_db", "original_gain_db", "blind_angle_ratio"} <= set(measured)
+    assert states_equal(load_stage(tmp_path / RESULT), averaged(run))
+
+
+def test_a_stopped_stage_ends_with_the_same_weights(faces: Faces, tmp_path: Path) -> None:
+    straight = trainer(detail_stage(faces), tmp_path / "straight")
+    straight.run()
+    trainer(detail_stage(faces), tmp_path / "stopped").run(until=3)
+    on_another_machine = dataclasses.replace(TINY, precision="bf16")
+    assert trainer(detail_stage(faces, on_another_machine), tmp_path / "stopped").step == 3
+    resumed = trainer(detail_stage(faces), tmp_path / "stopped")
+    resumed.run()
+    assert states_equal(straight.model, resumed.model)
+    assert states_equal(averaged(straight), averaged(resumed))
+    ends = [rows(tmp_path / name / VALIDATION_LOG)[-1] for name in ("straight", "stopped")]
+    assert {**ends[0], "seconds": 0} == {**ends[1], "seconds": 0}
+    with pytest.raises(InputError, match="other faces"):
+        trainer(detail_stage(Faces(faces.images.flip(0), faces.names)), tmp_path / "stopped")
+
+
+def test_the_validation_of_the_face_stage_is_gain_and_angle_at_its_size(faces: Faces) -> None:
+    stage = face_stage(faces)
+    unchanged, worse = stage.measure(lambda images: images), stage.measure(lambda images: 0.5 * images)
+    for name in ("blind", "heavy", "original"):
+        assert unchanged[f"{name}_gain_db"] == pytest.approx(0, abs=1e-5)
+        assert unchanged[f"{name}_angle_ratio"] == pytest.approx(1, abs=1e-4)
+        assert worse[f"{name}_gain_db"] < -1
+    assert stage.measure(lambda images: images.flip(-2))["blind_angle_ratio"] > 1.2
+
+
+def test_validation_is_the_mean_gain_over_all_faces_in_decibels(faces: Faces) -> None:
+    stage = detail_stage(faces)
+    smooth = nn.AvgPool2d(5, stride=1, padding=2)  # any network will do
+    gains = stage.measure(lambda degraded, guide: smooth(degraded))
+    for name, protocol in (("blind", BLIND), ("heavy", HEAVY), ("original", ORIGINAL)):
+        expected = []
+        for i in range(2):
+            degraded, clean = degraded_face(stage.validation, i, name, protocol)
+            before, after = (float((image - clean).square().mean()) for image in (degraded, smooth(degraded)))
+            expected.append(-10 * math.log10(after) + 10 * math.log10(before))
+        assert gains[f"{name}_gain_db"] == pytest.approx(sum(expected) / 2, abs=1e-3)
+
+
+def test_squares_come_with_their_part_of_the_face_stages_answer(faces: Faces) -> None:
+    stage = detail_stage(faces, dataclasses.replace(TINY, alone=0.5, batch=4))
+    squares = face_squares(stage.recipe, 0, stage.config)
+    (_, guide), clean = stage.batch(0)
+    answer = stage.guide(squares.degraded)
+    assert answer is not None
+    assert set(squares.alone) == {False, True}
+    for index, (face, top, left) in enumerate(squares.boxes):
+        wanted = squares.degraded if squares.alone[face] else answer
+        assert torch.equal(guide[index], wanted[face, :, top : top + 64, left : left + 64])
+        assert torch.equal(clean[index], squares.clean[face, :, top : top + 64, left : left + 64])
+
+
+def test_impossible_configurations_are_refused() -> None:
+    wrong = {"steps": (0,), "crop": (100, 1024), "ema": (1.0,), "learning_rate": (0,), "decay": (0,), "squares": (3,)}
+    wrong |= {"lambda_rec": (-1, 0), "lambda_id": (1,)}
+    for name, values in {**wrong, "stage": ("eye", "face")}.items():
+        for value in values:
+            with pytest.raises(InputError):
+                dataclasses.replace(TINY, **{name: value})
+
+
+def test_loss_terms_are_named_and_add_up() -> None:
+    config = dataclasses.replace(FACE, lambda_rec=2, lambda_id=0.5)
+    clean, restored = torch.rand(2, 3, 512, 512), torch.rand(2, 3, 512, 512, requires_grad=True)
+    pool = IdentityNetwork(Pool(), "pool")
+    terms = loss_terms(restored, clean, config, pool)
+    assert set(terms) == {"reconstruction", "identity", "total"}
+    assert torch.allclose(terms["total"], 2 * terms["reconstruction"] + 0.5 * terms["identity"])
+    assert torch.allclose(terms["reconstruction"], (restored - clean).abs().mean())
+    same = loss_terms(clean, clean, config, pool)
+    assert float(same["reconstruction"]) == 0
+    assert abs(float(same["identity"])) < 1e-5
+    terms["identity"].backward()
+    assert restored.grad is not None
+    assert float(restored.grad.abs().max()) > 0
+    one = dataclasses.replace(config, identity_faces=1)  # of a batch is looked at
+    half = torch.stack((clean[0], restored.detach()[1]))
+    assert float(loss_terms(half, clean, one, pool)["identity"]) == pytest.approx(0, abs=1e-6)
+    assert float(loss_terms(half.flip(0), clean.flip(0), one, pool)["identity"]) > 0.01
+    with pytest.raises(InputError, match="aligned faces"):
+        loss_terms(torch.rand(1, 3, 64, 64), torch.rand(1, 3, 64, 64), config, pool)
+
+
+def test_distances_have_known_values() -> None:
+    zero, half = torch.zeros(1, 3, 64, 64), torch.full((1, 3, 64, 64), 0.5)
+    assert float(DISTANCES["l2"](half, zero)) == pytest.approx(0.25)
+    assert float(charbonnier(half, zero)) == pytest.approx(0.5, abs=2e-3)
+    assert float(charbonnier(zero, zero)) == 0
+    assert float(DISTANCES["psnr"](half, zero)) == pytest.approx(-0.602, abs=1e-3)  # -6.02 dB
+    assert float(DISTANCES["psnr"](zero, zero)) == pytest.approx(-5)  # 50 dB
+
+
+@pytest.mark.parametrize("name", DISTANCES)
+def test_a_step_against_the_gradient_comes_closer(name: str) -> None:
+    generator = torch.Generator().manual_seed(0)
+    clean, restored = (torch.rand(1, 3, 64, 64, generator=generator) for _ in range(2))
+    before = DISTANCES[name](restored.requires_grad_(True), clean)
+    (gradient,) = torch.autograd.grad(before, restored)
+    assert bool(((gradient > 0) == (restored > clean)).all())
+    assert float(DISTANCES[name](restored.detach() - 1e-3 * gradient.sign(), clean)) < before.item()
