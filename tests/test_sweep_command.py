@@ -22,12 +22,15 @@ BASE = [
 
 def test_one_option_at_a_time_or_every_combination() -> None:
     axes = [["batch", "1", "2"], ["jitter", "0", "1"]]
-    alone = [label(variant) for variant in variants(axes, grid=False)]
+    alone = [label(variant) for variant in variants(axes, [], grid=False)]
     assert alone == ["as given", "batch=1", "batch=2", "jitter=0", "jitter=1"]
-    assert len({label(variant) for variant in variants(axes, grid=True)}) == 4
+    assert len({label(variant) for variant in variants(axes, [], grid=True)}) == 4
     for wrong in ([["batch"]], [["batch", "1"], ["batch", "2"]]):
         with pytest.raises(InputError, match="--vary"):
-            list(variants(wrong, grid=True))
+            list(variants(wrong, [], grid=True))
+    for torn in (["batch"], ["batch="], ["batch=1", "batch=2"]):
+        with pytest.raises(InputError, match="OPTION=VALUE"):
+            list(variants([], [torn], grid=False))
 
 
 def test_a_sweep_trains_a_stage_and_its_table_holds_what_that_measures(

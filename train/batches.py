@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import random
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass, field
 
 import torch
 from torch import Tensor
@@ -31,12 +30,12 @@ class Jitter:
         gamma, gains: exponent, and factors of red, green and blue.
     """
 
-    turn: float
-    scale: float
-    right: float
-    down: float
-    gamma: float
-    gains: tuple[float, float, float]
+    turn: float = 0.0
+    scale: float = 1.0
+    right: float = 0.0
+    down: float = 0.0
+    gamma: float = 1.0
+    gains: tuple[float, float, float] = (1.0, 1.0, 1.0)
 
     @classmethod
     def sample(cls, rng: random.Random) -> Jitter:
@@ -45,21 +44,9 @@ class Jitter:
         red, green, blue = (rng.uniform(0.9, 1.1) for _ in range(3))
         return cls(*moved, rng.uniform(0.8, 1.25), (red, green, blue))
 
-    @property
-    def tint(self) -> Jitter:
-        """The same tint, unmoved."""
-        return dataclasses.replace(self, turn=0.0, scale=1.0, right=0.0, down=0.0)
-
 
 def apply_jitter(faces: Tensor, jitters: Sequence[Jitter]) -> Tensor:
-    """Each face under its jitter: bicubic, mirrored at the border.
-
-    Args:
-        faces: (B, 3, H, W) float32 in [0, 1].
-
-    Returns:
-        the same shape and range.
-    """
+    """Each of (B, 3, H, W) float32 faces in [0, 1] under its jitter: bicubic, mirrored at the border."""
     height, width = faces.shape[-2:]
     rows = []
     for j in jitters:
@@ -67,12 +54,8 @@ def apply_jitter(faces: Tensor, jitters: Sequence[Jitter]) -> Tensor:
         cos, sin = math.cos(math.radians(j.turn)) / j.scale, math.sin(math.radians(j.turn)) / j.scale
         right, down = 2 * j.right / FACE_SIZE, 2 * j.down / FACE_SIZE
         across = sin * height / width, sin * width / height
-        rows.append(
-            [
-                [cos, across[0], -cos * right - across[0] * down],
-                [-across[1], cos, across[1] * right - cos * down],
-            ]
-        )
+        first = [cos, across[0], -cos * right - across[0] * down]
+        rows.append([first, [-across[1], cos, across[1] * right - cos * down]])
     grid = F.affine_grid(faces.new_tensor(rows), list(faces.shape), align_corners=False)
     moved = F.grid_sample(faces, grid, mode="bicubic", padding_mode="reflection", align_corners=False)
     gamma = faces.new_tensor([j.gamma for j in jitters])[:, None, None, None]
@@ -80,6 +63,7 @@ def apply_jitter(faces: Tensor, jitters: Sequence[Jitter]) -> Tensor:
     return (moved.clamp(1e-4, 1) ** gamma * gains).clamp(0, 1)
 
 
+@dataclass
 class Recipe:
     """How clean faces become pairs to learn from; all that is drawn for a position of a run is a function of the seed.
 
@@ -94,20 +78,15 @@ class Recipe:
             alone would.
     """
 
-    def __init__(
-        self,
-        faces: Faces | FaceStream,
-        small: Faces | None = None,
-        *,
-        degradations: Distribution | Mixture,
-        seed: int = 0,
-        jitter: float = 0.0,
-        part: int = 0,
-        parts: int = 1,
-    ) -> None:
-        self.faces, self.small, self.degradations, self.seed, self.jitter = faces, small, degradations, seed, jitter
-        self.part, self.parts = part, parts
-        self._order: tuple[int, Tensor] = (-1, torch.empty(0))
+    faces: Faces | FaceStream
+    small: Faces | None = None
+    _: KW_ONLY
+    degradations: Distribution | Mixture
+    seed: int = 0
+    jitter: float = 0.0
+    part: int = 0
+    parts: int = 1
+    _order: tuple[int, Tensor] = field(default=(-1, torch.empty(0)), init=False)
 
     @property
     def fingerprint(self) -> str:
@@ -168,7 +147,7 @@ def whole_faces(recipe: Recipe, step: int, *, batch: int, side: int) -> tuple[Te
             factor, settings = next((one for one in reduced if one[1]), (1, None))
         face = whole[None].float() / 255
         if jitter and native > 1:  # aligned by a detector already, and to be kept as sharp as it is
-            face = apply_jitter(face, [jitter.tint])
+            face = apply_jitter(face, [Jitter(gamma=jitter.gamma, gains=jitter.gains)])
         elif jitter:  # at twice the size where that is to be had: what is moved loses its finest detail
             face = apply_jitter(reduce(face, FACE_SIZE // min(2, factor)), [jitter])
         groups[factor].append((place, reduce(face, FACE_SIZE // factor)[0], settings, rng.getrandbits(62)))

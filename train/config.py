@@ -13,7 +13,7 @@ import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Literal, TypeVar
 
 import torch
 
@@ -242,15 +242,12 @@ class Diverged(Exception):
     """A run whose loss is not a number any more."""
 
 
-class Main(Protocol):
-    """A command: its arguments (the process's own) to its exit status."""
-
-    def __call__(self, arguments: list[str] | None = None) -> int: ...
+Main = Callable[..., int]  # a command: its arguments (None: the process's own) to its exit status
 
 
 def command(main: Main) -> Main:
     """A command whose user errors are one line on standard error: status 2; 1 diverged, 130 interrupted."""
-    name = Path(inspect.getfile(main)).name  # type: ignore[arg-type]
+    name = Path(inspect.getfile(main)).name
 
     @functools.wraps(main)
     def guarded(arguments: list[str] | None = None) -> int:

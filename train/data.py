@@ -28,6 +28,7 @@ SMALL = 128  # pixels; faces that exist at that size only
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
 CELEBA, HUB = "celeba:", "hub:"  # what a data set that is no folder begins with
 Task = Callable[[], tuple[str, Image | None]]
+Pictures = Iterator[tuple[str, Callable[[], Image]]]  # the name of each and what reads it
 
 
 @dataclass
@@ -37,7 +38,7 @@ class Source:
     Args:
         label: what tells this source from others.
         count: how many there are; None where only reading to the end would tell.
-        pictures: from picture ``start`` on, [0, …), to the end, the name of each and what reads it.
+        pictures: from a number on, [0, …), to the end.
         detector: finds the faces of photos; None where the pictures are aligned faces already.
         smallest: side of the smallest face that will do, in the picture's own pixels.
         side: of the faces that come out, pixels; 512 for those of photos.
@@ -45,7 +46,7 @@ class Source:
 
     label: str
     count: int | None
-    pictures: Callable[[int], Iterator[tuple[str, Callable[[], Image]]]]
+    pictures: Callable[[int], Pictures]
     detector: Detector | None = None
     smallest: int = MIN_FACE
     side: int = FACE_SIZE
@@ -88,13 +89,9 @@ class Source:
 
 
 def find_pictures(folders: Sequence[str | Path], *, limit: int | None = None) -> list[tuple[str, Path]]:
-    """Names (relative to their folder) and paths of all picture files below the folders, sorted, without reading them.
+    """Names (relative to their folder) and paths of all picture files below the folders, sorted.
 
-    Args:
-        limit: at most so many, [1, …], spread evenly over the sorted names.
-
-    Raises:
-        InputError: a folder that is missing, no picture in it, or a limit below 1.
+    At most ``limit``, [1, …], spread evenly over the names. InputError: a folder is missing, or has no picture.
     """
     found: list[tuple[str, Path]] = []
     for folder in map(Path, folders):
@@ -104,31 +101,28 @@ def find_pictures(folders: Sequence[str | Path], *, limit: int | None = None) ->
         found += [(str(path.relative_to(folder)), path) for path in paths]
     if not found:
         raise InputError(f"No pictures ({', '.join(sorted(SUFFIXES))}) in {', '.join(map(str, folders))}.")
-    if limit is not None and limit < 1:
+    if limit is None or limit >= len(found):
+        return found
+    if limit < 1:
         raise InputError(f"At least one face is needed, not {limit}.")
-    if limit is not None and limit < len(found):
-        found = [found[i * len(found) // limit] for i in range(limit)]
-    return found
+    return [found[i * len(found) // limit] for i in range(limit)]
 
 
 def open_folders(folders: Sequence[str | Path], limit: int | None = None, **how: Any) -> Source:
     """Pictures in folders, with detector, smallest and side of ``Source``; the rest is as for ``find_pictures``."""
     found = find_pictures(folders, limit=limit)
 
-    def pictures(start: int) -> Iterator[tuple[str, Callable[[], Image]]]:
+    def pictures(start: int) -> Pictures:
         return ((name, partial(read_image, path)) for name, path in found[start:])
 
     return Source("\n".join(name for name, _ in found), len(found), pictures, **how)
 
 
 def open_celeba(root: str, split: str, limit: int | None) -> Source:
-    """CelebA as torchvision reads it, each face aligned by the landmarks that come with it.
+    """The first ``limit`` of CelebA's split train, valid, test or all, in the folder that holds torchvision's celeba.
 
-    They are 178x218 pixels small: aligned to 512 they are enlarged about three times, and teach no finer detail.
-
-    Args:
-        root: the folder that holds torchvision's ``celeba``.
-        split: train, valid, test or all; of it the first ``limit``.
+    Each face is aligned by the landmarks that come with it. They are 178x218 pixels small: aligned to 512 they are
+    enlarged about three times, and teach no finer detail.
     """
     from torchvision.datasets import CelebA
 
@@ -170,11 +164,11 @@ def open_hub(name: str, split: str, limit: int | None, detector: Detector | None
     if len(columns) != 1:
         raise InputError(f"{HUB}{name} has {len(columns)} columns of pictures; one is needed.")
 
-    def pictures(start: int) -> Iterator[tuple[str, Callable[[], Image]]]:
-        for index, row in enumerate(
-            itertools.islice(stream.skip(start), None if limit is None else limit - start), start
-        ):
-            yield f"{HUB}{name}/{index}", lambda row=row: np.asarray(row[columns[0]].convert("RGB"))  # type: ignore[misc]
+    stream = stream if limit is None else stream.take(limit)
+
+    def pictures(start: int) -> Pictures:
+        for index, row in enumerate(stream.skip(start), start):
+            yield f"{name}/{index}", partial(np.asarray, row[columns[0]].convert("RGB"))
 
     known = (stream.info.splits or {}).get(split)
     total = known.num_examples if known is not None else None
@@ -262,11 +256,7 @@ class FaceStream:
         return hashlib.sha256(f"{self.source.label}\n{self.size}".encode()).hexdigest()
 
     def epoch(self, number: int) -> Faces:
-        """The faces of window ``number``, [0, …); waits until they are read.
-
-        Raises:
-            InputError: a picture cannot be used, or no picture of the window shows a face.
-        """
+        """The faces of window ``number``, [0, …); waits until they are read. InputError as ``read_faces``."""
         for past in [key for key in self._windows if key < number]:
             del self._windows[past]
         for later in (number, number + 1):
@@ -287,8 +277,7 @@ class FaceStream:
 def read_faces(tasks: Iterable[Task], room: int, device: str | torch.device = "cpu", side: int = FACE_SIZE) -> Faces:
     """Do the tasks of a source of faces of ``side`` pixels, at most ``room`` of them, in threads.
 
-    Raises:
-        InputError: as the tasks, or none of them gives a face.
+    InputError: as the tasks, or none of them gives a face.
     """
     images = torch.empty(room, 3, side, side, dtype=torch.uint8)  # pages that are not written cost nothing
     names: list[str] = []

@@ -91,16 +91,9 @@ def evaluate_face(
 
 
 def read_set(text: str, align: Sequence[str], limit: int | None) -> tuple[str, int, Faces]:
-    """What ``--faces`` names: NAME[@SIDE]=FOLDER.
+    """What ``--faces`` names, NAME[@SIDE]=FOLDER: the name, the side at which it is measured, and its faces.
 
-    Args:
-        align: names of the sets that are photos.
-
-    Returns:
-        The name, the side at which it is measured, and its faces.
-
-    Raises:
-        InputError: another form, a side that does not divide 512 or is under 64, or as ``load_faces``.
+    Those of sets that are named in ``align`` are photos. InputError: another form or side, or as ``load_faces``.
     """
     name, _, folder = text.partition("=")
     name, at, number = name.partition("@")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ RESULT = "stage.safetensors"
 VALIDATION: dict[str, Distribution | Mixture] = {"blind": BLIND, "heavy": HEAVY, "original": ORIGINAL}
 
 
+@dataclass
 class FaceStage:
     """Whole faces at the face stage's size.
 
@@ -37,11 +39,11 @@ class FaceStage:
         identity: measures the angle to the clean face; None leaves it out.
     """
 
-    def __init__(
-        self, config: TrainConfig, recipe: Recipe, validation: Faces, identity: IdentityNetwork | None = None
-    ) -> None:
-        self.config, self.recipe, self.validation, self.identity = config, recipe, validation, identity
-        self._watched: dict[str, list[Tensor]] = {}
+    config: TrainConfig
+    recipe: Recipe
+    validation: Faces
+    identity: IdentityNetwork | None = None
+    _watched: dict[str, list[Tensor]] = field(default_factory=dict, init=False)
 
     def batch(self, step: int) -> tuple[tuple[Tensor, ...], Tensor]:
         """What the network is given at a step, and the clean pictures that it should return: (B, 3, side, side)."""
@@ -66,6 +68,7 @@ class FaceStage:
         return found
 
 
+@dataclass
 class DetailStage:
     """Squares at full size, together with the answer of a finished face stage.
 
@@ -74,8 +77,10 @@ class DetailStage:
         face: the face stage, frozen, in evaluation mode; None trains a detail stage alone.
     """
 
-    def __init__(self, config: TrainConfig, recipe: Recipe, validation: Faces, face: UNet | None) -> None:
-        self.config, self.recipe, self.validation, self.face = config, recipe, validation, face
+    config: TrainConfig
+    recipe: Recipe
+    validation: Faces
+    face: UNet | None
 
     @torch.no_grad()
     def guide(self, degraded: Tensor) -> Tensor | None:

@@ -33,40 +33,30 @@ Row = dict[str, float]
 TABLE = "sweep"
 
 
-def variants(axes: Sequence[Sequence[str]], *, grid: bool) -> Iterator[Variant]:
+def variants(vary: Sequence[Sequence[str]], together: Sequence[Sequence[str]], *, grid: bool) -> Iterator[Variant]:
     """The runs of a sweep.
 
     Args:
-        axes: each an option of ``train.run`` without dashes, then its values, at least one.
-        grid: every combination; otherwise first nothing changed, then one option at a time.
+        vary: each an option of ``train.run`` without dashes, then its values: every combination in a ``grid``,
+            otherwise first nothing changed, then one option at a time.
+        together: each one run more, in which several settings differ: ``option=value``.
 
     Raises:
-        InputError: an axis without values, or one that is named twice.
+        InputError: an option without a value, or one that is named twice.
     """
-    names = [axis[0] for axis in axes]
-    if len(set(names)) < len(names) or any(len(axis) < 2 for axis in axes):
+    names = [axis[0] for axis in vary]
+    if len(set(names)) < len(names) or any(len(axis) < 2 for axis in vary):
         raise InputError("Give each --vary another option and at least one value: --vary batch 8 16.")
     if grid:
-        for combination in itertools.product(*(axis[1:] for axis in axes)):
-            yield dict(zip(names, combination, strict=True))
-        return
-    yield {}
-    for name, *values in axes:
-        for value in values:
-            yield {name: value}
-
-
-def combined(texts: Sequence[str]) -> Variant:
-    """One run in which several settings differ, out of ``option=value`` texts.
-
-    Raises:
-        InputError: a text of another form, or an option that is named twice.
-    """
-    pairs = [text.partition("=") for text in texts]
-    variant = {name: value for name, _, value in pairs}
-    if len(variant) < len(pairs) or not all(name and value for name, value in variant.items()):
-        raise InputError("--together takes OPTION=VALUE, each option once: --together batch=32 widths=64,128,256.")
-    return variant
+        yield from (dict(zip(names, values, strict=True)) for values in itertools.product(*(axis[1:] for axis in vary)))
+    else:
+        yield {}
+        yield from ({name: value} for name, *values in vary for value in values)
+    for texts in together:
+        variant = dict(text.split("=", 1) for text in texts if "=" in text)
+        if len(variant) < len(texts) or "" in (*variant, *variant.values()):
+            raise InputError("--together takes OPTION=VALUE, each option once: --together batch=32 widths=64,128,256.")
+        yield variant
 
 
 def label(variant: Variant) -> str:
@@ -75,10 +65,9 @@ def label(variant: Variant) -> str:
 
 
 def measure(folder: Path) -> Row:
-    """What a finished run reached, and at what price.
+    """What a finished run reached, and at what price: its last validation, parameters, and seconds a step.
 
-    Of each stage the last row of its validation, whatever it measures, the network's parameters, and seconds of
-    training a step; where both were trained, each name says of which.
+    Where both stages were trained, each name says of which.
     """
     result: Row = {}
     trained = [stage for stage in STAGES if (folder / stage / VALIDATION_LOG).exists()]
@@ -124,7 +113,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(given[:split])
     rows: dict[str, Row] = {}
     failed: list[str] = []
-    for variant in [*variants(options.vary, grid=options.grid), *map(combined, options.together)]:
+    for variant in list(variants(options.vary, options.together, grid=options.grid)):
         folder = options.out / label(variant).replace(" ", "_").replace("/", "_")
         changed = [part for name, value in variant.items() for part in (f"--{name}", *value.split(","))]
         print(f"\n{label(variant)}", flush=True)

@@ -25,7 +25,7 @@ from restoration.images import InputError, read_image
 from restoration.images.pictures import replacing
 from restoration.measure.identity import identity_crop, load_torchscript
 from restoration.measure.recogniser import CROP_SIZE, Recogniser, embed, load_recogniser, save_recogniser
-from train.batches import draw
+from train.batches import Jitter, apply_jitter, draw
 from train.config import Session, add_config, command, fastest, new_parser, take_config
 from train.data import Faces, find_pictures, load_faces
 from train.extras import RESULT
@@ -68,14 +68,9 @@ def is_held_out(name: str, every: int) -> bool:
 
 
 def read_crops(folders: list[str], limit: int | None = None) -> tuple[Tensor, list[str]]:
-    """All pictures below the folders, (N, 3, 112, 112) uint8, and whom each shows: ``Some_Name_0001`` is Some_Name.
+    """All crops on ArcFace's template below the folders, (N, 3, 112, 112) uint8, and whom each shows.
 
-    Args:
-        folders: of crops on ArcFace's template.
-        limit: at most so many, spread evenly.
-
-    Raises:
-        InputError: a folder is missing or empty, or a crop is not 112x112.
+    ``Some_Name_0001`` shows Some_Name. InputError: a crop is not 112x112, or as ``find_pictures``.
     """
     images, people = [], []
     for name, path in find_pictures(folders, limit=limit):
@@ -93,14 +88,7 @@ def crops_of(faces: Faces) -> Tensor:
 
 
 def blend(crops: Tensor, count: int, generator: torch.Generator) -> Tensor:
-    """Faces of nobody: two crops mixed evenly, or patches of one in the other with soft borders.
-
-    Args:
-        crops: (N, 3, 112, 112) uint8.
-
-    Returns:
-        (count, 3, 112, 112) uint8.
-    """
+    """So many faces of nobody, uint8 as the crops: two mixed evenly, or soft patches of one in the other."""
     parts = [crops[:0]]
     for size in [512] * (count // 512) + [count % 512] * (count % 512 > 0):
         first, second = crops[torch.randint(len(crops), (2, size), generator=generator)].float()
@@ -112,38 +100,19 @@ def blend(crops: Tensor, count: int, generator: torch.Generator) -> Tensor:
     return torch.cat(parts)
 
 
-def augment(crops: Tensor, generator: torch.Generator) -> Tensor:
-    """Turn, scale, shift, brighten and now and then drop colour: what leaves a person who they are.
-
-    Args:
-        crops: (B, 3, 112, 112) uint8.
-
-    Returns:
-        (B, 3, 112, 112) float32 in [0, 1].
-    """
-    low = torch.tensor([-4, 0.96, -0.03, -0.03, 0.8, 0.9, 0])
-    high = torch.tensor([4, 1.04, 0.03, 0.03, 1.25, 1.1, 1])
-    drawn = (low + (high - low) * torch.rand(len(crops), 7, generator=generator)).to(crops.device)
-    turn, scale, right, down, *colours = drawn.T
-    cos, sin = scale * torch.deg2rad(turn).cos(), scale * torch.deg2rad(turn).sin()
-    matrices = torch.stack((cos, -sin, right, sin, cos, down), 1).view(-1, 2, 3)
-    grid = F.affine_grid(matrices, list(crops.shape), align_corners=False)
-    moved = F.grid_sample(crops.float() / 255, grid, padding_mode="border", align_corners=False)
-    gamma, gain, grey = (x.view(-1, 1, 1, 1) for x in colours)
-    moved = (moved.clamp_min(1e-4) ** gamma * gain).clamp(0, 1)
-    return torch.where(grey < 0.1, moved.mean(1, keepdim=True), moved)
-
-
 def batch(lesson: Lesson, config: IdentityConfig, step: int, device: str = "cpu") -> tuple[Tensor, Tensor]:
     """Crops in [0, 1] and what is to be said of them in one step, a function of (seed, step) alone."""
-    name = f"identity/{config.seed}/{step}"
-    generator = torch.Generator().manual_seed(random.Random(name).getrandbits(62))
+    rng = random.Random(name := f"identity/{config.seed}/{step}")
+    generator = torch.Generator().manual_seed(rng.getrandbits(62))
     real = len(lesson.crops) - lesson.blends
     chosen = torch.randint(real, (config.batch,), generator=generator)
     if lesson.blends:
         nobody = torch.randint(real, len(lesson.crops), (config.batch,), generator=generator)
         chosen = torch.where(torch.rand(config.batch, generator=generator) < 0.5, nobody, chosen)
-    crops = augment(lesson.crops[chosen].to(device), generator)
+    crops = lesson.crops[chosen].to(device).float() / 255
+    crops = apply_jitter(crops, [Jitter.sample(rng) for _ in range(config.batch)])
+    grey = torch.rand(config.batch, 1, 1, 1, generator=generator).to(device) < 0.1
+    crops = torch.where(grey, crops.mean(1, keepdim=True), crops)
     if count := round(config.batch * config.degraded):
         crops[:count] = degrade(crops[:count], *draw(name, count, CROP_DEGRADATIONS, crops.device))
     return crops.contiguous(memory_format=torch.channels_last), lesson.targets[chosen].to(device)

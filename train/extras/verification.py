@@ -37,13 +37,10 @@ def verify(angles: NDArray[np.float64], same: NDArray[np.bool_], network: str) -
         - ``threshold`` of the result is the mean over folds
 
     Args:
-        angles: (N,) degrees. same: (N,) whether a pair shows one person; at least 10 pairs of each kind.
+        angles: (N,) degrees. same: (N,) whether a pair shows one person; at least 10 pairs of each kind, or InputError.
 
     Returns:
         The bands, and the standard error of the accuracy over folds.
-
-    Raises:
-        InputError: too few pairs.
 
     Source:
         The protocol of Labeled Faces in the Wild (Huang et al., 2007), "unrestricted".
@@ -88,12 +85,8 @@ def main(arguments: list[str] | None = None) -> int:
     add("--identity", help="the network, as load_identity takes it (its default)")
     add("--out", type=Path, help="JSON file for the bands")
     options = parser.parse_args(arguments)
-    network, detector, pairs = (
-        load_identity(options.identity),
-        load_detector(options.detector),
-        read_pairs(options.pairs),
-    )
-    embeddings, missed = {}, []
+    network, detector = load_identity(options.identity), load_detector(options.detector)
+    embeddings, missed, pairs = {}, [], read_pairs(options.pairs)
     for name in tqdm(sorted({name for pair in pairs for name in pair[:2]}), unit="photo", disable=None):
         photo = read_image((options.photos or options.pairs.parent / "images") / name)
         middle = np.array(photo.shape[1::-1]) / 2
