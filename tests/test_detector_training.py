@@ -14,16 +14,8 @@ from restoration.faces import FACE_TEMPLATE, Face, Points
 from restoration.faces.detection import EMBEDDED_WEIGHTS
 from restoration.faces.small_detector import EYES, Proposer, Refiner
 from restoration.images import Image, read_image
-from train.extras import RESULT
-from train.extras.detector import (
-    MEASURED,
-    DetectorConfig,
-    main,
-    measure,
-    proposer_loss,
-    refiner_loss,
-    train_detector,
-)
+from train.extras import RESULT, detector
+from train.extras.detector import DetectorConfig, proposer_loss, refiner_loss, train_detector
 from train.extras.scenes import Composer, Layout
 from train.loop import TRAIN_LOG
 
@@ -98,22 +90,22 @@ class Shifted:
 
 def test_measuring_counts_what_is_found_missed_and_false() -> None:
     composer, rng = Composer(FACES, LANDMARKS), np.random.default_rng(0)
-    truths = [composer.compose(MEASURED, rng).landmarks for _ in range(2)]
-    kinds, false = measure(Shifted(list(truths), 0.1), composer, scenes=2, seed=0)
+    truths = [composer.compose(detector.MEASURED, rng).landmarks for _ in range(2)]
+    kinds, false = detector.measure(Shifted(list(truths), 0.1), composer, scenes=2, seed=0)
     widths = np.concatenate([2.2 * np.linalg.norm(points[:, 1] - points[:, 0], axis=1) for points in truths])
     assert len(kinds["over 32 px"]) == (widths > 32).sum() > len(kinds["over 64 px"]) == (widths > 64).sum() > 0
     assert kinds["near-frontal over 64 px"] == kinds["over 64 px"]  # the template looks ahead
     assert kinds["over 32 px"] == pytest.approx([0.1] * len(kinds["over 32 px"]))
     assert false == 2
-    missed, false = measure(Shifted(list(truths), 0.5), composer, scenes=2, seed=0)
+    missed, false = detector.measure(Shifted(list(truths), 0.5), composer, scenes=2, seed=0)
     assert np.isinf(missed["over 32 px"]).all()
     assert false == 2 + sum(map(len, truths))
 
 
 def test_the_command_measures_a_detector_and_says_what_is_wrong(capsys: pytest.CaptureFixture[str]) -> None:
     command = ["measure", "--faces", str(EXAMPLES), "--teacher", "embedded", "--detectors", "embedded", "--scenes", "1"]
-    assert main(command) == 0
+    assert detector.main(command) == 0
     table = capsys.readouterr().out.splitlines()
     assert [row.split(" | ")[1] for row in table[2:]] == ["over 32 px", "over 64 px", "near-frontal over 64 px"]
-    assert main(["measure", "--faces", "/nowhere", "--teacher", "embedded"]) == 2
+    assert detector.main(["measure", "--faces", "/nowhere", "--teacher", "embedded"]) == 2
     assert "/nowhere" in capsys.readouterr().err

@@ -18,34 +18,35 @@ from restoration.images import read_image, to_image
 from restoration.measure.faithfulness import skin_lightness
 from restoration.measure.metrics import Scores, psnr
 from train.batches import degraded_face, fixed_draw
-from train.data import Faces, load_faces
+from train.data import Faces
 from train.evaluate import GRID, evaluate_face, grid_protocols, main, read_set
 from train.summary import INPUT, RATIO, against, groupings, lightness_groups, markdown, summarise, summary
 
 
-def test_command_measures_what_the_package_measures(tmp_path: Path) -> None:
-    command = ["--faces", f"examples={EXAMPLES}", "--protocols", "blind", "undegraded", "--out"]
-    assert main([*command, str(tmp_path / "a")]) == 0
-    results = json.loads((tmp_path / "a" / "evaluation.json").read_text())
-    assert [(run["set"], run["protocol"], run["images"]) for run in results["runs"]] == [
-        ("examples", "blind", 2),
-        ("examples", "undegraded", 2),
-    ]
-    assert results["weights"]["fingerprint"] == Restorer.from_pretrained(precision="fp32").fingerprint
-    with (tmp_path / "a" / "images.csv").open() as file:
-        rows = list(csv.DictReader(file))
-    assert {row["method"] for row in rows} == {"degraded input", "lanczos", "non-local means", "wiener", "restored"}
-
-    faces = load_faces([EXAMPLES])
-    degraded, clean = (to_image(image) for image in degraded_face(faces, 0, "blind", BLIND))
-    expected = psnr(Restorer.from_pretrained(precision="fp32").restore_aligned(degraded), clean)
-    found = next(
-        r for r in rows if r["face"] == faces.names[0] and r["protocol"] == "blind" and r["method"] == "restored"
-    )
-    assert float(found["psnr"]) == pytest.approx(expected)
-
-    assert main([*command, str(tmp_path / "b")]) == 0
+def test_command_measures_what_the_package_measures(faces: Faces, tmp_path: Path) -> None:
+    for out in ("a", "b"):
+        command = [
+            "--faces",
+            f"examples={EXAMPLES}",
+            "--protocols",
+            "blind",
+            "undegraded",
+            "--out",
+            str(tmp_path / out),
+        ]
+        assert main([*command, "--out", str(tmp_path / out)]) == 0
     assert (tmp_path / "a" / "images.csv").read_text() == (tmp_path / "b" / "images.csv").read_text()
+    results = json.loads((tmp_path / "a" / "evaluation.json").read_text())
+    runs = [(run["set"], run["protocol"], run["images"]) for run in results["runs"]]
+    assert runs == [("examples", "blind", 2), ("examples", "undegraded", 2)]
+    restorer = Restorer.from_pretrained(precision="fp32")
+    assert results["weights"]["fingerprint"] == restorer.fingerprint
+    with (tmp_path / "a" / "images.csv").open() as file:
+        rows = [row for row in csv.DictReader(file) if (row["face"], row["protocol"]) == (faces.names[0], "blind")]
+    found = {row["method"]: float(row["psnr"]) for row in rows}
+    assert list(found) == ["degraded input", "lanczos", "non-local means", "wiener", "restored"]
+    degraded, clean = (to_image(image) for image in degraded_face(faces, 0, "blind", BLIND))
+    assert found["restored"] == pytest.approx(psnr(restorer.restore_aligned(degraded), clean))
 
 
 def test_photos_are_aligned_and_measured_at_the_size_of_their_faces(tmp_path: Path) -> None:
@@ -67,12 +68,10 @@ def test_photos_are_aligned_and_measured_at_the_size_of_their_faces(tmp_path: Pa
 
 
 def test_command_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--faces", "nowhere", "--out", str(tmp_path)]) == 2
-    assert "NAME=FOLDER" in capsys.readouterr().err
-    assert main(["--faces", f"a@100={EXAMPLES}", "--out", str(tmp_path)]) == 2
-    assert "64, 128, 256 or 512" in capsys.readouterr().err
-    assert main(["--faces", "a=/nowhere", "--out", str(tmp_path)]) == 2
-    assert "/nowhere" in capsys.readouterr().err
+    wrong = {"nowhere": "NAME=FOLDER", f"a@100={EXAMPLES}": "64, 128, 256 or 512", "a=/nowhere": "/nowhere"}
+    for text, message in wrong.items():
+        assert main(["--faces", text, "--out", str(tmp_path)]) == 2
+        assert message in capsys.readouterr().err
 
 
 def test_every_point_is_one_degradation_at_its_severity(faces: Faces) -> None:
@@ -127,13 +126,10 @@ def people(faces: Faces) -> Faces:
     return Faces(images, tuple(f"{'ab'[index % 2]}/{step:02}.png" for index, step in enumerate(order)))
 
 
-def light(faces: Faces, index: int) -> float:
-    return skin_lightness(to_image(faces.clean([index])))
-
-
 def test_thirds_of_skin_lightness_are_equal_and_in_order(people: Faces) -> None:
     labels = lightness_groups(people)
-    values = {word: [light(people, i) for i in range(18) if labels[i].startswith(word)] for word in ("d", "m", "l")}
+    light = [skin_lightness(to_image(people.clean([index]))) for index in range(18)]
+    values = {word: [light[i] for i in range(18) if labels[i].startswith(word)] for word in ("d", "m", "l")}
     assert [len(group) for group in values.values()] == [6, 6, 6]
     assert max(values["d"]) < min(values["m"]) < max(values["m"]) < min(values["l"])
     darkest = next(label for label in labels if label.startswith("d"))
@@ -144,13 +140,9 @@ def test_a_known_unfairness_is_found_with_its_interval(people: Faces) -> None:
     """Dark faces gain 1 dB and keep their identity worse, the others gain 3 dB; folders are treated alike."""
     dark = [label.startswith("dark") for label in lightness_groups(people)]
     noise = np.random.default_rng(1).normal(0, 0.1, 18)
-    rows = [
-        {
-            "degraded input": Scores(25.0, 0.6, 40.0),
-            "restored": Scores(25 + (1 if d else 3) + e, 0.7, 40 - (2 if d else 10)),
-        }
-        for d, e in zip(dark, noise, strict=True)
-    ]
+    before = Scores(25.0, 0.6, 40.0)
+    after = [Scores(25 + (1 if d else 3) + e, 0.7, 40 - (2 if d else 10)) for d, e in zip(dark, noise, strict=True)]
+    rows = [{"degraded input": before, "restored": scores} for scores in after]
     by_folder, by_light = groupings(people, rows)
     assert (by_folder["by"], by_light["by"], by_light["method"]) == ("folder", "skin lightness", "restored")
     assert [group["images"] for group in by_folder["groups"]] == [9, 9]

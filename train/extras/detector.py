@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -221,12 +222,17 @@ def train_detector(
     composer = Composer(faces, landmarks)
     proposer, refiner = Proposer(), Refiner()
     networks = nn.ModuleDict({"proposer": proposer, "refiner": refiner})
+    pool, coming = ThreadPoolExecutor(1), dict[int, Future[list[Scene]]]()
 
-    def compose(step: int) -> tuple[list[Scene], np.random.Generator]:
+    def compose(step: int) -> list[Scene]:
         rng = np.random.default_rng((config.seed, step, 0))
-        return [composer.compose(LEARNT, rng) for _ in range(config.batch)], np.random.default_rng(
-            (config.seed, step, 1)
-        )
+        return [composer.compose(LEARNT, rng) for _ in range(config.batch)]
+
+    def batch(step: int) -> tuple[list[Scene], np.random.Generator]:
+        for each in (step, step + 1):  # to compose takes as long as to learn: the next ones are made meanwhile
+            if each not in coming:
+                coming[each] = pool.submit(compose, each)
+        return coming.pop(step).result(), np.random.default_rng((config.seed, step, 1))
 
     def score(made: tuple[list[Scene], np.random.Generator]) -> dict[str, Tensor]:
         scenes, rng = made
@@ -235,17 +241,15 @@ def train_detector(
         first = proposer_loss(logits, points, [(scene.landmarks + 0.5) / 2 - 0.5 for scene in scenes])
         crops, *wanted = refiner_batch(scenes, logits.detach(), (points.detach() + 0.5) * 2 - 0.5, rng)
         losses = (*first, *refiner_loss(refiner(crops), *wanted))
-        return {
-            **dict(zip(("proposed", "placed", "refined", "points"), losses, strict=True)),
-            "total": torch.stack(losses).sum(),
-        }
+        terms = dict(zip(("proposed", "placed", "refined", "points"), losses, strict=True))
+        return {**terms, "total": torch.stack(losses).sum()}
 
     def save(row: dict[str, float]) -> dict[str, float]:
         about = {**config.to_dict(), "faces": len(faces), **row, **facts}
         save_halves(out / RESULT, networks, about, "training.json")
         return {}
 
-    Trainer(config, out, networks.train(), compose, score, save).run()
+    Trainer(config, out, networks.train(), batch, score, save).run()
     return networks.eval()
 
 
