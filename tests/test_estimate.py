@@ -95,7 +95,7 @@ def test_training_learns_and_measuring_tells_how_well(faces: Faces, tmp_path: Pa
     few = [make_examples(faces, 4, name) for name in ("few", "few", "other")]
     assert all(torch.equal(a, b) for a, b in zip(few[0], few[1], strict=True))
     assert not torch.equal(few[0][1], few[2][1])
-    config = EstimatorConfig(steps=300, batch=16, log_every=150)
+    config = EstimatorConfig(steps=300, batch=16, log_every=150, save_every=300)
     network = train(found, wanted, config, tmp_path)
     with (tmp_path / TRAIN_LOG).open() as file:
         first, last = csv.DictReader(file)
