@@ -12,7 +12,7 @@ import torch
 from facexlib.detection.retinaface import RetinaFace
 
 from examples.make_examples import PORTRAITS
-from restoration.faces import MIRRORED, Face, align_face, detection
+from restoration.faces import FACE_TEMPLATE, MIRRORED, Face, align_face, detection
 from restoration.faces.detection import (
     DEFAULT,
     EMBEDDED,
@@ -31,7 +31,9 @@ from restoration.faces.small_detector import (
     pyramid,
     refine,
 )
+from restoration.images import Image, read_image
 
+EXAMPLES = Path(__file__).parents[1] / "examples"
 COLLINS, HOPPER = PORTRAITS
 
 
@@ -76,6 +78,35 @@ def test_a_photo_lying_on_its_side_is_searched_turned(embedded: EmbeddedDetector
     places = {1: (y, width - 1 - x), 2: (width - 1 - x, height - 1 - y), 3: (height - 1 - y, x)}
     [face] = find_faces(np.ascontiguousarray(np.rot90(photo, quarters)), embedded)
     assert error(face, np.stack(places[quarters], axis=1)) < 0.1
+
+
+def test_a_group_is_the_same_at_every_quarter_turn() -> None:
+    """A detector sees fewer faces where they lie, as RetinaFace sees these: 4, 4, 1 and 2; and one that is none."""
+    photo = np.zeros((200, 400, 3), np.uint8)
+    photo[:20, :20] = 255  # says how the photo lies
+    template = (FACE_TEMPLATE - 256) * 0.12
+    group = [Face((x - 25, 75, x + 25, 125), np.add(template, (x, 100)), 1.0) for x in (50, 150, 250, 350)]
+    corners = {0: (0, 0), 1: (-1, 0), 2: (-1, -1), 3: (0, -1)}
+
+    def find(seen: Image) -> list[Face]:
+        [turn] = [turn for turn, corner in corners.items() if seen[corner].all()]
+        height, width = seen.shape[:2]
+        faces = [detection._turn_back(face, -turn % 4, width, height) for face in group[: (4, 4, 1, 2)[turn]]]
+        none = Face((60, 60, 80, 80), template * 0.3 + 70, 0.94)
+        return faces + [none] * (turn == 2)
+
+    for turn in range(4):
+        turned = np.ascontiguousarray(np.rot90(photo, turn))
+        assert len(find_faces(turned, SimpleNamespace(name="scripted", find=find))) == 4, turn
+
+
+@pytest.mark.parametrize("name", ["eileen_collins", "grace_hopper"])
+@pytest.mark.parametrize("box", [(150, 420, 140, 370), (190, 400, 160, 350)])
+def test_a_face_that_fills_the_photo_is_found(embedded: EmbeddedDetector, name: str, box: tuple[int, ...]) -> None:
+    top, bottom, left, right = box
+    photo = read_image(EXAMPLES / f"{name}.png")[top:bottom, left:right]
+    [face] = find_faces(np.ascontiguousarray(photo), embedded)
+    assert error(face, FACE_TEMPLATE - (left, top)) < 0.15
 
 
 def test_pictures_without_a_face_have_none(embedded: EmbeddedDetector) -> None:
