@@ -134,7 +134,7 @@ class EmbeddedDetector:
         if faces := self._search(photo, self._threshold):
             return faces
         margin = max(photo.shape[:2]) // 2
-        framed = cv2.copyMakeBorder(photo, *[margin] * 4, cv2.BORDER_CONSTANT, value=(128, 128, 128))
+        framed = cv2.copyMakeBorder(photo, margin, margin, margin, margin, cv2.BORDER_CONSTANT, value=(128,) * 3)
         moved = np.array([margin, margin])
         return [
             Face((left - margin, top - margin, right - margin, bottom - margin), face.landmarks - moved, face.score)
