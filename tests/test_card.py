@@ -10,7 +10,7 @@ from huggingface_hub import ModelCard, ModelCardData
 from tiny import FACTS, tiny_network
 
 from restoration.hub import Weights, WeightsError, load_weights
-from restoration.hub.card import is_generated, model_card
+from restoration.hub.staging import is_generated, model_card
 
 REPO = "someone/faces"
 TABLES = "| method | PSNR, dB |\n|---|---|\n| degraded input | 24.00 ± 0.50 |\n| restored | 25.50 ± 0.50 (+1.50) |"

@@ -28,10 +28,9 @@ ROOMS: dict[str, set[str]] = {
 }
 OUTSIDE = {"gradio": {"page"}, "argparse": {"cli", "train", "examples"}}
 KNOWN = (
-    ("restoration.hub.card", "restoration.degrade"),
-    ("restoration.hub.push", "restoration.degrade"),
-    ("restoration.hub.push", "restoration.degrade.protocols"),
-    ("restoration.hub.push", "restoration.measure.metrics"),
+    ("restoration.hub.staging", "restoration.degrade"),
+    ("restoration.hub.staging", "restoration.degrade.protocols"),
+    ("restoration.hub.staging", "restoration.measure.metrics"),
 )
 
 

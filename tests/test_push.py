@@ -17,9 +17,9 @@ from huggingface_hub import ModelCard
 from tiny import FACTS, tiny_network
 
 from restoration.cli.main import main
-from restoration.hub import EMBEDDED, WEIGHTS, HubUnreachable, WeightsError, load_weights, push_to_hub, save_weights
-from restoration.hub.pull import CHECKSUMS
-from restoration.hub.push import prepare, without_folders
+from restoration.hub import WEIGHTS, HubUnreachable, WeightsError, load_weights, push_to_hub, save_weights
+from restoration.hub.pull import CHECKSUMS, EMBEDDED
+from restoration.hub.staging import prepare, without_folders
 from restoration.images import read_image, write_png
 
 REPO = "someone/faces"
@@ -66,7 +66,7 @@ def small_face(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, 
     """A card's picture of 96 pixels a side, which takes no time; a test that looks at the real one has no ``hub``."""
     if "hub" in request.fixturenames:
         write_png(read_image(ROOT / "examples" / "eileen_collins.png")[208:304, 208:304], tmp_path / "face.png")
-        monkeypatch.setattr("restoration.hub.push.FACE", tmp_path / "face.png")
+        monkeypatch.setattr("restoration.hub.staging.FACE", tmp_path / "face.png")
 
 
 SENT = {

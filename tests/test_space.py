@@ -11,8 +11,8 @@ from huggingface_hub import RepoCard
 
 from restoration.cli.main import main
 from restoration.hub import HubModel, WeightsError
-from restoration.hub import space as space_module
-from restoration.hub.space import prepare_space, publish_space
+from restoration.hub.push import publish_space
+from restoration.hub.staging import LEFT_OUT, prepare_space
 from restoration.images import InputError
 
 REPO = "someone/page"
@@ -142,7 +142,7 @@ def test_a_dry_run_lists_what_would_be_sent_and_asks_nobody(
 
 def test_the_app_needs_nothing_that_is_left_out(tmp_path: Path) -> None:
     names = prepare_space(tmp_path / "space")
-    assert not [name for name in names if name.startswith(tuple(space_module.LEFT_OUT))]
+    assert not [name for name in names if name.startswith(tuple(LEFT_OUT))]
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     code = "import app, restoration; print(app.__file__, restoration.Restorer.from_pretrained().info['source'])"
     run = subprocess.run(

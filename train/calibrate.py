@@ -25,7 +25,8 @@ if not __package__:  # python train/calibrate.py
 from restoration import Restorer
 from restoration.degrade import degrade
 from restoration.degrade.protocols import PROTOCOLS
-from restoration.hub import DEFAULT, EMBEDDED, TRAINING
+from restoration.hub import TRAINING
+from restoration.hub.pull import DEFAULT, EMBEDDED
 from restoration.images import InputError, to_image
 from restoration.images.pictures import write_atomically
 from restoration.measure.faithfulness import skin_colour_difference

@@ -25,7 +25,8 @@ from restoration.cli.jobs import ask_writable
 from restoration.degrade.protocols import TRAINING
 from restoration.hub import TRAINING as FACTS
 from restoration.hub import HubModel, load_weights, push_to_hub, save_weights
-from restoration.hub.push import check_push, prepare
+from restoration.hub.push import check_push
+from restoration.hub.staging import prepare
 from restoration.images import InputError
 from restoration.measure.identity import load_identity
 from restoration.network import CoarseToFine, UNet

@@ -7,10 +7,9 @@ import json
 from pathlib import Path
 from typing import Any, get_args
 
-from restoration.hub.client import HubModel
-from restoration.hub.pull import pull
-from restoration.hub.push import Card, check_tag, prepare, push_to_hub
-from restoration.hub.space import prepare_space, publish_space
+from restoration.hub.pull import HubModel, pull
+from restoration.hub.push import Card, check_tag, publish_space, push_to_hub
+from restoration.hub.staging import prepare, prepare_space
 from restoration.network.checkpoint import WeightsError, read_weights
 
 STAGING = Path("runs") / "push"

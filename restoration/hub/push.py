@@ -1,40 +1,24 @@
-"""Weights to the Hub: everything about them in one commit, and a tag for every release."""
+"""To the Hub, each in one commit: weights with a tag for every release, and this repository as a Space."""
 
 from __future__ import annotations
 
-import dataclasses
-import hashlib
+import contextlib
 import json
-import os
 import re
-import shutil
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-import torch
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, get_token
 from huggingface_hub.errors import RepositoryNotFoundError
 
-from restoration.degrade import degrade_image
-from restoration.degrade.protocols import PRESETS
-from restoration.hub.card import PICTURE, is_generated, model_card
-from restoration.hub.client import ANSWER, SLOWEST, HubModel, explained, in_time
-from restoration.hub.pull import CHECKSUMS
-from restoration.images import read_image, to_image, to_tensor, write_png
-from restoration.measure.metrics import psnr
-from restoration.network.checkpoint import CONFIG, GOLDEN, TRAINING, WEIGHTS, WeightsError, read_weights
+from restoration.hub import staging
+from restoration.hub.pull import ANSWER, CHECKSUMS, ENVIRONMENT, FILES, SLOWEST, HubModel, explained, in_time
+from restoration.hub.staging import CARD
+from restoration.network.checkpoint import TRAINING, WeightsError
 
-SET = (WEIGHTS, CONFIG, GOLDEN, TRAINING)
-# What else of a run is published, where it is there: never pictures of faces, names of files, or checkpoints.
-EVALUATION, TABLES, CARD = "evaluation.json", "evaluation.md", "README.md"
-ABOUT = (EVALUATION, TABLES, "run.json", "train.csv", "validation.csv", "curves.png")
-FACE = Path(__file__).parents[2] / "examples" / "eileen_collins.png"
 Card = Literal["protect", "keep", "replace"]
-_ROOTED = re.compile(r"(?:file:|~|[A-Za-z]:|\.\.?)?[\\/].*")
-_WITHIN = re.compile(r"(?<![\w:/\\.<])(?:~|[A-Za-z]:)?[\\/](?:[^\\/\s|\"'<>]+[\\/])+")  # folders in a sentence
 
 
 @dataclass(frozen=True)
@@ -44,45 +28,11 @@ class Pushed:
     place: str
     revision: str
     tag: str = ""
-    deleted: tuple[str, ...] = dataclasses.field(default=(), compare=False)
+    deleted: tuple[str, ...] = field(default=(), compare=False)
 
     def __str__(self) -> str:
         first = f"{self.place}: revision {self.revision}" + (f", tag {self.tag}" if self.tag else "")
         return "\n".join([first, *(f"deleted there: {name}" for name in self.deleted)])
-
-
-def prepare(folder: Path, out: Path, repo_id: str) -> list[str]:
-    """Write everything that a push of ``folder`` to ``repo_id`` sends. No network connection is used.
-
-    Args:
-        folder: a run (with its weights in ``weights/``), or a set of weights with what is about it beside it.
-        out: emptied first; made when it does not exist. Returned are its files' names, sorted.
-        repo_id: ``owner/name``, for the card.
-
-    Raises:
-        WeightsError: not such a name, not a valid set of weights, an evaluation that is not of these weights, or
-            ``folder`` and ``out`` within each other.
-    """
-    HubModel.repository(repo_id)
-    home = folder / "weights" if (folder / "weights" / TRAINING).exists() else folder
-    for place in (folder.resolve(), home.resolve()):
-        if place == out.resolve() or out.resolve() in place.parents or out.resolve().parent == place:
-            raise WeightsError(f"{folder} overlaps with {out}, which is emptied first. Push a folder elsewhere.")
-    weights = read_weights(home, str(home))
-    shutil.rmtree(out, ignore_errors=True)
-    out.mkdir(parents=True)
-    for name in SET:
-        _copy(home / name, out / name)
-    for path in (path for name in ABOUT for path in (*folder.glob(name), *folder.glob(f"*/{name}"))):
-        _copy(path, out / path.relative_to(folder))
-    evaluation = _read_json(out / EVALUATION) if (out / EVALUATION).exists() else None
-    tables = (out / TABLES).read_text().strip() if (out / TABLES).exists() else ""
-    weights = dataclasses.replace(weights, training=_read_json(out / TRAINING))
-    caption = _draw(weights.model, out / PICTURE)
-    sums = (f"{hashlib.sha256((out / name).read_bytes()).hexdigest()}  {name}\n" for name in _names(out))
-    (out / CHECKSUMS).write_text("".join(sums))
-    (out / CARD).write_text(model_card(repo_id, weights, evaluation, tables, caption))
-    return _names(out)
 
 
 def push_to_hub(
@@ -93,7 +43,7 @@ def push_to_hub(
     The token is the Hub client's own: HF_TOKEN, or ``hf auth login``.
 
     Args:
-        folder: as ``prepare`` takes it.
+        folder: as ``staging.prepare`` takes it.
         repo_id: ``owner/name``; made, private, where it does not exist.
         public: makes a new repository public; needed for one that is public already.
         tag: of the release, a name that git takes; None is ``v1``, or the number after the last.
@@ -106,89 +56,127 @@ def push_to_hub(
         HubUnreachable: the Hub does not answer, or the transfer is slower than ``SLOWEST``.
     """
     state = check_push(repo_id, public, tag)
-    with tempfile.TemporaryDirectory() as staging:
-        out = Path(staging) / "model"
-        prepare(folder, out, repo_id)
-        return in_time(seconds_for(out), HubModel(repo_id), lambda: _publish(repo_id, out, state, public, tag, card))
+    with tempfile.TemporaryDirectory() as temporary:
+        out = Path(temporary) / "model"
+        staging.prepare(folder, out, repo_id)
+        return in_time(_seconds(out), HubModel(repo_id), lambda: _push(repo_id, out, state, public, tag, card))
+
+
+def publish_space(
+    repo_id: str, model: HubModel | None = None, *, public: bool = False, root: Path = staging.ROOT
+) -> Pushed:
+    """Bring a Space up to date with this repository. A second time changes nothing.
+
+    Args:
+        repo_id: ``owner/name``; made, private, where it does not exist; what exists keeps its visibility.
+        model: as ``staging.prepare_space`` takes it. It becomes the Space's variable ``RESTORATION_MODEL``; None leaves
+            that as it is. A private one needs a secret HF_TOKEN in the Space's settings, which this does not set.
+        public: makes a new Space public.
+
+    Raises:
+        InputError: as ``prepare_space``.
+        WeightsError: no token or one that may not write; a Space that is something else; one that somebody changes.
+        HubUnreachable: the Hub does not answer, or the transfer is slower than ``SLOWEST``.
+    """
+    state = check_push(repo_id, public, kind="space")
+    there = _names(state)
+    if staging.APP in there and staging.PACKAGE not in there:
+        raise WeightsError(f"The Space {repo_id} exists and is something else. Choose another name.")
+    with tempfile.TemporaryDirectory() as temporary:
+        out = Path(temporary) / "space"
+        names = staging.prepare_space(out, model, root=root)
+        rooms = {name.partition("/")[0] for name in names if "/" in name}
+        stale = sorted(name for name in there - set(names) if name.partition("/")[0] in rooms)
+
+        def publish() -> Pushed:
+            api = HfApi()
+            now = state or _make(repo_id, "space", public)
+            if model and getattr(api.get_space_variables(repo_id).get(ENVIRONMENT), "value", None) != str(model):
+                api.add_space_variable(repo_id, ENVIRONMENT, str(model))  # restarts a Space that runs
+            commit = _send(repo_id, "space", out, now, stale, "Publish the app")
+            return Pushed(f"{api.endpoint}/spaces/{repo_id}", commit, deleted=tuple(stale))
+
+        return in_time(_seconds(out), HubModel(repo_id), publish)
 
 
 def check_tag(tag: str | None) -> None:
     """Refuse, by a WeightsError, a tag that the Hub would refuse, or that looks like a branch or a commit."""
-    odd = not re.fullmatch(r"\w(?:[\w.-]*\w)?", tag or "v1", re.ASCII) or tag == ""
-    if odd or re.search(r"\.\.|\.lock$|^main$|^HEAD$|^[0-9a-f]{7,64}$", tag or ""):
+    odd = r".*(\.\.|\.lock$).*|main|HEAD|[0-9a-f]{7,64}"
+    if tag is not None and (not re.fullmatch(r"\w(?:[\w.-]*\w)?", tag, re.ASCII) or re.fullmatch(odd, tag)):
         raise WeightsError(f"--tag {tag!r} cannot be the tag of a release. Choose a name such as v2 or 2026.11.")
 
 
-def check_push(repo_id: str, public: bool, tag: str | None = None) -> Any:
+def check_push(repo_id: str, public: bool, tag: str | None = None, kind: str = "model") -> Any:
     """Ask the Hub what can be known before there is anything to push; what it knows, None where there is nothing yet.
 
+    Args:
+        repo_id: ``owner/name`` of a model, or of what else ``kind`` says: "space".
+        public: what a model that exists has to be; a Space keeps what it is.
+        tag: of the release.
+
     Raises:
-        WeightsError: not such a name or tag, no valid token, or a repository whose visibility is not ``public``.
+        WeightsError: not such a name or tag, no valid token, or a model whose visibility is not ``public``.
         HubUnreachable: the Hub does not answer.
     """
     check_tag(tag)
-    state = find(repo_id, "model")
-    if state is not None and bool(state.private) == public:
+
+    def ask() -> Any:
+        if get_token() is None:
+            raise WeightsError("A push needs a token: set HF_TOKEN, or run hf auth login.")
+        with contextlib.suppress(RepositoryNotFoundError):
+            return HfApi().repo_info(repo_id, repo_type=kind, timeout=ANSWER)
+
+    state = in_time(ANSWER, HubModel.repository(repo_id), ask)
+    if kind == "model" and state is not None and bool(state.private) == public:
         now, other = ("private", "leave --public out") if public else ("public", "say --public")
         raise WeightsError(f"{repo_id} exists and is {now}: {other}, or change its settings there. Nothing was sent.")
     return state
 
 
-def find(repo_id: str, kind: str) -> Any:
-    """What the Hub knows about a "model" or "space" to write to; None where there is none. Raises as ``check_push``."""
-
-    def ask() -> Any:
-        if get_token() is None:
-            raise WeightsError("A push needs a token: set HF_TOKEN, or run hf auth login.")
-        try:
-            return HfApi().repo_info(repo_id, repo_type=kind, timeout=ANSWER)
-        except RepositoryNotFoundError:
-            return None
-
-    return in_time(ANSWER, HubModel.repository(repo_id), ask)
+def _make(repo_id: str, kind: str, public: bool) -> Any:
+    sdk = "gradio" if kind == "space" else None
+    HfApi().create_repo(repo_id, repo_type=kind, space_sdk=sdk, private=not public)
+    return HfApi().repo_info(repo_id, repo_type=kind)
 
 
-def seconds_for(out: Path) -> float:
+def _names(state: Any) -> set[str]:
+    return {file.rfilename for file in state.siblings or []} if state else set()
+
+
+def _seconds(out: Path) -> float:
     """How long a folder may take to be sent."""
-    return 10 * ANSWER + 2 * sum((out / name).stat().st_size for name in _names(out)) / SLOWEST
+    return 10 * ANSWER + 2 * sum((out / name).stat().st_size for name in staging.names_in(out)) / SLOWEST
 
 
-def send(repo_id: str, kind: str, out: Path, state: Any, stale: list[str], message: str) -> str:
+def _send(repo_id: str, kind: str, out: Path, state: Any, stale: list[str], message: str) -> str:
     """Send a folder and take away ``stale`` in one commit upon ``state``; returns it. Nothing new is no commit.
 
     (``upload_folder`` makes several commits: a push that is killed between them would leave a mixture.)
     """
-    operations: list[Any] = [CommitOperationAdd(name, str(out / name)) for name in _names(out)]
+    operations: list[Any] = [CommitOperationAdd(name, str(out / name)) for name in staging.names_in(out)]
     operations += [CommitOperationDelete(name) for name in stale]
     commit = HfApi().create_commit(repo_id, operations, repo_type=kind, commit_message=message, parent_commit=state.sha)
     return str(commit.oid)
 
 
-def _publish(repo_id: str, out: Path, state: Any, public: bool, tag: str | None, card: Card) -> Pushed:
-    api = HfApi()
-    if state is None:
-        api.create_repo(repo_id, private=not public)
-        state = api.model_info(repo_id)
+def _push(repo_id: str, out: Path, state: Any, public: bool, tag: str | None, card: Card) -> Pushed:
+    api, state = HfApi(), state or _make(repo_id, "model", public)
     refs = api.list_repo_refs(repo_id)
     tags = {ref.name: ref.target_commit for ref in refs.tags}
-    if tag in tags or tag in {ref.name for ref in refs.branches}:
+    if tag in {*tags, *(ref.name for ref in refs.branches)}:
         raise WeightsError(f"{repo_id} has a tag or branch {tag} already. Choose another; a release is never moved.")
-    old = {file.rfilename for file in state.siblings or []}
+    old = _names(state)
     # Of an earlier push: an old evaluation beside new weights would mislead. Whatever ``prepare`` never writes stays.
-    ours = {name for name in old if name in (*SET, PICTURE) or re.sub("^[^/]+/", "", name) in ABOUT}
-    stale = sorted(ours - set(_names(out))) if CHECKSUMS in old else []
-    if CARD in old and card != "replace":
-        with tempfile.TemporaryDirectory() as cache:
-            path = api.hf_hub_download(repo_id, CARD, revision=state.sha, cache_dir=cache, etag_timeout=ANSWER)
-            theirs = not is_generated(Path(path).read_text(errors="replace"))
-        if theirs and card == "protect":
+    ours = {name for name in old if name in (*FILES, staging.PICTURE) or re.sub("^[^/]+/", "", name) in staging.ABOUT}
+    stale = sorted(ours - set(staging.names_in(out))) if CHECKSUMS in old else []
+    if CARD in old and card != "replace" and not _wrote_card(repo_id, state.sha):
+        if card == "protect":
             advice = "Push again with --card keep to leave it as it is, or with --card replace to overwrite it."
             raise WeightsError(f"{CARD} of {repo_id} was written or changed by a person. Nothing was sent. {advice}")
-        if theirs:
-            (out / CARD).unlink()
-    facts = _read_json(out / TRAINING)
+        (out / CARD).unlink()
+    facts = json.loads((out / TRAINING).read_text())
     message = f"{facts['name']}, step {facts.get('step', 'unknown')}"
-    commit = send(repo_id, "model", out, state, stale, message)
+    commit = _send(repo_id, "model", out, state, stale, message)
     if tag is None:
         numbers = [int(name[1:]) for name in tags if name.startswith("v") and name[1:].isdecimal()]
         tag = next((name for name in sorted(tags) if tags[name] == commit), f"v{max(numbers, default=0) + 1}")
@@ -202,49 +190,8 @@ def _publish(repo_id: str, out: Path, state: Any, public: bool, tag: str | None,
     return Pushed(repo_id, commit, tag, tuple(stale))
 
 
-def _names(folder: Path) -> list[str]:
-    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        return dict(json.loads(path.read_text()))
-    except (OSError, ValueError, TypeError, RecursionError) as error:
-        raise WeightsError(f"{path} cannot be read as JSON. Write it again with the command that made it.") from error
-
-
-def _copy(source: Path, target: Path) -> None:
-    target.parent.mkdir(exist_ok=True)
-    if source.suffix in (".json", ".md"):
-        target.write_bytes(without_folders(source.read_text(errors="replace")).encode())
-    else:
-        shutil.copyfile(source, target)
-
-
-def without_folders(text: str) -> str:
-    """The same JSON or Markdown with every path of a machine cut down to its last name.
-
-    Addresses and names on the Hub stay; a relative path of two parts that is nothing here cannot be told from them.
-    """
-
-    def cut(match: re.Match[str]) -> str:
-        path = match[1]
-        relative = path.count("/") > 1 and not re.search(r"\s|://", path)
-        ours = relative or _ROOTED.fullmatch(path) or os.path.exists(path)
-        return '"' + re.split(r"[\\/]", path.rstrip("\\/"))[-1] + '"' if ours else match[0]
-
-    return _WITHIN.sub("", re.sub(r'"([^"\n]*[\\/][^"\n]*)"', cut, text))
-
-
-def _draw(model: torch.nn.Module, path: Path) -> str:
-    """Write the card's picture: a face, the face degraded, and what the model makes of that. Returns its caption."""
-    if not FACE.exists():
-        raise WeightsError(f"{FACE} is missing: the card's picture is made from it. Run this from the repository.")
-    face, preset = read_image(FACE), PRESETS["old_phone"]
-    degraded = degrade_image(face, preset.draw(0))
-    with torch.inference_mode():
-        restored = to_image(model(to_tensor(degraded)).float())
-    gap = np.full((face.shape[0], 8, 3), 255, np.uint8)
-    write_png(np.concatenate([face, gap, degraded, gap, restored], axis=1), path)
-    before, after = f"“{preset.label}” ({psnr(degraded, face):.1f} dB)", f"{psnr(restored, face):.1f} dB"
-    return f"From left to right: Eileen Collins (NASA, public domain), degraded as {before}, and restored ({after})."
+def _wrote_card(repo_id: str, commit: str) -> bool:
+    """Whether the card there is as an earlier push wrote it."""
+    with tempfile.TemporaryDirectory() as cache:
+        path = HfApi().hf_hub_download(repo_id, CARD, revision=commit, cache_dir=cache, etag_timeout=ANSWER)
+        return staging.is_generated(Path(path).read_text(errors="replace"))
