@@ -7,7 +7,7 @@ import pytest
 from tiny import EXAMPLES, Pool
 
 from restoration import Degradation, InputError, Restorer, degrade_image, read_image
-from restoration.lab.comparison import LANCZOS, METHODS, NETWORK, NON_LOCAL_MEANS, WIENER, Row, compare, gain
+from restoration.lab.experiment import LANCZOS, METHODS, NETWORK, NON_LOCAL_MEANS, WIENER, Row, compare, gain
 from restoration.measure.identity import IdentityNetwork
 from restoration.measure.metrics import Scores, lanczos, non_local_means, score
 

@@ -20,8 +20,8 @@ from accelerate import Accelerator
 if not __package__:  # python train/run.py
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from restoration.cli.hub import STAGING, add_push_options
 from restoration.cli.jobs import ask_writable
+from restoration.cli.main import STAGING, add_push_options
 from restoration.degrade.protocols import TRAINING
 from restoration.hub import TRAINING as FACTS
 from restoration.hub import HubModel, load_weights, push_to_hub, save_weights

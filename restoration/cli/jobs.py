@@ -1,88 +1,106 @@
-"""The photos that a command works on, and where their results go; nothing of anybody is overwritten."""
+"""The photos that a command works on, one after the other: what is found, where results go, what the report tells.
+
+Nothing of anybody is overwritten, and a command that is repeated goes on where it stopped.
+"""
 
 from __future__ import annotations
 
+import argparse
+import errno
 import json
 import os
+import signal
 import sys
 import tempfile
-from collections.abc import Iterator
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from restoration.images import InputError
-from restoration.images.photo_file import RENAMED, SUFFIXES, check_name
+from tqdm import tqdm
 
+from restoration.faces.photo import NoFaceError
+from restoration.images import Image, InputError, photo_file
+from restoration.images.pictures import write_atomically
+
+Facts = dict[str, Any]
+Work = Callable[[photo_file.PhotoFile], tuple[Image, Facts]]
 _BEGINS = '{\n  "command": "'  # a report, even one that was cut off
+_REPORT_EVERY = 10.0  # seconds
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass
 class Jobs:
-    """(photo, where its result goes), sorted; what kept folders from being read; and files that are no photos."""
+    """(photo, where its result goes), sorted; what kept folders from being read; files that are no photos; and an
+    earlier report, empty where there is none."""
 
     photos: list[tuple[Path, Path]] = field(default_factory=list)
     unread: list[OSError] = field(default_factory=list)
     left_out: list[Path] = field(default_factory=list)
+    report: Facts = field(default_factory=dict)
 
 
-def find_jobs(source: Path, destination: Path, report: Path | None, form: str | None = None, suffix: str = "") -> Jobs:
-    """What is to be done; nothing is written, but a damaged report is set aside.
+def find_jobs(options: argparse.Namespace) -> Jobs:
+    """What is to be done, after everything was refused that can be known to fail before the first photo.
 
-    Links to folders are followed, and no folder is read twice. What macOS puts beside photos (``._photo.jpg``) is
-    passed over without a word. Names and sub-folders are kept, but for formats that are not written; where two results
-    would have one name, the second photo's keeps its old ending within: ``p.gif.png``.
+    Nothing is written, but a damaged report is set aside. Links to folders are followed, and no folder is read twice.
+    What macOS puts beside photos (``._photo.jpg``) is passed over without a word. Names and sub-folders are kept, but
+    for formats that are not written; where two results would have one name, the second photo's keeps its old ending
+    within: ``p.gif.png``.
 
     Args:
-        source: a photo, or a folder with its sub-folders.
-        destination: a file or a folder for a photo, a folder for a folder.
-        report: where a report is to go.
-        form: of results in a folder, "png" or another ending of ``SUFFIXES``; None is each photo's own.
-        suffix: put behind the name of results in a folder.
+        options: ``source``, ``destination``, ``json``, ``format``, ``suffix``, ``quality``, ``overwrite`` as the
+            commands on photos have them.
 
     Raises:
-        InputError: no photo, or a file that would be replaced by something else.
+        InputError: no photo, an option out of range, a file that would be replaced by something else, a folder that
+            cannot be written in, or a single result that is there already.
         OSError: a path that cannot be followed.
     """
-    jobs = Jobs()
+    source, destination, jobs = options.source, options.destination, Jobs()
+    if options.quality is not None and not 1 <= options.quality <= 100:
+        raise InputError(f"--quality lies between 1 and 100, not {options.quality}.")
+    if os.sep in options.suffix:
+        raise InputError(f"--suffix is a part of a file's name, not {options.suffix!r}.")
     if source.is_file() and not destination.is_dir():
-        if form or suffix:
+        if options.format or options.suffix:
             raise InputError(f"--format and --suffix name results in a folder; {destination} is a file's own name.")
-        jobs.photos = [(source, destination.with_suffix(RENAMED.get(destination.suffix.lower(), destination.suffix)))]
+        jobs.photos = [(source, destination.with_suffix(_ending(destination)))]
     elif source.is_file():
-        jobs.photos = _with_results([source], source.parent, destination, form, suffix)
+        jobs.photos = _with_results([source], source.parent, options)
     elif source.is_dir():
         if destination.exists() and not destination.is_dir():
             raise InputError(f"{destination} is a file; a folder of photos needs a folder to go to.")
         inside, whole = _real(destination), _real(source)
         found = sorted(path for path in _files(source, jobs.unread) if not path.name.startswith("._"))
         found = [path for path in found if inside == whole or inside not in _real(path).parents]
-        photos = [path for path in found if path.suffix.lower() in SUFFIXES and _may_be_photo(path)]
+        photos = [path for path in found if path.suffix.lower() in photo_file.SUFFIXES and _may_be_photo(path)]
         jobs.left_out = sorted(set(found) - set(photos))
         if not photos and jobs.unread:
             raise jobs.unread[0]
         if not photos:
-            raise InputError(f"There are no photos ({', '.join(SUFFIXES)}) in {source}.")
-        jobs.photos = _with_results(photos, source, destination, form, suffix)
+            raise InputError(f"There are no photos ({', '.join(photo_file.SUFFIXES)}) in {source}.")
+        jobs.photos = _with_results(photos, source, options)
     else:
         raise InputError(f"There is no file or folder {source}. Check the path.")
     for path, target in jobs.photos:
-        check_name(target)
+        photo_file.check_name(target)
         if _real(path) == _real(target):
             raise InputError(f"{path} would be replaced by its own result. Choose another place.")
-    if report:
-        _check_report(report, [path for job in jobs.photos for path in job])
+    if options.json:
+        jobs.report = _read_report(options.json, {_real(path) for job in jobs.photos for path in job})
+    new = [target for _, target in jobs.photos if options.overwrite or not os.path.lexists(target)]
+    ask_writable(new + ([options.json] if options.json else []))
+    if source.is_file() and not new:
+        raise InputError(f"{jobs.photos[0][1]} is there already. Give another name, or --overwrite.")
+    if jobs.left_out:
+        named = ", ".join(str(path) for path in jobs.left_out[:5]) + (", …" if len(jobs.left_out) > 5 else "")
+        print(f"left out, because their names are no photos': {len(jobs.left_out)} ({named})", file=sys.stderr)
     return jobs
-
-
-def ask_writable(targets: list[Path]) -> None:
-    """Refuse, by an InputError, folders in which these files cannot be written; nothing stays there."""
-    folders = {next(folder for folder in target.parents if os.path.lexists(folder)) for target in targets}
-    for folder in sorted(folders):
-        try:
-            with tempfile.TemporaryFile(dir=folder):
-                pass
-        except OSError as error:
-            raise InputError(f"Cannot write in {folder}: {error.strerror}. Choose a writable place.") from error
 
 
 def _files(source: Path, unread: list[OSError]) -> Iterator[Path]:
@@ -102,18 +120,21 @@ def _files(source: Path, unread: list[OSError]) -> Iterator[Path]:
         starts = links
 
 
-def _with_results(
-    photos: list[Path], source: Path, destination: Path, form: str | None, suffix: str
-) -> list[tuple[Path, Path]]:
+def _with_results(photos: list[Path], source: Path, options: argparse.Namespace) -> list[tuple[Path, Path]]:
     results: dict[Path, Path] = {}
-    for path in sorted(photos, key=lambda path: (bool(form) or path.suffix.lower() in RENAMED, path)):
-        end = f"{suffix}.{form}" if form else suffix + RENAMED.get(path.suffix.lower(), path.suffix)
-        folder = destination / path.relative_to(source).parent
+    form, suffix = options.format, options.suffix
+    for path in sorted(photos, key=lambda path: (bool(form) or path.suffix.lower() in photo_file.RENAMED, path)):
+        end = f"{suffix}.{form}" if form else suffix + _ending(path)
+        folder = options.destination / path.relative_to(source).parent
         target, count = folder / f"{path.stem}{end}", 1
         while target in results.values():
             target, count = folder / f"{path.name}{f'-{count}' if count > 1 else ''}{end}", count + 1
         results[path] = target
     return sorted(results.items())
+
+
+def _ending(path: Path) -> str:
+    return photo_file.RENAMED.get(path.suffix.lower(), path.suffix)
 
 
 def _real(path: Path) -> Path:
@@ -127,23 +148,147 @@ def _may_be_photo(path: Path) -> bool:
         return True  # reading it will tell why it cannot be done
 
 
-def _check_report(report: Path, photos: list[Path]) -> None:
-    """Refuse a name for the report under which there is, or will be, anything else than an earlier report."""
-    if report.suffix.lower() in SUFFIXES or _real(report) in set(map(_real, photos)):
+def _read_report(report: Path, photos: set[Path]) -> Facts:
+    """An earlier report, {} where there is none; refused is a name under which there is, or will be, anything else."""
+    if report.suffix.lower() in photo_file.SUFFIXES or _real(report) in photos:
         raise InputError(f"--json {report} is the name of a photo. Give the report another name, report.json.")
     if not report.exists():
-        return
+        return {}
     text = ""
     try:
         text = report.read_text()
         facts = json.loads(text)
-        ours = {"command", "photos"} <= set(facts) and all(isinstance(row, dict) for row in facts["photos"])
+        if {"command", "photos"} <= set(facts) and all(isinstance(row, dict) for row in facts["photos"]):
+            return dict(facts)
     except (OSError, ValueError, TypeError, RecursionError):
-        ours = False
         if report.is_file() and (text.startswith(_BEGINS) or _BEGINS.startswith(text)):
             aside = report.with_name(f"{report.name}.damaged")
             os.replace(report, aside)
             print(f"{report} was cut off; it is now {aside}, and a new one begins.", file=sys.stderr)
-            return
-    if not ours:
-        raise InputError(f"--json {report} is there already and is no earlier report. Give the report another name.")
+            return {}
+    raise InputError(f"--json {report} is there already and is no earlier report. Give the report another name.")
+
+
+def ask_writable(targets: list[Path]) -> None:
+    """Refuse, by an InputError, folders in which these files cannot be written; nothing stays there."""
+    for folder in sorted({next(folder for folder in target.parents if os.path.lexists(folder)) for target in targets}):
+        try:
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+        except OSError as error:
+            raise InputError(f"Cannot write in {folder}: {error.strerror}. Choose a writable place.") from error
+
+
+def run_jobs(jobs: Jobs, work: Work, common: Facts, options: argparse.Namespace) -> int:
+    """Do what is not done yet, one photo after the other; one that fails does not stop the others.
+
+    Args:
+        jobs: as ``find_jobs`` found them.
+        work: makes of a photo its result, and tells what the report tells of it. NoFaceError and InputError are told,
+            and any other exception as a fault of the program.
+        common: what the report tells of all photos; only a report with the same is taken up.
+        options: ``overwrite``, ``quality``, ``json``, and ``scale`` where results are larger.
+
+    Returns:
+        The exit status: 0 all done, 1 some photos could not be done (each is named), 130 interrupted, 143 ended by
+        SIGTERM.
+    """
+    rows: list[Facts] = [
+        {"input": str(error.filename), "status": "failed", "message": f"The folder cannot be read: {error.strerror}."}
+        for error in jobs.unread
+    ]
+    for folder in rows:
+        print(f"{folder['input']}: {folder['message']}", file=sys.stderr)
+    status, saved, full = 1 if rows else 0, time.monotonic(), False
+    if in_main := threading.current_thread() is threading.main_thread():
+        before = signal.signal(signal.SIGTERM, _end)
+    try:
+        with tqdm(jobs.photos, unit="photo", disable=None, desc=common["command"]) as bar:
+            for path, target in bar:
+                bar.set_postfix_str(path.name)
+                row: Facts = {"input": str(path), "output": str(target)}
+                rows.append(row)
+                if os.path.lexists(target) and not options.overwrite:
+                    row["status"] = "skipped"
+                    continue
+                begun = time.perf_counter()
+                full = _try(row, path, target, work, options)
+                row["total_seconds"] = round(time.perf_counter() - begun, 4)
+                status = status if row["status"] == "done" else 1
+                for said in (row[key] for key in ("notice", "message") if key in row):
+                    bar.write(f"{path}: {said}", file=sys.stderr)
+                if full:
+                    bar.write("The disk is full: stopped. The same command goes on from here.", file=sys.stderr)
+                    break
+                if time.monotonic() - saved > _REPORT_EVERY:
+                    _report(rows, jobs, common, options.json)
+                    saved = time.monotonic()
+    except KeyboardInterrupt as stop:
+        status = 143 if stop.args == (signal.SIGTERM,) else 130
+    finally:
+        if in_main:
+            signal.signal(signal.SIGTERM, before)
+        try:
+            _report(rows, jobs, common, options.json)
+        except InputError as error:
+            if not full:
+                raise
+            print(error, file=sys.stderr)
+    states = Counter(row.get("status") for row in rows)
+    counts = [f"{states[state]} {state}" for state in ("done", "skipped", "no face", "failed") if states[state]]
+    end = ", interrupted" if status > 2 else ""
+    print(f"{common['command']}: {', '.join(counts) or 'nothing'} of {len(jobs.photos) + len(jobs.unread)}{end}")
+    return status
+
+
+def _end(number: int, _frame: object) -> None:
+    raise KeyboardInterrupt(signal.Signals(number))
+
+
+def _try(row: Facts, path: Path, target: Path, work: Work, options: argparse.Namespace) -> bool:
+    """Do one photo, and put into its row what became of it; True when the disk is full."""
+    try:
+        photo = photo_file.read_photo(path)
+        if photo.frames > 1:
+            row["notice"] = f"Of {photo.frames} pictures in the file the first is taken."
+        height, width = (side * getattr(options, "scale", 1) for side in photo.image.shape[:2])
+        photo_file.check_writable(target, width, height, photo)
+        image, facts = work(photo)
+        photo_file.write_photo(image, target, photo, options.quality)
+        notices = [said for said in (row.get("notice"), facts.get("notice")) if said]
+        row.update({**facts, "status": "done", **({"notice": " ".join(notices)} if notices else {})})
+    except NoFaceError as error:
+        row.update({"status": "no face", "message": str(error)})
+    except InputError as error:
+        row.update({"status": "failed", "message": str(error)})
+        return isinstance(error.__cause__, OSError) and error.__cause__.errno in _FULL
+    except Exception as error:  # of this photo: the others go on
+        row.update({"status": "failed", "message": _told(error)})
+    return False
+
+
+def _told(error: Exception) -> str:
+    """What nobody expected, with its class: to be shown, and to be reported as a fault."""
+    kind = type(error).__name__
+    signs = ("allocate memory", "OutOfMemory", "Insufficient memory")  # torch on the CPU and a GPU, OpenCV
+    if isinstance(error, MemoryError) or any(sign in f"{kind} {error}" for sign in signs):
+        return "There is not enough memory for this photo. Reduce it, or close other programs."
+    return f"{kind}: {' '.join(str(error).split())}. This is a fault of the program: please report it with the photo."
+
+
+def _report(rows: list[Facts], jobs: Jobs, common: Facts, path: Path | None) -> None:
+    """Write the report; photos that were skipped, or not reached yet, keep what an earlier one told of them."""
+    if path is None:
+        return
+    targets = {str(target) for _, target in jobs.photos}
+    same = {key: jobs.report.get(key) for key in common} == json.loads(json.dumps(common))
+    told = [row for row in jobs.report.get("photos", []) if same and row.get("output") in targets]
+    earlier = {row["output"]: row for row in told}
+    now = {row.get("output", row["input"]): row for row in rows if "status" in row}
+    skipped = {key: {**earlier.get(key, {}), **row} for key, row in now.items() if row["status"] == "skipped"}
+    facts = {**common, "photos": [*{**earlier, **now, **skipped}.values()], "left_out": [*map(str, jobs.left_out)]}
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, json.dumps(facts, indent=2, allow_nan=False) + "\n")
+    except OSError as error:
+        raise InputError(f"Cannot write {path}: {error.strerror}. Choose a writable place.") from error

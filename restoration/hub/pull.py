@@ -103,12 +103,14 @@ def load_weights(source: str | Path | None = None, *, revision: str | None = Non
     raise WeightsError(f"There are no weights at {name!r}. {advice}")
 
 
-def load_configured() -> Weights:
-    """Load what ``RESTORATION_MODEL`` names, or the embedded default where it is not set.
+def load_configured(name: str | None = None) -> Weights:
+    """Load ``name`` as ``load_weights`` does; without one what ``RESTORATION_MODEL`` names, or the embedded default.
 
-    Where the Hub cannot be reached, the embedded default comes with a ``notice`` that says so, which is logged too.
-    Any other fault is a WeightsError as of ``load_weights``: a damaged model must not look like a working one.
+    Where the Hub cannot be reached for the variable's, the embedded default comes with a ``notice`` that says so, which
+    is logged too. Any other fault is a WeightsError: a damaged model must not look like a working one.
     """
+    if name:
+        return load_weights(name)
     source = os.environ.get(ENVIRONMENT, "").strip()
     try:
         return load_weights(source or None)

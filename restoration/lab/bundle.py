@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import re
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
+import matplotlib
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from restoration.degrade import LIMITS
 from restoration.images import Image, write_png
-from restoration.lab.comparison import Gain, Row, gain
-from restoration.lab.grid import Point
-from restoration.lab.plots import comparison_plot, grid_plot, save
+from restoration.lab.experiment import METHODS, Row, gain
+from restoration.lab.grid import Point, SeverityGrid
 from restoration.lab.recipe import Recipe, to_python
 from restoration.measure.metrics import Scores
 
 METRICS = ("psnr_db", "ssim", "identity_angle_deg")
 GAINS = tuple(f"gain_{name}" for name in METRICS)
+COLOURS = {"Restored": "#0f766e", "Non-local means": "#b45309", "Lanczos": "#6d28d9", "Wiener": "#475569"}
+GAIN_LABEL = "gain in PSNR over the degraded input, dB"
 
 
 def comparison_bundle(recipe: Recipe, face: Image, rows: Sequence[Row]) -> bytes:
@@ -33,7 +40,8 @@ def comparison_bundle(recipe: Recipe, face: Image, rows: Sequence[Row]) -> bytes
         folder = f"{number}_{_name(row.label)}"
         pictures[f"{folder}/degraded"] = row.degraded.picture
         pictures |= {f"{folder}/{_name(method)}": cell.picture for method, cell in row.cells.items() if cell}
-    return _pack(recipe, to_python(recipe), pictures, comparison_csv(rows), comparison_plot(rows))
+    files = {"recipe.py": to_python(recipe), "metrics.csv": comparison_csv(rows)}
+    return _pack(recipe, pictures, files, _comparison_plot(rows))
 
 
 def grid_bundle(recipe: Recipe, face: Image, points: Sequence[Point]) -> bytes:
@@ -56,28 +64,20 @@ def grid_bundle(recipe: Recipe, face: Image, points: Sequence[Point]) -> bytes:
         if point.column in columns and point.row in rows:
             folder = "_".join(f"{name}_{getattr(point.settings, name):g}" for name in names)
             pictures[f"{folder}/degraded"], pictures[f"{folder}/restored"] = point.degraded, point.restored
-    plot = grid_plot(points, plan)
-    missing = [f"- {plan.settings(*place).describe()}\n" for place in plan.places()[len(points) :]]
-    told = f"This sweep was stopped after {len(points)} of {len(plan)} points. Not measured:\n" + "".join(missing)
-    more = {"missing.txt": told.encode()} if missing else {}
-    return _pack(recipe, to_python(recipe, len(points)), pictures, grid_csv(points, *names), plot, more)
+    files = {"recipe.py": to_python(recipe, len(points)), "metrics.csv": grid_csv(points, *names)}
+    if missing := [f"- {plan.settings(*place).describe()}\n" for place in plan.places()[len(points) :]]:
+        told = f"This sweep was stopped after {len(points)} of {len(plan)} points. Not measured:\n"
+        files["missing.txt"] = told + "".join(missing)
+    return _pack(recipe, pictures, files, _grid_plot(points, plan))
 
 
-def _pack(
-    recipe: Recipe,
-    code: str,
-    pictures: Mapping[str, Image],
-    table: str,
-    plot: Figure,
-    more: Mapping[str, bytes] | None = None,
-) -> bytes:
+def _pack(recipe: Recipe, pictures: Mapping[str, Image], texts: Mapping[str, str], plot: Figure) -> bytes:
     files = {}
     for name, picture in pictures.items():
         write_png(picture, buffer := io.BytesIO())
         files[f"{name}.png"] = buffer.getvalue()
-    files |= {"recipe.json": recipe.to_json().encode(), "recipe.py": code.encode(), **(more or {})}
-    plots = {f"plot.{form}": save(plot, form) for form in ("png", "svg")}
-    return archive({**files, "metrics.csv": table.encode(), **plots})
+    files |= {name: text.encode() for name, text in {"recipe.json": recipe.to_json(), **texts}.items()}
+    return archive({**files, **{f"plot.{form}": _save(plot, form) for form in ("png", "svg")}})
 
 
 def archive(files: Mapping[str, bytes]) -> bytes:
@@ -112,42 +112,116 @@ def comparison_csv(rows: Iterable[Row]) -> str:
         for method, cell in row.cells.items():
             change = row.gain(method)
             if cell is not None and change is not None:
-                worse = " ".join(change.worse)
-                lines.append([row.label, method, *_numbers(cell.scores), *_numbers(change), worse])
+                lines.append([row.label, method, *_numbers(cell.scores, change), " ".join(change.worse)])
     return _csv(["degradation", "method", *METRICS, *GAINS, "worse"], lines)
 
 
 def grid_csv(points: Iterable[Point], *names: str) -> str:
     """One line a point: where it lies, the scores before and after, and whether the network was trained there.
 
-    Args:
-        names: of the settings along the axes, x first.
-
-    Returns:
-        CSV as ``comparison_csv``'s.
+    ``names`` are those of the settings along the axes, x first. CSV as ``comparison_csv``'s.
     """
-    lines = [
-        [
-            *(f"{getattr(point.settings, name):g}" for name in names),
-            "yes" if point.trained else "no",
-            *_numbers(point.before),
-            *_numbers(point.after),
-            *_numbers(gain(point.before, point.after)),
-        ]
-        for point in points
-    ]
+    lines = []
+    for point in points:
+        place = [f"{getattr(point.settings, name):g}" for name in names]
+        numbers = _numbers(point.before, point.after, gain(point.before, point.after))
+        lines.append([*place, "yes" if point.trained else "no", *numbers])
     stages = [f"{stage}_{name}" for stage in ("degraded", "restored") for name in METRICS]
     return _csv([*names, "trained", *stages, *GAINS], lines)
 
 
-def _numbers(values: Scores | Gain) -> list[str]:
-    numbers = (values.psnr, values.ssim, values.identity_angle)
-    return ["" if value is None else f"{value:.4f}" for value in numbers]
+def _numbers(*scores: Scores) -> list[str]:
+    numbers = (number for each in scores for number in (each.psnr, each.ssim, each.identity_angle))
+    return ["" if number is None else f"{number:.4f}" for number in numbers]
 
 
 def _csv(header: list[str], lines: list[list[str]]) -> str:
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(lines)
+    csv.writer(text, lineterminator="\n").writerows([header, *lines])
     return text.getvalue()
+
+
+def _comparison_plot(rows: Sequence[Row]) -> Figure:
+    """Bars of the gain in PSNR, a group a degradation, a bar a method; below the line is worse than the input."""
+    figure, axes = _figure(max(6.0, 1.6 * len(rows)), 4.2)
+    width = 0.8 / len(METHODS)
+    for place, method in enumerate(METHODS):
+        gains = [row.gain(method) for row in rows]
+        heights = [change.psnr if change and math.isfinite(change.psnr) else math.nan for change in gains]
+        spots = [index + (place - (len(METHODS) - 1) / 2) * width for index in range(len(rows))]
+        axes.bar(spots, heights, width, label=method, color=COLOURS[method])
+    axes.axhline(0, color="black", linewidth=0.8)
+    axes.set_xticks(range(len(rows)), [row.label for row in rows], rotation=20, ha="right")
+    axes.set_ylabel(GAIN_LABEL)
+    axes.legend(frameon=False)
+    return figure
+
+
+def _grid_plot(points: Sequence[Point], plan: SeverityGrid) -> Figure:
+    """PSNR before and after along one setting, or a map of the gain over two; the trained range is marked.
+
+    A stopped grid's plot keeps the places of its missing points free and says so.
+    """
+    figure, axes = (_curves if plan.y is None else _map)(points, plan)
+    notes = [f"{GAIN_LABEL}; in brackets: outside the trained range"] if plan.y else []
+    if len(points) < len(plan):
+        notes.append(f"stopped after {len(points)} of {len(plan)} points; the others were not measured")
+    axes.set_title("\n".join(notes), fontsize=8)
+    axes.set_xlabel(_label(plan.x.name))
+    return figure
+
+
+def _curves(points: Sequence[Point], plan: SeverityGrid) -> tuple[Figure, Any]:
+    figure, axes = _figure(6.4, 4.2)
+    at = [plan.x.values[point.column] for point in points]
+    axes.plot(at, [point.before.psnr for point in points], "o--", color="#78716c", label="Degraded input")
+    axes.plot(at, [point.after.psnr for point in points], "o-", color=COLOURS["Restored"], label="Restored")
+    trained = [value for value, point in zip(at, points, strict=True) if point.trained]
+    if trained:
+        axes.axvspan(min(trained), max(trained), color="#0f766e", alpha=0.08, label="Trained range")
+    reach = 0.05 * (plan.x.values[-1] - plan.x.values[0])
+    axes.set_xlim(plan.x.values[0] - reach, plan.x.values[-1] + reach)
+    axes.set_ylabel("PSNR, dB")
+    axes.legend(frameon=False)
+    return figure, axes
+
+
+def _map(points: Sequence[Point], plan: SeverityGrid) -> tuple[Figure, Any]:
+    assert plan.y is not None
+    columns, rows = len(plan.x.values), len(plan.y.values)
+    gains = np.full((rows, columns), np.nan)
+    for point in points:
+        change = gain(point.before, point.after).psnr
+        gains[point.row, point.column] = change if math.isfinite(change) else np.nan
+    figure, axes = _figure(1.6 + 0.75 * columns, 1.4 + 0.55 * rows)
+    span = max(0.1, float(np.nanmax(np.abs(gains)))) if np.isfinite(gains).any() else 1.0
+    axes.patch.set(hatch="///", edgecolor="#a8a29e")  # seen where there is no number
+    axes.imshow(gains, cmap="BrBG", vmin=-span, vmax=span, origin="lower", aspect="auto")
+    for point in points:
+        value = gains[point.row, point.column]
+        if np.isfinite(value):
+            colour = "white" if abs(value) > 0.7 * span else "black"
+            text = f"{value:+.1f}" if point.trained else f"({value:+.1f})"
+            axes.text(point.column, point.row, text, ha="center", va="center", fontsize=8, color=colour)
+    axes.set_xticks(range(columns), [f"{value:g}" for value in plan.x.values])
+    axes.set_yticks(range(rows), [f"{value:g}" for value in plan.y.values])
+    axes.set_ylabel(_label(plan.y.name))
+    return figure, axes
+
+
+def _label(name: str) -> str:
+    return f"{LIMITS[name].label}, {LIMITS[name].unit}"
+
+
+def _figure(width: float, height: float) -> tuple[Figure, Any]:
+    figure = Figure((width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure, figure.subplots()
+
+
+def _save(figure: Figure, form: str) -> bytes:
+    """The figure as a "png" (150 dots an inch) or "svg" (text stays text); the same figure gives the same bytes."""
+    buffer = io.BytesIO()
+    with matplotlib.rc_context({"svg.hashsalt": "restoration", "svg.fonttype": "none"}):
+        figure.savefig(buffer, format=form, dpi=150, metadata={"Date" if form == "svg" else "Software": None})
+    return buffer.getvalue()

@@ -1,22 +1,32 @@
-"""One experiment: a face is degraded, restored, and measured against what it was."""
+"""Experiments: a face is degraded, restored, and measured against what it was; or several ways and methods compared."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from time import perf_counter
 from typing import Any
 
-from restoration.degrade import Degradation, degrade_image
+from restoration.degrade import Degradation, degrade_image, point_spread
 from restoration.faces import FACE_SIZE, crop_centre
 from restoration.images import Image, InputError, read_image
 from restoration.measure.identity import Bands, IdentityNetwork, Verdict, judge
-from restoration.measure.metrics import Scores, score
+from restoration.measure.metrics import Scores, lanczos, non_local_means, score, wiener
 from restoration.restorer import Restorer
 
 MAX_SEED = 2**31 - 1
 CLEAN, DEGRADED, RESTORED, PHOTO = "Clean", "Degraded", "Restored", "Your photo"
 INPUT_ROW, RESTORED_ROW = "Degraded input", "Restored"
+NETWORK, NON_LOCAL_MEANS, LANCZOS, WIENER = "Restored", "Non-local means", "Lanczos", "Wiener"
+METHODS = (NETWORK, NON_LOCAL_MEANS, LANCZOS, WIENER)
+MAX_CASES = 12
+ABOUT = {
+    NETWORK: "The network. It sees the degraded face alone.",
+    NON_LOCAL_MEANS: "Averages pixels whose surroundings look alike; estimates the noise itself.",
+    LANCZOS: "Averages to the true resolution and enlarges again; is told the downsampling factor.",
+    WIENER: "Undoes the exact blur, which it is told with the noise level: what nobody knows of a real photo.",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,11 +79,7 @@ def read_face(photo: str | bytes | None) -> tuple[Image, list[str]]:
 
 
 def make_seed(seed: Any) -> int:
-    """A whole number in [0, MAX_SEED] as JSON may bring it, where 3 can arrive as 3.0.
-
-    Raises:
-        InputError: anything else: None, text, NaN, a fraction, a number outside the range.
-    """
+    """A whole number in [0, MAX_SEED] as JSON may bring it, where 3 can arrive as 3.0. InputError: anything else."""
     if isinstance(seed, (int, float)) and 0 <= seed <= MAX_SEED and seed == int(seed):  # NaN fails the range
         return int(seed)
     told = "It is empty." if seed is None else f"It is {seed}."
@@ -151,14 +157,12 @@ def identity_verdict(scores: dict[str, Scores], bands: Bands | None = None) -> V
 
 
 def report(outcome: Outcome, restorer: Restorer) -> dict[str, Any]:
-    """The outcome without its pictures, ready for JSON.
+    """The outcome without its pictures, ready for JSON: ``metrics`` (a row of scores each), ``warnings``, ``settings``
+    or null, ``seconds`` or null, ``model``.
 
     Convention:
         - PSNR is in dB and null when infinite, which JSON has no number for: ``identical`` is true then
         - the identity angle is in degrees, null when it was not measured
-
-    Returns:
-        ``metrics`` (one entry a row of scores), ``warnings``, ``settings`` or null, ``seconds`` or null, ``model``.
     """
     rows = [
         {
@@ -176,4 +180,99 @@ def report(outcome: Outcome, restorer: Restorer) -> dict[str, Any]:
         "settings": asdict(outcome.settings) if outcome.settings else None,
         "seconds": outcome.seconds,
         "model": {key: restorer.info[key] for key in ("name", "license", "parameters", "device", "precision")},
+    }
+
+
+class Gain(Scores):
+    """What a method changed, method minus degraded input: dB, SSIM, degrees (a smaller angle is better).
+
+    None where identity was not measured; inf or -inf where one of the two pictures equals the truth.
+    """
+
+    @property
+    def worse(self) -> tuple[str, ...]:
+        """The metrics by which the method's picture is worse than its input, by name; empty when none.
+
+        A change counts from half a unit of the last digit that is usually shown: 0.01 dB, 0.001, 0.1°.
+        """
+        falls = {"PSNR": -self.psnr / 0.01, "SSIM": -self.ssim / 0.001, "identity": (self.identity_angle or 0) / 0.1}
+        return tuple(name for name, fall in falls.items() if fall >= 0.5)
+
+
+def gain(before: Scores, after: Scores) -> Gain:
+    """``after`` minus ``before``, metric by metric; two pictures that both equal the truth differ by 0."""
+    angles = (before.identity_angle, after.identity_angle)
+    return Gain(
+        psnr=0.0 if before.psnr == after.psnr else after.psnr - before.psnr,
+        ssim=after.ssim - before.ssim,
+        identity_angle=None if angles[0] is None or angles[1] is None else angles[1] - angles[0],
+    )
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What one method made of one degraded face: a (512, 512, 3) uint8 RGB picture and its scores."""
+
+    picture: Image
+    scores: Scores
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One degradation of the face, and what every method made of it.
+
+    cells: a method of ``METHODS`` to its result; None where there is nothing for it to undo (Lanczos without
+    downsampling, Wiener without blur). warnings: settings outside the network's trained range, plain text.
+    """
+
+    label: str
+    settings: Degradation
+    degraded: Cell
+    cells: dict[str, Cell | None]
+    warnings: list[str]
+
+    def gain(self, method: str) -> Gain | None:
+        """What a method changed; None where it had nothing to undo."""
+        cell = self.cells[method]
+        return None if cell is None else gain(self.degraded.scores, cell.scores)
+
+
+def compare(
+    face: Image,
+    cases: Mapping[str, Degradation],
+    seed: int,
+    restorer: Restorer,
+    identity: IdentityNetwork | None = None,
+) -> Iterator[Row]:
+    """Degrade a face in several ways and run every method on each; a row a case, in their order, as they are done.
+
+    Args:
+        face: (512, 512, 3) uint8 RGB, clean. Not modified.
+        cases: label to settings, 1 to ``MAX_CASES``.
+        seed: of the noise, the same for every case, so that one can be looked at without the others.
+        restorer: the network, which sees degraded faces alone.
+        identity: measures the identity angle; None leaves it unmeasured.
+
+    Raises:
+        InputError: no case or too many, or a face that cannot be used; before the first row.
+    """
+    if not 1 <= len(cases) <= MAX_CASES:
+        raise InputError(f"Choose 1 to {MAX_CASES} degradations to compare, not {len(cases)}.")
+    for label, settings in cases.items():
+        picture = degrade_image(face, settings, seed)
+        made = {NETWORK: restorer.restore_aligned(picture), **run_baselines(picture, settings)}
+        cells = {
+            name: None if image is None else Cell(image, score(image, face, identity)) for name, image in made.items()
+        }
+        degraded, warnings = Cell(picture, score(picture, face, identity)), restorer.out_of_range(settings)
+        yield Row(label=label, settings=settings, degraded=degraded, cells=cells, warnings=warnings)
+
+
+def run_baselines(image: Image, settings: Degradation) -> dict[str, Image | None]:
+    """What each method but the network makes of a degraded face; None where there is nothing for it to undo."""
+    blurred = settings.motion_length > 1 or max(settings.blur_sigmas) > 0
+    return {
+        NON_LOCAL_MEANS: non_local_means(image),
+        LANCZOS: lanczos(image, settings.downsample) if settings.downsample > 1 else None,
+        WIENER: wiener(image, point_spread(settings).double().numpy(), settings.noise) if blurred else None,
     }

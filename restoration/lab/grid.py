@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import itertools
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -48,8 +47,7 @@ class Axis:
     def spaced(cls, name: str, low: float, high: float, count: int) -> Axis:
         """``count`` values from ``low`` to ``high`` in equal steps, each rounded to the setting's own step.
 
-        Raises:
-            InputError: as for ``Axis``; equal neighbours after rounding ask for fewer steps.
+        InputError as for ``Axis``; equal neighbours after rounding ask for fewer steps.
         """
         if name not in AXES or count < 2:
             return cls(name, ())  # which says what is wrong
@@ -119,7 +117,9 @@ class Point:
 def run_grid(
     face: Image, plan: SeverityGrid, seed: int, restorer: Restorer, identity: IdentityNetwork | None = None
 ) -> Iterator[Point]:
-    """Degrade, restore and measure every point of a grid. Stop by closing the generator: what was begun is lost.
+    """Degrade, restore and measure every point of a grid, row by row, as they are done.
+
+    Stop by closing the generator: what was begun is lost.
 
     Args:
         face: (512, 512, 3) uint8 RGB, clean. Not modified.
@@ -128,36 +128,24 @@ def run_grid(
         restorer: sees degraded faces alone.
         identity: measures the identity angle; None leaves it unmeasured.
 
-    Yields:
-        A ``Point`` for each place, row by row.
-
     Raises:
         InputError: the face cannot be used.
     """
-    point = functools.partial(measure_point, face, plan, seed, restorer, identity)
+
+    def measure(place: tuple[int, int]) -> Point:
+        settings = plan.settings(*place)
+        degraded = degrade_image(face, settings, seed)
+        restored = restorer.restore_aligned(degraded)
+        return Point(
+            column=place[0],
+            row=place[1],
+            settings=settings,
+            degraded=degraded,
+            restored=restored,
+            before=score(degraded, face, identity),
+            after=score(restored, face, identity),
+            trained=not restorer.out_of_range(settings),
+        )
+
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-        yield from pool.map(point, plan.places())  # closed, it begins no further point
-
-
-def measure_point(
-    face: Image,
-    plan: SeverityGrid,
-    seed: int,
-    restorer: Restorer,
-    identity: IdentityNetwork | None,
-    place: tuple[int, int],
-) -> Point:
-    """The point of ``run_grid`` at (column, row)."""
-    settings = plan.settings(*place)
-    degraded = degrade_image(face, settings, seed)
-    restored = restorer.restore_aligned(degraded)
-    return Point(
-        column=place[0],
-        row=place[1],
-        settings=settings,
-        degraded=degraded,
-        restored=restored,
-        before=score(degraded, face, identity),
-        after=score(restored, face, identity),
-        trained=not restorer.out_of_range(settings),
-    )
+        yield from pool.map(measure, plan.places())  # closed, it begins no further point

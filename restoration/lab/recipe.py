@@ -17,8 +17,7 @@ from typing import Any, Literal, get_args
 
 from restoration.degrade import Degradation
 from restoration.images import Image, InputError, check_image
-from restoration.lab.comparison import MAX_CASES
-from restoration.lab.experiment import make_seed
+from restoration.lab.experiment import MAX_CASES, make_seed
 from restoration.lab.grid import Axis, SeverityGrid
 
 View = Literal["test", "compare", "sweep"]
@@ -76,11 +75,7 @@ class Recipe:
 
     @classmethod
     def from_json(cls, text: str) -> Recipe:
-        """Inverse of ``to_json``; strict.
-
-        Raises:
-            InputError: not such a recipe, or one of a newer version; the message says what to do.
-        """
+        """Inverse of ``to_json``, strict. InputError: not such a recipe, or one of another version."""
         try:
             fields = json.loads(text)
             if not isinstance(fields, dict):
@@ -89,10 +84,8 @@ class Recipe:
                 raise InputError("This recipe was written by another version of the page. Make it again here.")
             if "axes" in fields:
                 axes = [Axis(name, tuple(values)) for name, values in fields.pop("axes").items()]
-                plan = SeverityGrid(_settings(fields.pop("base")), *axes)
-                return cls(**fields, plan=plan)
-            cases = {label: _settings(settings) for label, settings in fields.pop("cases").items()}
-            return cls(**fields, cases=cases)
+                return cls(**fields, plan=SeverityGrid(_settings(fields.pop("base")), *axes))
+            return cls(**fields, cases={label: _settings(case) for label, case in fields.pop("cases").items()})
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise error if isinstance(error, InputError) else InputError(DAMAGED) from error
 
@@ -103,11 +96,7 @@ class Recipe:
 
     @classmethod
     def from_token(cls, token: str) -> Recipe:
-        """Inverse of ``to_token``; reads at most ``MAX_TOKEN`` characters and unpacks at most ``MAX_TEXT``.
-
-        Raises:
-            InputError: not such a token.
-        """
+        """Inverse of ``to_token``; reads at most ``MAX_TOKEN`` characters, unpacks at most ``MAX_TEXT``. InputError."""
         if not isinstance(token, str) or len(token) > MAX_TOKEN:
             raise InputError(DAMAGED)
         try:
@@ -156,8 +145,7 @@ import sys
 
 from restoration import Degradation, Restorer
 from restoration.lab.bundle import comparison_csv, grid_csv
-from restoration.lab.comparison import compare
-from restoration.lab.experiment import read_face
+from restoration.lab.experiment import compare, read_face
 from restoration.lab.grid import Axis, SeverityGrid, run_grid
 from restoration.measure.identity import load_identity
 

@@ -12,8 +12,19 @@ import gradio as gr
 from restoration.degrade import LIMITS
 from restoration.images import Image, InputError
 from restoration.lab.bundle import comparison_bundle, grid_bundle
-from restoration.lab.comparison import ABOUT, METHODS, Cell, Gain, Row, compare, gain
-from restoration.lab.experiment import CLEAN, DEGRADED, make_seed, read_face
+from restoration.lab.experiment import (
+    ABOUT,
+    CLEAN,
+    DEGRADED,
+    METHODS,
+    Cell,
+    Gain,
+    Row,
+    compare,
+    gain,
+    make_seed,
+    read_face,
+)
 from restoration.lab.grid import AXES, Axis, Point, run_grid
 from restoration.lab.recipe import Recipe
 from restoration.measure.metrics import Scores

@@ -21,8 +21,18 @@ from restoration.faces.detection import AUTO, DEFAULT, EMBEDDED, load_detector
 from restoration.faces.photo import CENTRED, CentredSquare, NoFaceError
 from restoration.images import Image, InputError, read_image
 from restoration.lab.bundle import comparison_bundle, grid_bundle
-from restoration.lab.comparison import MAX_CASES, compare
-from restoration.lab.experiment import CLEAN, DEGRADED, MAX_SEED, RESTORED, make_seed, read_face, report, run_degrade
+from restoration.lab.experiment import (
+    CLEAN,
+    DEGRADED,
+    MAX_CASES,
+    MAX_SEED,
+    RESTORED,
+    compare,
+    make_seed,
+    read_face,
+    report,
+    run_degrade,
+)
 from restoration.lab.grid import AXES, MAX_POINTS, run_grid
 from restoration.lab.recipe import Recipe
 from restoration.page import reports

@@ -27,8 +27,7 @@ from restoration.degrade import Degradation
 from restoration.degrade.protocols import PRESETS
 from restoration.images import Image, InputError, read_image, write_png
 from restoration.lab.bundle import comparison_bundle
-from restoration.lab.comparison import compare
-from restoration.lab.experiment import CLEAN, DEGRADED, PHOTO, RESTORED, Outcome, read_face
+from restoration.lab.experiment import CLEAN, DEGRADED, PHOTO, RESTORED, Outcome, compare, read_face
 from restoration.lab.recipe import Recipe, to_python
 from restoration.measure.estimate import Estimate
 from restoration.page import reports
