@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 import yaml
 
@@ -34,6 +34,13 @@ class Blob:
         if self.large:
             return hashlib.sha256(self.content).hexdigest()
         return hashlib.sha1(b"blob %d\0" % len(self.content) + self.content).hexdigest()
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """As the Hub tells them of a file in a model."""
+        size = len(self.content)
+        lfs = {"lfs": {"sha256": self.oid, "size": size, "pointerSize": 130}} if self.large else {}
+        return {"size": size, "blobId": self.oid[:40], **lfs}
 
 
 @dataclass
@@ -55,8 +62,7 @@ class Repository:
         return {path: blob.content for path, blob in self.commits[self.head].items()}
 
     def resolve(self, revision: str) -> str | None:
-        known = {**{commit: commit for commit in self.commits}, **self.branches, **self.tags}
-        return known.get(revision)
+        return {**dict(zip(self.commits, self.commits, strict=True)), **self.branches, **self.tags}.get(revision)
 
     def commit(self, files: dict[str, Blob], message: str) -> str:
         text = json.dumps([len(self.commits), message, sorted((path, blob.oid) for path, blob in files.items())])
@@ -105,7 +111,7 @@ def status(code: int, **headers: str) -> Callable[[Handler], None]:
     def act(handler: Handler) -> None:
         if handler.command in ("POST", "PUT"):
             handler.body()
-        handler.send(code, b'{"error": "fault"}', {key.replace("_", "-"): value for key, value in headers.items()})
+        handler.send(code, {"error": "fault"}, {key.replace("_", "-"): value for key, value in headers.items()})
 
     return act
 
@@ -151,8 +157,7 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
     def handle_request(self) -> None:
-        self.path = unquote(self.path)
-        self.cut = None
+        self.path, self.cut = unquote(self.path), None
         request = f"{self.command} {self.path}"
         with self.hub.lock:
             self.hub.requests.append(request)
@@ -166,34 +171,33 @@ class Handler(BaseHTTPRequestHandler):
 
     do_GET = do_HEAD = do_POST = do_PUT = handle_request
 
-    def send(self, code: int, content: bytes = b"", headers: dict[str, str] | None = None) -> None:
+    def send(self, code: int, content: Any = b"", headers: dict[str, str] | None = None) -> None:
+        """Bytes as they are; anything else as JSON."""
+        data = content if isinstance(content, bytes) else json.dumps(content).encode()
         self.send_response(code)
-        for key, value in {"Content-Length": str(len(content)), **(headers or {})}.items():
+        for key, value in {"Content-Length": str(len(data)), **(headers or {})}.items():
             self.send_header(key, value)
         self.end_headers()
         if self.command != "HEAD":
-            self.wfile.write(content if self.cut is None else content[: self.cut])
+            self.wfile.write(data if self.cut is None else data[: self.cut])
             self.close_connection |= self.cut is not None
 
-    def send_json(self, value: Any, code: int = 200, **headers: str) -> None:
-        self.send(code, json.dumps(value).encode(), {"Content-Type": "application/json", **headers})
-
-    def error(self, code: int, message: str, error_code: str | None = None) -> None:
+    def error(self, code: int, message: str, error_code: str = "") -> None:
         headers = {"X-Error-Message": message, **({"X-Error-Code": error_code} if error_code else {})}
-        self.send_json({"error": message}, code, **headers)
+        self.send(code, {"error": message}, headers)
 
     def body(self) -> bytes:
-        if "chunked" in self.headers.get("Transfer-Encoding", ""):
-            data = b""
-            while size := int(self.rfile.readline(), 16):
-                data += self.rfile.read(size)
-                self.rfile.readline()
-            self.rfile.readline()
+        if "chunked" not in self.headers.get("Transfer-Encoding", ""):
+            length = int(self.headers.get("Content-Length", 0))
+            data = self.rfile.read(length)
+            if len(data) < length:
+                raise ConnectionResetError
             return data
-        length = int(self.headers.get("Content-Length", 0))
-        data = self.rfile.read(length)
-        if len(data) < length:
-            raise ConnectionResetError
+        data = b""
+        while size := int(self.rfile.readline(), 16):
+            data += self.rfile.read(size)
+            self.rfile.readline()
+        self.rfile.readline()
         return data
 
     @property
@@ -201,116 +205,102 @@ class Handler(BaseHTTPRequestHandler):
         return (self.headers.get("Authorization") or "").removeprefix("Bearer ") or None
 
     def serve(self) -> None:
-        path, query = urlsplit(self.path).path, parse_qs(urlsplit(self.path).query)
+        path, query = urlsplit(self.path).path, urlsplit(self.path).query
         if match := re.fullmatch(r"/storage/(\w+)", path):
             return self.storage(match[1])
         data = self.body() if self.command == "POST" else b""
         if self.token and self.token not in (WRITER, READER):
             return self.error(401, "Invalid credentials in Authorization header")
-        if self.command == "POST" and not path.endswith("/validate-yaml"):
-            if not self.token:
-                return self.error(401, "Invalid username or password.")
-            if self.token == READER:
-                return self.error(403, "You don't have the rights to write")
-        if path == "/api/repos/create":
-            return self.create(json.loads(data))
         if path == "/api/validate-yaml":
             yaml.safe_load(json.loads(data)["content"].split("---\n")[1])
-            return self.send_json({"errors": [], "warnings": []})
+            return self.send(200, {"errors": [], "warnings": []})
+        if self.command == "POST" and self.token != WRITER:
+            return self.error(403 if self.token else 401, "You don't have the rights to write")
+        if path == "/api/repos/create":
+            return self.create(json.loads(data))
         parts = "revision|refs|preupload|commit|tag|variables"
-        patterns = (
-            (rf"/api/(models|spaces)/([^/]+/[^/]+)(?:/({parts})(?:/(.+))?)?", "api"),
-            (r"/(spaces/)?([^/]+/[^/]+)\.git/info/lfs/objects/(batch)()", "lfs"),
-            (r"/(spaces/)?([^/]+/[^/]+)/resolve/([^/]+)/(.+)", "file"),
-        )
-        for pattern, name in patterns:
+        for pattern, answer in (
+            (rf"/api/(models|spaces)/([^/]+/[^/]+)(?:/({parts})(?:/(.+))?)?", self.api),
+            (r"/(spaces/)?([^/]+/[^/]+)\.git/info/lfs/objects/(batch)()", self.lfs),
+            (r"/(spaces/)?([^/]+/[^/]+)/resolve/([^/]+)/(.+)", self.file),
+        ):
             if match := re.fullmatch(pattern, path):
                 kind = "spaces" if (match[1] or "").startswith("spaces") else "models"
                 repository = self.hub.repositories.get((kind, match[2]))
                 if repository is None or (repository.private and not self.token):
                     return self.error(404 if self.token else 401, "Repository not found", "RepoNotFound")
                 with self.hub.lock:
-                    return getattr(self, name)(kind, match[2], repository, match[3], match[4] or "", data, query)
+                    return answer(repository, match[2], match[3], match[4] or "", data or query.encode())
         return self.error(404, "No such page")
 
     def create(self, wanted: dict[str, Any]) -> None:
-        kind = f"{wanted.get('type', 'model')}s"
-        key = (kind, f"{wanted['organization']}/{wanted['name']}")
+        key = (f"{wanted.get('type', 'model')}s", f"{wanted['organization']}/{wanted['name']}")
         with self.hub.lock:
-            url = f"{self.hub.endpoint}/{'spaces/' if kind == 'spaces' else ''}{key[1]}"
             if key in self.hub.repositories:
                 return self.error(409, "You already created this repo")
-            made = Repository(wanted.get("visibility") == "private", wanted.get("sdk"))
+            made = self.hub.repositories[key] = Repository(wanted.get("visibility") == "private", wanted.get("sdk"))
             made.commit({".gitattributes": Blob(b"*.safetensors filter=lfs\n", False)}, "initial commit")
-            self.hub.repositories[key] = made
-        return self.send_json({"url": url})
+        return self.send(200, {"url": f"{self.hub.endpoint}/{'spaces/' if key[0] == 'spaces' else ''}{key[1]}"})
 
-    def api(self, kind: str, name: str, repo: Repository, part: str, rest: str, data: bytes, query: Any) -> None:
+    def api(self, repo: Repository, name: str, part: str, rest: str, data: bytes) -> None:
+        if part == "commit":
+            return self.commit(repo, name, data)
         if part in (None, "revision"):
             commit = repo.resolve(rest or "main")
             if commit is None:
                 return self.error(404, "Revision not found", "RevisionNotFound")
-            siblings: list[dict[str, Any]] = [{"rfilename": path} for path in repo.commits[commit]]
-            if "blobs" in query:
-                for row, blob in zip(siblings, repo.commits[commit].values(), strict=True):
-                    row |= {"size": len(blob.content), "blobId": blob.oid[:40]}
-                    if blob.large:
-                        row["lfs"] = {"sha256": blob.oid, "size": len(blob.content), "pointerSize": 130}
+            siblings = [{"rfilename": path, **blob.facts} for path, blob in repo.commits[commit].items()]
             facts = {"id": name, "sha": commit, "private": repo.private, "siblings": siblings, "tags": []}
-            return self.send_json(facts)
+            return self.send(200, facts)
         if part == "refs":
             found = {
                 key: [{"name": n, "ref": f"refs/{git}/{n}", "targetCommit": c} for n, c in names.items()]
                 for key, git, names in (("branches", "heads", repo.branches), ("tags", "tags", repo.tags))
             }
-            return self.send_json({**found, "converts": []})
-        wanted: dict[str, Any] = json.loads(data) if data and part != "commit" else {}
+            return self.send(200, {**found, "converts": []})
+        wanted: dict[str, Any] = json.loads(data) if data else {}
         if part == "variables":
             repo.variables |= {wanted["key"]: wanted["value"]} if wanted else {}
-            return self.send_json({key: {"value": value} for key, value in repo.variables.items()})
+            return self.send(200, {key: {"value": value} for key, value in repo.variables.items()})
         if part == "tag":
             if wanted["tag"] in repo.tags:
                 return self.error(409, "Tag already exists")
             repo.tags[wanted["tag"]] = repo.resolve(rest) or ""
-            return self.send_json({})
-        if part == "preupload":
-            files, here = [], repo.commits[repo.head]
-            for file in wanted["files"]:
-                mode = "lfs" if is_large(file["path"], bytes(file["size"])) else "regular"
-                old = here.get(file["path"])
-                row = {"path": file["path"], "uploadMode": mode, "shouldIgnore": False}
-                files.append({**row, "oid": old.oid if old else None})
-            return self.send_json({"files": files})
-        return self.commit(kind, name, repo, data)
+            return self.send(200, {})
+        files, here = [], repo.commits[repo.head]  # preupload
+        for file in wanted["files"]:
+            mode = "lfs" if is_large(file["path"], bytes(file["size"])) else "regular"
+            old = here.get(file["path"])
+            row = {"path": file["path"], "uploadMode": mode, "shouldIgnore": False}
+            files.append({**row, "oid": old.oid if old else None})
+        return self.send(200, {"files": files})
 
-    def commit(self, kind: str, name: str, repo: Repository, data: bytes) -> None:
-        rows = [json.loads(line) for line in data.splitlines()]
-        header = rows[0]["value"]
-        if header.get("parentCommit", repo.head) != repo.head:
+    def commit(self, repo: Repository, name: str, data: bytes) -> None:
+        header, *rows = (json.loads(line) for line in data.splitlines())
+        if header["value"].get("parentCommit", repo.head) != repo.head:
             return self.error(412, "A commit has happened since. Please refresh and try again.")
         files = dict(repo.commits[repo.head])
-        for row in rows[1:]:
-            value = row["value"]
-            if row["key"] == "file":
+        for key, value in ((row["key"], row["value"]) for row in rows):
+            if key == "file":
                 files[value["path"]] = Blob(base64.b64decode(value["content"]), False)
-            elif row["key"] == "lfsFile":
+            elif key == "lfsFile":
                 if value["oid"] not in self.hub.objects:
                     return self.error(400, f"{value['path']} was not uploaded")
                 files[value["path"]] = Blob(self.hub.objects[value["oid"]], True)
-            elif row["key"] == "deletedFile":
+            elif key == "deletedFile":
                 del files[value["path"]]
-        made = repo.commit(files, header["summary"])
-        prefix = "spaces/" if kind == "spaces" else ""
-        return self.send_json({"commitUrl": f"{self.hub.endpoint}/{prefix}{name}/commit/{made}", "commitOid": made})
+        made = repo.commit(files, header["value"]["summary"])
+        prefix = "spaces/" if repo.sdk else ""
+        return self.send(200, {"commitUrl": f"{self.hub.endpoint}/{prefix}{name}/commit/{made}", "commitOid": made})
 
-    def lfs(self, kind: str, name: str, repo: Repository, part: str, rest: str, data: bytes, query: Any) -> None:
+    def lfs(self, repo: Repository, name: str, part: str, rest: str, data: bytes) -> None:
         rows = []
         for row in json.loads(data)["objects"]:
             upload = {"actions": {"upload": {"href": f"{self.hub.storage}/storage/{row['oid']}"}}}
             rows.append({**row, **({} if row["oid"] in self.hub.objects else upload)})
-        return self.send_json({"transfer": "basic", "objects": rows})
+        return self.send(200, {"transfer": "basic", "objects": rows})
 
-    def file(self, kind: str, name: str, repo: Repository, revision: str, path: str, data: bytes, query: Any) -> None:
+    def file(self, repo: Repository, name: str, revision: str, path: str, data: bytes) -> None:
         commit = repo.resolve(revision)
         if commit is None:
             return self.error(404, "Revision not found", "RevisionNotFound")
@@ -318,11 +308,11 @@ class Handler(BaseHTTPRequestHandler):
         if blob is None:
             return self.error(404, "Entry not found", "EntryNotFound")
         headers = {"X-Repo-Commit": commit, "ETag": f'"{blob.oid}"', "Accept-Ranges": "bytes"}
-        if blob.large:
-            self.hub.objects[blob.oid] = blob.content
-            linked = {"X-Linked-Size": str(len(blob.content)), "X-Linked-Etag": f'"{blob.oid}"'}
-            return self.send(302, b"", {**headers, **linked, "Location": f"{self.hub.storage}/storage/{blob.oid}"})
-        return self.ranged(blob.content, headers)
+        if not blob.large:
+            return self.ranged(blob.content, headers)
+        self.hub.objects[blob.oid] = blob.content
+        linked = {"X-Linked-Size": str(len(blob.content)), "X-Linked-Etag": f'"{blob.oid}"'}
+        return self.send(302, b"", {**headers, **linked, "Location": f"{self.hub.storage}/storage/{blob.oid}"})
 
     def storage(self, oid: str) -> None:
         if self.token:
@@ -341,8 +331,7 @@ class Handler(BaseHTTPRequestHandler):
         match = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
         if not match:
             return self.send(200, content, headers)
-        begin = int(match[1])
-        end = int(match[2]) if match[2] else len(content) - 1
+        begin, end = int(match[1]), int(match[2] or len(content) - 1)
         if begin >= len(content):
             return self.send(416, b"", {"Content-Range": f"bytes */{len(content)}"})
         headers["Content-Range"] = f"bytes {begin}-{end}/{len(content)}"

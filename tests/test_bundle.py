@@ -34,22 +34,27 @@ def restorer() -> Restorer:
     return Restorer.from_pretrained()
 
 
+def recipe_of(view: str, restorer: Restorer, **what: object) -> Recipe:
+    common = {"face": "eileen_collins", "picture": picture_id(FACE), "seed": 3, "model": restorer.fingerprint}
+    return Recipe(**{"view": view, **common, **what})
+
+
+def opened(packed: bytes) -> zipfile.ZipFile:
+    return zipfile.ZipFile(io.BytesIO(packed))
+
+
 @pytest.fixture(scope="module")
 def comparison(restorer: Restorer) -> tuple[Recipe, list[Row], zipfile.ZipFile]:
-    recipe = Recipe(
-        view="compare", face="eileen_collins", picture=picture_id(FACE), seed=3, model=restorer.fingerprint, cases=CASES
-    )
+    recipe = recipe_of("compare", restorer, cases=CASES)
     rows = list(compare(FACE, CASES, 3, restorer, load_identity()))
-    return recipe, rows, zipfile.ZipFile(io.BytesIO(comparison_bundle(recipe, FACE, rows)))
+    return recipe, rows, opened(comparison_bundle(recipe, FACE, rows))
 
 
 @pytest.fixture(scope="module")
 def swept(restorer: Restorer) -> tuple[Recipe, list[Point], zipfile.ZipFile]:
-    recipe = Recipe(
-        view="sweep", face="eileen_collins", picture=picture_id(FACE), seed=3, model=restorer.fingerprint, plan=PLAN
-    )
+    recipe = recipe_of("sweep", restorer, plan=PLAN)
     points = list(run_grid(FACE, PLAN, 3, restorer, load_identity()))
-    return recipe, points, zipfile.ZipFile(io.BytesIO(grid_bundle(recipe, FACE, points)))
+    return recipe, points, opened(grid_bundle(recipe, FACE, points))
 
 
 def picture(archive: zipfile.ZipFile, name: str) -> np.ndarray:
@@ -84,9 +89,8 @@ def close(text: str, expected: str) -> None:
 def test_the_pictures_of_a_comparison_are_lossless(comparison: tuple[Recipe, list[Row], zipfile.ZipFile]) -> None:
     _, rows, archive = comparison
     np.testing.assert_array_equal(picture(archive, "clean.png"), FACE)
-    np.testing.assert_array_equal(
-        picture(archive, "1_old_phone/degraded.png"), degrade_image(FACE, CASES["Old phone"], 3)
-    )
+    degraded = degrade_image(FACE, CASES["Old phone"], 3)
+    np.testing.assert_array_equal(picture(archive, "1_old_phone/degraded.png"), degraded)
     for method in METHODS:
         name = f"1_old_phone/{method.lower().replace(' ', '_').replace('-', '_')}.png"
         np.testing.assert_array_equal(picture(archive, name), rows[0].cells[method].picture)
@@ -111,7 +115,7 @@ def test_what_a_stopped_sweep_measured_is_taken_home(
     swept: tuple[Recipe, list[Point], zipfile.ZipFile], tmp_path: Path
 ) -> None:
     recipe, points, whole = swept
-    archive = zipfile.ZipFile(io.BytesIO(grid_bundle(recipe, FACE, points[:3])))
+    archive = opened(grid_bundle(recipe, FACE, points[:3]))
     table = archive.read("metrics.csv").decode()
     assert table == "".join(whole.read("metrics.csv").decode().splitlines(keepends=True)[:4])
     close(printed(archive.read("recipe.py"), tmp_path), table)
@@ -130,17 +134,13 @@ def test_the_code_of_a_comparison_prints_its_numbers_for_an_own_picture_too(rest
     PIL.Image.fromarray(FACE[40:440, 20:480]).save(path)
     face, _ = read_face(str(path))
     cases = {"Custom": Degradation(noise=15), 'A "quoted"\n{label}, é': Degradation()}
-    recipe = Recipe(view="compare", face="", picture=picture_id(face), seed=1, model=restorer.fingerprint, cases=cases)
-    code = to_python(recipe)
+    code = to_python(recipe_of("compare", restorer, face="", picture=picture_id(face), seed=1, cases=cases))
     assert code.count(OWN_FACE) == 1
     table = comparison_csv(compare(face, cases, 1, restorer, load_identity()))
     close(printed(code.replace(OWN_FACE, str(path)), tmp_path), table)
 
 
-def test_a_curve_has_code_too() -> None:
-    curve = Recipe(
-        view="sweep", face="grace_hopper", picture="0" * 12, seed=0, model="0" * 12,
-        plan=SeverityGrid(Degradation(), Axis("jpeg", (10, 50, 90))),
-    )  # fmt: skip
+def test_a_curve_has_code_too(restorer: Restorer) -> None:
+    curve = recipe_of("sweep", restorer, plan=SeverityGrid(Degradation(), Axis("jpeg", (10, 50, 90))))
     compile(to_python(curve), "recipe.py", "exec")
     assert "y=None" in to_python(curve)

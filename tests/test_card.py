@@ -7,12 +7,11 @@ from typing import Any
 import pytest
 import torch
 from huggingface_hub import ModelCard, ModelCardData
-from tiny import FACTS, tiny_network
+from tiny import FACTS, REPO, tiny_network
 
 from restoration.hub import Weights, WeightsError, load_weights
 from restoration.hub.staging import is_generated, model_card
 
-REPO = "someone/faces"
 TABLES = "| method | PSNR, dB |\n|---|---|\n| degraded input | 24.00 ± 0.50 |\n| restored | 25.50 ± 0.50 (+1.50) |"
 
 
@@ -50,10 +49,7 @@ def test_results_are_those_of_the_evaluation_and_where_it_is_worse_is_a_limit(we
     assert "in PSNR" not in text
     assert "- Trained on: Gaussian noise sigma 0 to 20 grey levels. Anything outside is a guess." in text
     assert f'Restorer.from_pretrained("{REPO}")' in text
-
-
-def test_the_front_matter_holds_the_results_as_a_model_index(weights: Weights) -> None:
-    data = ModelCard(card(weights, evaluation())).data  # the Hub's own reader
+    data = ModelCard(text).data  # the Hub's own reader
     assert isinstance(data, ModelCardData)
     assert (data.license, data.pipeline_tag, data.model_name) == ("apache-2.0", "image-to-image", "tiny")
     values = {(result.dataset_config, result.metric_type): result.metric_value for result in data.eval_results or []}

@@ -6,7 +6,9 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -19,6 +21,7 @@ from restoration.degrade import Degradation, degrade_image
 from restoration.images import read_image, write_png
 
 HOPPER = PORTRAITS[1].read()
+Rows = dict[str, dict[str, Any]]
 
 
 @pytest.fixture
@@ -34,52 +37,64 @@ def album(tmp_path: Path) -> Path:
     return folder
 
 
-def test_a_folder_is_restored_with_names_and_sub_folders(album: Path, tmp_path: Path, tiny_weights: Path) -> None:
+@pytest.fixture
+def restore(tiny_weights: Path) -> Callable[..., int]:
+    """``restore`` with weights that take no time; the exit status."""
+    return lambda *words: main(["restore", *map(str, words), "--weights", str(tiny_weights)])
+
+
+def degrade(*words: object) -> int:
+    return main(["degrade", *map(str, words)])
+
+
+def rows_of(report: Path) -> Rows:
+    """What a report tells, by the photo's name."""
+    return {Path(row["input"]).name: row for row in json.loads(report.read_text())["photos"]}
+
+
+def files_in(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*.*")}
+
+
+def test_a_folder_is_restored_with_names_and_sub_folders(album: Path, tmp_path: Path, restore) -> None:
     out, report = tmp_path / "out", tmp_path / "report.json"
-    command = ["restore", str(album), str(out), "--weights", str(tiny_weights), "--detector", "embedded"]
-    assert main([*command, "--json", str(report)]) == 1  # two of four could not be done
-    assert {str(path.relative_to(out)) for path in out.rglob("*.*")} == {"mirrored.jpg", "navy/hopper.png"}
+    assert restore(album, out, "--detector", "embedded", "--json", report) == 1  # two of four could not be done
+    assert files_in(out) == {"mirrored.jpg", "navy/hopper.png"}
     restored = read_image(out / "navy" / "hopper.png")
     assert restored.shape == HOPPER.shape
     assert (restored != HOPPER).any()
     np.testing.assert_array_equal(restored[-50:], HOPPER[-50:])
-    facts = json.loads(report.read_text())
-    assert facts["detector"] == "embedded"
-    rows = {Path(row["input"]).name: row for row in facts["photos"]}
+    assert json.loads(report.read_text())["detector"] == "embedded"
+    rows = rows_of(report)
     assert {name: row["status"] for name, row in rows.items()} == {
-        "broken.png": "failed",
-        "mirrored.jpg": "done",
-        "hopper.png": "done",
-        "wall.png": "no face",
-    }
+        "broken.png": "failed", "mirrored.jpg": "done", "hopper.png": "done", "wall.png": "no face",
+    }  # fmt: skip
     [face] = rows["hopper.png"]["faces"]
     assert np.linalg.norm(np.array(face["landmarks"]) - PORTRAITS[1].landmarks, axis=1).mean() < 0.1 * 83.7
     assert face["psnr_to_input_db"] > 10
     assert set(rows["hopper.png"]["seconds"]) == {"detection", "background", "network", "pasting"}
 
 
-def test_a_repeated_command_goes_on_where_it_stopped(album: Path, tmp_path: Path, tiny_weights: Path) -> None:
+def test_a_repeated_command_goes_on_where_it_stopped(album: Path, tmp_path: Path, restore) -> None:
     out, report = tmp_path / "out", tmp_path / "report.json"
-    command = ["restore", str(album / "navy"), str(out), "--weights", str(tiny_weights), "--centre"]
     out.mkdir()
     (out / "hopper.png").write_bytes(b"from an earlier run")
-    assert main([*command, "--json", str(report)]) == 0
+    assert restore(album / "navy", out, "--centre", "--json", report) == 0
     assert (out / "hopper.png").read_bytes() == b"from an earlier run"
-    assert [row["status"] for row in json.loads(report.read_text())["photos"]] == ["skipped"]
-    assert main([*command, "--overwrite"]) == 0
+    assert rows_of(report)["hopper.png"]["status"] == "skipped"
+    assert restore(album / "navy", out, "--centre", "--overwrite") == 0
     assert read_image(out / "hopper.png").shape == HOPPER.shape
 
 
-def test_a_single_file_never_replaces_another(album: Path, tmp_path: Path, tiny_weights: Path, capsys) -> None:
+def test_a_single_file_never_replaces_another(album: Path, tmp_path: Path, restore, capsys) -> None:
     source, target = album / "navy" / "hopper.png", tmp_path / "restored.png"
-    command = ["restore", str(source), str(target), "--weights", str(tiny_weights), "--centre", "--scale", "2"]
-    assert main(command) == 0
+    assert restore(source, target, "--centre", "--scale", 2) == 0
     assert read_image(target).shape == (2 * HOPPER.shape[0], 2 * HOPPER.shape[1], 3)
     before = target.read_bytes()
-    assert main(command) == 2
+    assert restore(source, target, "--centre", "--scale", 2) == 2
     assert "--overwrite" in capsys.readouterr().err
     assert target.read_bytes() == before
-    assert main(["restore", str(source), str(source), "--overwrite", "--weights", str(tiny_weights), "--centre"]) == 2
+    assert restore(source, source, "--centre", "--overwrite") == 2
     assert "its own result" in capsys.readouterr().err
 
 
@@ -95,63 +110,58 @@ def test_a_report_never_replaces_a_photo_or_a_stranger(album: Path, tmp_path: Pa
         (album, out, other),
         (album, out, album),
     ):
-        assert main(["degrade", str(source), str(target), "--noise", "5", "--json", str(report)]) == 2
+        assert degrade(source, target, "--noise", 5, "--json", report) == 2
         assert "another name" in capsys.readouterr().err
     assert {path: path.read_bytes() for path in before} == before
     assert not out.exists()
 
 
-def test_one_photo_does_not_stop_the_others(
-    album: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
-) -> None:
+def test_one_photo_does_not_stop_the_others(album: Path, tmp_path: Path, monkeypatch, capsys) -> None:
     out, report = tmp_path / "out", tmp_path / "report.json"
     PIL.Image.new("RGB", (10_001, 16)).save(album / "long.png")
     moving = [PIL.Image.fromarray(HOPPER[:64, :64]), PIL.Image.fromarray(HOPPER[64:128, :64])]
     moving[0].save(album / "moving.gif", save_all=True, append_images=moving[1:])
     (album / "locked").mkdir()
     (out / "wall.png").mkdir(parents=True)  # a folder where a photo is to go
-    scandir = os.scandir
+    scandir, save = os.scandir, PIL.Image.Image.save
 
     def refuse(path: str | Path) -> object:
         if Path(path).name == "locked":
             raise PermissionError(13, "Permission denied", str(path))
         return scandir(path)
 
-    monkeypatch.setattr(os, "scandir", refuse)
-    save = PIL.Image.Image.save
-
     def faulty(picture: PIL.Image.Image, file: object, form: str, **options: object) -> None:
         if form == "PNG" and picture.size == HOPPER.shape[1::-1]:
             raise ZeroDivisionError("nobody thought of this")
         save(picture, file, form, **options)
 
+    monkeypatch.setattr(os, "scandir", refuse)
     monkeypatch.setattr(PIL.Image.Image, "save", faulty)
-    command = ["degrade", str(album), str(out), "--downsample", "2", "--json", str(report)]
-    assert main([*command, "--overwrite"]) == 1
+    command = (album, out, "--downsample", 2, "--json", report)
+    assert degrade(*command, "--overwrite") == 1
     told = capsys.readouterr()
     assert told.out == "degrade: 2 done, 5 failed of 7\n"
     assert "the first is taken" in told.err
-    rows = {Path(row["input"]).name: row for row in json.loads(report.read_text())["photos"]}
-    for name, message in (
-        ("locked", "cannot be read: Permission denied"),
-        ("broken.png", "not a picture"),
-        ("long.png", "sides up to 10000 pixels"),
-        ("hopper.png", "ZeroDivisionError: nobody thought of this"),
-        ("wall.png", "Cannot write"),
-    ):
+    rows = rows_of(report)
+    for name, message in {
+        "locked": "cannot be read: Permission denied",
+        "broken.png": "not a picture",
+        "long.png": "sides up to 10000 pixels",
+        "hopper.png": "ZeroDivisionError: nobody thought of this",
+        "wall.png": "Cannot write",
+    }.items():
         assert rows[name]["status"] == "failed"
         assert message in rows[name]["message"]
     assert {name for name, row in rows.items() if row["status"] == "done"} == {"mirrored.jpg", "moving.gif"}
     assert rows["moving.gif"]["notice"] == "Of 2 pictures in the file the first is taken."
-    assert main(command) == 1
-    again = {Path(row["input"]).name: row for row in json.loads(report.read_text())["photos"]}
-    assert again["mirrored.jpg"] == {**rows["mirrored.jpg"], "status": "skipped"}  # what was measured is still told
-    assert main(["degrade", str(album / "locked"), str(out), "--noise", "3"]) == 2
+    assert degrade(*command) == 1
+    assert rows_of(report)["mirrored.jpg"] == {**rows["mirrored.jpg"], "status": "skipped"}  # still told
+    assert degrade(album / "locked", out, "--noise", 3) == 2
     assert "locked: Permission denied" in capsys.readouterr().err
 
 
 def test_what_can_be_read_is_read_and_the_rest_is_named(tmp_path: Path, capsys) -> None:
-    folder, elsewhere, out = tmp_path / "in", tmp_path / "elsewhere", tmp_path / "out"
+    folder, elsewhere, out, report = (tmp_path / name for name in ("in", "elsewhere", "out", "r.json"))
     for path in (folder / "sub", elsewhere):
         path.mkdir(parents=True)
     picture = PIL.Image.fromarray(HOPPER[:64, :64])
@@ -159,50 +169,44 @@ def test_what_can_be_read_is_read_and_the_rest_is_named(tmp_path: Path, capsys) 
         picture.save(folder / name)
     for name in ("._a.jpg", "clip.mov", "notes.txt"):
         (folder / name).write_bytes(b"no photo")
-    (folder / "link").symlink_to(elsewhere)
-    (elsewhere / "back").symlink_to(folder)
-    (elsewhere / "again").symlink_to(folder / "sub")
-    assert main(["degrade", str(folder), str(out), "--noise", "3", "--json", str(tmp_path / "r.json")]) == 0
+    for link, to in ((folder / "link", elsewhere), (elsewhere / "back", folder), (elsewhere / "again", folder / "sub")):
+        link.symlink_to(to)
+    assert degrade(folder, out, "--noise", 3, "--json", report) == 0
     told = capsys.readouterr()
     assert told.out == "degrade: 8 done of 8\n"
-    assert (
-        f"left out, because their names are no photos': 2 ({folder / 'clip.mov'}, {folder / 'notes.txt'})" in told.err
-    )
-    assert {path.relative_to(out).as_posix() for path in out.rglob("*.*")} == {
-        "a.jpg", "b.jfif", "IMG.jpg", "c.png", "p.gif.png", "p.png", "sub/d.png", "link/e.png",
-    }  # fmt: skip
-    assert json.loads((tmp_path / "r.json").read_text())["left_out"][0].endswith("clip.mov")
-    assert all(read_image(path).shape == (64, 64, 3) for path in out.rglob("*.*"))
+    named = f"2 ({folder / 'clip.mov'}, {folder / 'notes.txt'})"
+    assert f"left out, because their names are no photos': {named}" in told.err
+    results = {"a.jpg", "b.jfif", "IMG.jpg", "c.png", "p.gif.png", "p.png", "sub/d.png", "link/e.png"}
+    assert files_in(out) == results
+    assert json.loads(report.read_text())["left_out"][0].endswith("clip.mov")
+    assert all(read_image(out / name).shape == (64, 64, 3) for name in results)
 
 
 def test_format_quality_and_suffix(album: Path, tmp_path: Path) -> None:
-    out, command = tmp_path / "out", ["degrade", str(album / "navy"), str(tmp_path / "out"), "--noise", "3"]
+    out, command = tmp_path / "out", (album / "navy", tmp_path / "out", "--noise", 3, "--format", "jpg")
     PIL.Image.fromarray(HOPPER).save(album / "navy" / "hopper.bmp")
-    assert main([*command, "--format", "jpg", "--suffix", "_noisy"]) == 0
-    assert main([*command, "--format", "jpg", "--suffix", "_worse", "--quality", "20"]) == 0
-    assert {path.name for path in out.iterdir()} == {
-        "hopper_noisy.jpg", "hopper.png_noisy.jpg", "hopper_worse.jpg", "hopper.png_worse.jpg",
-    }  # fmt: skip
+    assert degrade(*command, "--suffix", "_noisy") == 0
+    assert degrade(*command, "--suffix", "_worse", "--quality", 20) == 0
+    endings = ("_noisy.jpg", ".png_noisy.jpg", "_worse.jpg", ".png_worse.jpg")
+    assert files_in(out) == {f"hopper{ending}" for ending in endings}
     assert PIL.Image.open(out / "hopper_noisy.jpg").format == "JPEG"
     assert (out / "hopper_worse.jpg").stat().st_size < (out / "hopper_noisy.jpg").stat().st_size / 2
 
 
 def test_a_long_name_fails_alone_and_before_the_work(album: Path, tmp_path: Path, capsys) -> None:
     write_png(HOPPER, album / f"{'x' * 250}.png")
-    assert main(["degrade", str(album), str(tmp_path / "out"), "--noise", "3", "--suffix", "_noisy"]) == 1
+    assert degrade(album, tmp_path / "out", "--noise", 3, "--suffix", "_noisy") == 1
     told = capsys.readouterr()
     assert told.out == "degrade: 3 done, 2 failed of 5\n"
     assert "File name too long" in told.err
-    assert main(["degrade", str(album), str(tmp_path / "other"), "--noise", "3"]) == 1
+    assert degrade(album, tmp_path / "other", "--noise", 3) == 1
     assert (tmp_path / "other" / f"{'x' * 250}.png").exists()
 
 
-def test_a_full_disk_stops_and_the_report_before_stays(
-    album: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
-) -> None:
+def test_a_full_disk_stops_and_the_report_before_stays(album: Path, tmp_path: Path, monkeypatch, capsys) -> None:
     report = tmp_path / "report.json"
-    command = ["degrade", str(album), str(tmp_path / "out"), "--noise", "3", "--json", str(report)]
-    assert main(command) == 1
+    command = (album, tmp_path / "out", "--noise", 3, "--json", report)
+    assert degrade(*command) == 1
     before = report.read_bytes()
     replace = os.replace
 
@@ -212,7 +216,7 @@ def test_a_full_disk_stops_and_the_report_before_stays(
         replace(source, target)
 
     monkeypatch.setattr("restoration.images.pictures.os.replace", full)
-    assert main([*command, "--overwrite"]) == 1
+    assert degrade(*command, "--overwrite") == 1
     told = capsys.readouterr()
     assert told.out.endswith("degrade: 1 done, 2 failed of 4\n")  # broken.png, mirrored.jpg, hopper.png, no wall.png
     assert "The disk is full: stopped." in told.err
@@ -230,14 +234,12 @@ def test_a_report_is_whole_after_sigterm_and_a_damaged_one_is_set_aside(album: P
     process.terminate()
     assert "interrupted" in process.communicate(timeout=100)[0]
     assert process.returncode == 143
-    rows = json.loads(report.read_text())["photos"]
-    done = [row for row in rows if row["status"] == "done"]
+    done = [row for row in rows_of(report).values() if row["status"] == "done"]
     assert 0 < len(done) < 30
     for path in set(album.glob("copy*.jpg")) - {album / "copy0.jpg"}:
         path.unlink()
     assert main(command) == 1
-    again = {row["output"]: row for row in json.loads(report.read_text())["photos"]}
-    assert again[str(out / "copy0.jpg")]["psnr_db"] == done[0]["psnr_db"]  # told by the run that was ended
+    assert rows_of(report)["copy0.jpg"]["psnr_db"] == done[0]["psnr_db"]  # told by the run that was ended
     report.write_text(report.read_text()[:300])
     assert main(command) == 1
     assert "was cut off" in capsys.readouterr().err
@@ -245,50 +247,46 @@ def test_a_report_is_whole_after_sigterm_and_a_damaged_one_is_set_aside(album: P
     assert json.loads(report.read_text())["command"] == "degrade"
 
 
-def test_faces_are_chosen_by_number_and_size(tmp_path: Path, tiny_weights: Path, capsys) -> None:
-    pair = np.full((600, 1000, 3), 128, np.uint8)
+def test_faces_are_chosen_by_number_and_size(tmp_path: Path, restore, capsys) -> None:
+    pair, source, out = np.full((600, 1000, 3), 128, np.uint8), tmp_path / "pair.png", tmp_path / "out.png"
     pair[44:556, 40:552] = HOPPER[:512, :512]
     pair[200:456, 660:916] = cv2.resize(HOPPER[:512, :512], (256, 256), interpolation=cv2.INTER_AREA)
-    write_png(pair, tmp_path / "pair.png")
-    command = ["restore", str(tmp_path / "pair.png"), "--weights", str(tiny_weights), "--detector", "embedded"]
-
-    def changed(*options: str) -> tuple[bool, bool]:
-        assert main([*command[:2], str(tmp_path / "out.png"), *command[2:], *options, "--overwrite"]) == 0
-        differ = (read_image(tmp_path / "out.png") != pair).any(axis=(0, 2))
-        return bool(differ[:600].any()), bool(differ[600:].any())
-
-    assert changed() == (True, True)
-    assert changed("--faces", "2") == (False, True)
-    assert changed("--faces", "largest") == (True, False)
-    assert changed("--faces", "1,2", "--max-face", "200") == (False, True)
-    assert main([*command[:2], str(tmp_path / "x.png"), *command[2:], "--faces", "3"]) == 1
+    write_png(pair, source)
+    for options, expected in (
+        ((), (True, True)),
+        (("--faces", "2"), (False, True)),
+        (("--faces", "largest"), (True, False)),
+        (("--faces", "1,2", "--max-face", "200"), (False, True)),
+    ):
+        assert restore(source, out, "--detector", "embedded", "--overwrite", *options) == 0
+        differ = (read_image(out) != pair).any(axis=(0, 2))
+        assert (bool(differ[:600].any()), bool(differ[600:].any())) == expected
+    assert restore(source, tmp_path / "x.png", "--detector", "embedded", "--faces", 3) == 1
     assert "None of the 2 faces" in capsys.readouterr().err
     with pytest.raises(SystemExit):
-        main([*command, str(tmp_path / "x.png"), "--faces", "0"])
+        restore(source, tmp_path / "x.png", "--faces", 0)
 
 
-def test_the_network_enlarges_a_photo_without_a_face_and_says_so(
-    album: Path, tmp_path: Path, tiny_weights: Path, capsys
-) -> None:
-    command = ["restore", str(album / "wall.png"), str(tmp_path / "w.png"), "--weights", str(tiny_weights)]
-    assert main([*command, "--detector", "embedded", "--scale", "2"]) == 1
+def test_the_network_enlarges_a_photo_without_a_face_and_says_so(album: Path, tmp_path: Path, restore, capsys) -> None:
+    command = (album / "wall.png", tmp_path / "w.png", "--detector", "embedded", "--scale", 2)
+    assert restore(*command) == 1
     assert not (tmp_path / "w.png").exists()
-    assert main([*command, "--detector", "embedded", "--scale", "2", "--background", "network"]) == 0
+    assert restore(*command, "--background", "network") == 0
     assert "The network enlarged the whole photo" in capsys.readouterr().err
     assert read_image(tmp_path / "w.png").shape == (200, 200, 3)
 
 
 def test_degrade_does_what_python_does(album: Path, tmp_path: Path) -> None:
-    target, report = tmp_path / "noisy.png", tmp_path / "report.json"
-    source = str(album / "navy" / "hopper.png")
-    settings = ["--noise", "12", "--downsample", "2", "--seed", "5"]
-    assert main(["degrade", source, str(target), *settings, "--json", str(report)]) == 0
+    source, target, report = album / "navy" / "hopper.png", tmp_path / "noisy.png", tmp_path / "report.json"
+    assert degrade(source, target, "--noise", 12, "--downsample", 2, "--seed", 5, "--json", report) == 0
     expected = degrade_image(HOPPER, Degradation(noise=12, downsample=2), seed=5)
     np.testing.assert_array_equal(read_image(target), expected)
     facts = json.loads(report.read_text())
     assert facts["settings"]["noise"] == 12
     assert facts["photos"][0]["psnr_db"] < 40
-    assert main(["degrade", source, str(tmp_path / "cctv.png"), "--preset", "cctv"]) == 0
+    assert degrade(source, tmp_path / "cctv.png", "--preset", "cctv") == 0
+    assert degrade(source, tmp_path / "same.png", "--json", report, "--overwrite") == 0
+    assert rows_of(report)["hopper.png"]["psnr_db"] is None  # JSON has no infinity
 
 
 def test_what_cannot_work_says_so_before_anything_is_done(album: Path, tmp_path: Path, capsys) -> None:

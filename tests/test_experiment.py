@@ -1,4 +1,4 @@
-"""Experiments: what is degraded, restored and measured, and what the visitor is told about it."""
+"""Experiments and comparisons: what is degraded, restored and measured, and what the visitor is told about it."""
 
 import json
 import math
@@ -11,31 +11,31 @@ import torch
 from tiny import EXAMPLES, FACTS, Pool, tiny_network
 from torch import nn
 
-from restoration import Degradation, InputError, Restorer
-from restoration.degrade import degrade_image
+from restoration import Degradation, InputError, Restorer, degrade_image, read_image, write_png
 from restoration.hub import save_weights
-from restoration.images import read_image, write_png
+from restoration.lab import experiment as lab
 from restoration.lab.experiment import (
-    CLEAN,
-    DEGRADED,
-    INPUT_ROW,
-    MAX_SEED,
-    PHOTO,
-    RESTORED,
-    RESTORED_ROW,
+    LANCZOS,
+    NETWORK,
+    NON_LOCAL_MEANS,
+    WIENER,
     Outcome,
-    identity_verdict,
-    make_seed,
-    read_face,
-    report,
+    Row,
+    compare,
+    gain,
     run_degrade,
     run_experiment,
 )
 from restoration.measure.identity import IdentityNetwork
-from restoration.measure.metrics import score
+from restoration.measure.metrics import Scores, lanczos, non_local_means, score
 
 EILEEN = str(EXAMPLES / "eileen_collins.png")
 SETTINGS = Degradation(blur_sigma=2, downsample=4, noise=10)
+CASES = {
+    "noise": Degradation(noise=20),
+    "small": Degradation(downsample=4),
+    "blurred": Degradation(blur_sigma=3, noise=2),
+}
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +48,16 @@ def identity() -> IdentityNetwork:
     return IdentityNetwork(Pool(), "pool")
 
 
+@pytest.fixture(scope="module")
+def face() -> np.ndarray:
+    return read_image(EILEEN)
+
+
+@pytest.fixture(scope="module")
+def rows(face: np.ndarray, restorer: Restorer, identity: IdentityNetwork) -> dict[str, Row]:
+    return {row.label: row for row in compare(face, CASES, 3, restorer, identity)}
+
+
 def picture(folder: Path, width: int, height: int) -> str:
     """A file of noise of that size."""
     path = folder / f"{width}x{height}.png"
@@ -55,49 +65,38 @@ def picture(folder: Path, width: int, height: int) -> str:
     return str(path)
 
 
-def test_degrading_measures_what_was_lost(identity: IdentityNetwork) -> None:
-    outcome = run_degrade(EILEEN, SETTINGS, 3, identity)
-    assert list(outcome.pictures) == [CLEAN, DEGRADED]
-    clean, degraded = outcome.pictures.values()
-    assert np.array_equal(clean, read_image(EILEEN))
-    assert np.array_equal(degraded, degrade_image(clean, SETTINGS, 3))
-    assert outcome.scores == {INPUT_ROW: score(degraded, clean, identity)}
-    assert outcome.scores[INPUT_ROW].identity_angle is not None
-    assert outcome.settings == SETTINGS
-    assert outcome.seconds is None
-    assert outcome.warnings == []
-    assert SETTINGS.describe() in outcome.caption
-    assert "not restored" in outcome.caption
-
-
 @pytest.mark.parametrize("measured", [True, False], ids=["identity", "no identity"])
 def test_an_experiment_measures_both_against_the_clean_face(
-    restorer: Restorer, identity: IdentityNetwork, measured: bool
+    restorer: Restorer, identity: IdentityNetwork, face: np.ndarray, measured: bool
 ) -> None:
     network = identity if measured else None
-    outcome = run_experiment(EILEEN, SETTINGS, 3, restorer, network)
-    before = run_degrade(EILEEN, SETTINGS, 3, network)
-    assert list(outcome.pictures) == [CLEAN, DEGRADED, RESTORED]
+    before, outcome = run_degrade(EILEEN, SETTINGS, 3, network), run_experiment(EILEEN, SETTINGS, 3, restorer, network)
+    assert (list(before.pictures), list(outcome.pictures)) == (["Clean", "Degraded"], ["Clean", "Degraded", "Restored"])
     for label, expected in before.pictures.items():
         assert np.array_equal(outcome.pictures[label], expected)
     clean, degraded, restored = outcome.pictures.values()
+    assert np.array_equal(clean, face)
+    assert np.array_equal(degraded, degrade_image(face, SETTINGS, 3))
     assert np.array_equal(restored, restorer.restore_aligned(degraded))
-    assert outcome.scores == {INPUT_ROW: score(degraded, clean, network), RESTORED_ROW: score(restored, clean, network)}
+    assert before.scores == {lab.INPUT_ROW: score(degraded, clean, network)}
+    assert outcome.scores == {**before.scores, lab.RESTORED_ROW: score(restored, clean, network)}
     assert [scores.identity_angle is not None for scores in outcome.scores.values()] == [measured] * 2
+    assert (before.settings, before.seconds, before.warnings) == (SETTINGS, None, [])
+    assert before.caption == f"{SETTINGS.describe()}, not restored yet"
     assert outcome.caption == SETTINGS.describe()
     assert outcome.seconds is not None
     assert outcome.seconds > 0
 
 
 def test_seeds_decide_the_noise_and_are_whole_numbers() -> None:
-    first, again, other = (run_degrade(EILEEN, SETTINGS, seed, None).pictures[DEGRADED] for seed in (1, 1, 2))
+    first, again, other = (run_degrade(EILEEN, SETTINGS, seed, None).pictures["Degraded"] for seed in (1, 1, 2))
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
-    assert (make_seed(0), make_seed(3.0), make_seed(MAX_SEED)) == (0, 3, MAX_SEED)
-    assert type(make_seed(3.0)) is int
-    for bad in (None, math.nan, math.inf, -1, 0.5, MAX_SEED + 1, "3"):
-        with pytest.raises(InputError, match=f"whole number from 0 to {MAX_SEED}"):
-            make_seed(bad)
+    assert (lab.make_seed(0), lab.make_seed(3.0), lab.make_seed(lab.MAX_SEED)) == (0, 3, lab.MAX_SEED)
+    assert type(lab.make_seed(3.0)) is int
+    for bad in (None, math.nan, math.inf, -1, 0.5, lab.MAX_SEED + 1, "3"):
+        with pytest.raises(InputError, match=f"whole number from 0 to {lab.MAX_SEED}"):
+            lab.make_seed(bad)
 
 
 @pytest.mark.parametrize(("size", "expected"), [
@@ -106,20 +105,15 @@ def test_seeds_decide_the_noise_and_are_whole_numbers() -> None:
     ((100, 64), ["centred 64 × 64 square of your 100 × 64 photo", "enlarged 8.0× to 512 × 512"]),
 ])  # fmt: skip
 def test_the_crop_is_told(tmp_path: Path, size: tuple[int, int], expected: list[str]) -> None:
-    face, notes = read_face(picture(tmp_path, *size))
+    face, notes = lab.read_face(picture(tmp_path, *size))
     assert face.shape == (512, 512, 3)
     assert len(notes) == len(expected)
-    for note, words in zip(notes, expected, strict=True):
-        assert words in note
+    assert all(words in note for note, words in zip(notes, expected, strict=True))
 
 
-def test_no_photo_is_refused_everywhere(restorer: Restorer) -> None:
-    for run in (
-        lambda: run_degrade(None, SETTINGS, 0, None),
-        lambda: run_experiment(None, SETTINGS, 0, restorer, None),
-    ):
-        with pytest.raises(InputError, match="There is no picture yet"):
-            run()
+def test_no_photo_is_refused(restorer: Restorer) -> None:
+    with pytest.raises(InputError, match="There is no picture yet"):
+        run_experiment(None, SETTINGS, 0, restorer, None)
 
 
 def test_settings_outside_the_trained_range_are_warned_of_after_the_notes(restorer: Restorer, tmp_path: Path) -> None:
@@ -135,33 +129,31 @@ def test_settings_outside_the_trained_range_are_warned_of_after_the_notes(restor
 
 def test_a_report_is_the_outcome_in_json(restorer: Restorer, identity: IdentityNetwork) -> None:
     outcome = run_experiment(EILEEN, SETTINGS, 3, restorer, identity)
-    told = json.loads(json.dumps(report(outcome, restorer), allow_nan=False))
-    for row, (label, scores) in zip(told["metrics"], outcome.scores.items(), strict=True):
-        assert row == {
+    told = json.loads(json.dumps(lab.report(outcome, restorer), allow_nan=False))
+    assert told["metrics"] == [
+        {
             "method": label.lower(),
             "psnr_db": scores.psnr,
             "ssim": scores.ssim,
             "identity_angle_deg": scores.identity_angle,
             "identical": False,
         }
-    assert Degradation(**told["settings"]) == SETTINGS
+        for label, scores in outcome.scores.items()
+    ]
     assert told["settings"] == asdict(SETTINGS)
-    assert told["warnings"] == outcome.warnings == restorer.out_of_range(SETTINGS)
-    assert told["warnings"] != []
+    assert told["warnings"] == outcome.warnings == restorer.out_of_range(SETTINGS) != []
     assert told["seconds"] == outcome.seconds
     known = ("name", "license", "parameters", "device", "precision")
     assert told["model"] == {key: restorer.info[key] for key in known}
-    assert told["model"]["name"] == FACTS["name"]
 
 
-def test_a_report_has_no_infinity_and_without_truth_no_metrics(restorer: Restorer) -> None:
+def test_a_report_has_no_infinity_and_without_truth_no_metrics(restorer: Restorer, face: np.ndarray) -> None:
     outcome = run_degrade(EILEEN, Degradation(), 0, None)
-    (row,) = json.loads(json.dumps(report(outcome, restorer), allow_nan=False))["metrics"]
+    (row,) = json.loads(json.dumps(lab.report(outcome, restorer), allow_nan=False))["metrics"]
     expected = {"psnr_db": None, "identical": True, "ssim": 1, "identity_angle_deg": None}
-    assert row == {"method": INPUT_ROW.lower(), **expected}
-    face = outcome.pictures[CLEAN]
-    photo = Outcome(pictures={PHOTO: face, RESTORED: face}, caption="a photo", seconds=0.5)
-    told = json.loads(json.dumps(report(photo, restorer), allow_nan=False))
+    assert row == {"method": "degraded input", **expected}
+    photo = Outcome(pictures={lab.PHOTO: face, lab.RESTORED: face}, caption="a photo", seconds=0.5)
+    told = json.loads(json.dumps(lab.report(photo, restorer), allow_nan=False))
     assert (told["metrics"], told["settings"], told["warnings"], told["seconds"]) == ([], None, [], 0.5)
 
 
@@ -181,8 +173,65 @@ def test_a_step_away_from_the_person_is_warned_about(restorer: Restorer, tmp_pat
     dark, network = Restorer.from_pretrained(tmp_path / "dark"), IdentityNetwork(Shade(), "shade")
     outcome = run_experiment(EILEEN, Degradation(noise=1), 0, dark, network)
     assert any("moved the face away from the person" in warning for warning in outcome.warnings)
-    verdict = identity_verdict(outcome.scores)
+    verdict = lab.identity_verdict(outcome.scores)
     assert verdict is not None
     assert verdict.better is False
-    assert identity_verdict({INPUT_ROW: outcome.scores[INPUT_ROW]}) is None
+    assert lab.identity_verdict({lab.INPUT_ROW: outcome.scores[lab.INPUT_ROW]}) is None
     assert run_experiment(EILEEN, Degradation(noise=1), 0, restorer, None).warnings == []
+
+
+def test_every_row_of_a_comparison_is_what_its_methods_are_one_by_one(
+    rows: dict[str, Row], face: np.ndarray, restorer: Restorer, identity: IdentityNetwork
+) -> None:
+    assert list(rows) == list(CASES)
+    for label, row in rows.items():
+        assert row.settings == CASES[label]
+        assert tuple(row.cells) == lab.METHODS
+        for cell in (row.degraded, *filter(None, row.cells.values())):
+            assert cell.scores == score(cell.picture, face, identity)
+        degraded = degrade_image(face, CASES[label], 3)
+        np.testing.assert_array_equal(row.degraded.picture, degraded)
+        np.testing.assert_array_equal(row.cells[NETWORK].picture, restorer.restore_aligned(degraded))
+        np.testing.assert_array_equal(row.cells[NON_LOCAL_MEANS].picture, non_local_means(degraded))
+    small = rows["small"]
+    np.testing.assert_array_equal(small.cells[LANCZOS].picture, lanczos(small.degraded.picture, 4))
+
+
+def test_a_method_with_nothing_to_undo_is_left_out(rows: dict[str, Row]) -> None:
+    missing = {label: {name for name, cell in row.cells.items() if cell is None} for label, row in rows.items()}
+    assert missing == {"noise": {LANCZOS, WIENER}, "small": {WIENER}, "blurred": {LANCZOS}}
+    assert rows["noise"].gain(WIENER) is None
+
+
+def test_worse_is_named_metric_by_metric() -> None:
+    base, perfect = Scores(25, 0.7, 40), Scores(math.inf, 1, 0)
+    for before, after, worse in (
+        (base, Scores(24, 0.8, 41), ("PSNR", "identity")),
+        (base, Scores(26, 0.6, 39), ("SSIM",)),
+        (base, Scores(26, 0.8, 39), ()),
+        (base, base, ()),
+        (base, Scores(24.996, 0.6996, 40.04), ()),  # shown as no change
+        (base, Scores(24.994, 0.6994, 40.06), ("PSNR", "SSIM", "identity")),
+        (perfect, Scores(40, 0.99, 1), ("PSNR", "SSIM", "identity")),
+    ):
+        assert gain(before, after).worse == worse
+    assert gain(Scores(25, 0.7, None), Scores(24, 0.8, None)).identity_angle is None
+    assert gain(perfect, perfect).psnr == 0
+    assert gain(perfect, Scores(40, 0.99, 1)).psnr == -math.inf
+    assert gain(Scores(40, 0.99, 1), perfect).psnr == math.inf
+
+
+def test_rows_arrive_one_at_a_time(face: np.ndarray, restorer: Restorer, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    restore = restorer.restore_aligned
+    monkeypatch.setattr(restorer, "restore_aligned", lambda image: seen.append(image) or restore(image))
+    arriving = compare(face, {"noise": CASES["noise"], "small": CASES["small"]}, 0, restorer)
+    next(arriving)
+    arriving.close()
+    assert len(seen) == 1
+
+
+@pytest.mark.parametrize("count", [0, 13])
+def test_too_few_or_many_cases_are_refused(face: np.ndarray, restorer: Restorer, count: int) -> None:
+    with pytest.raises(InputError, match="1 to 12"):
+        next(compare(face, {str(i): Degradation(noise=1) for i in range(count)}, 0, restorer))

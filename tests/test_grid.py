@@ -1,5 +1,7 @@
 """A grid of severities: every point is the experiment that one would run by itself."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from tiny import EXAMPLES, Pool
@@ -12,45 +14,41 @@ from restoration.measure.metrics import score
 NOISE = Axis("noise", (0, 10, 30))
 LENGTH = Axis("motion_length", (0, 21))
 PLAN = SeverityGrid(Degradation(jpeg=80), NOISE, LENGTH)
+FACE = read_image(EXAMPLES / "grace_hopper.png")
 
 
 @pytest.fixture(scope="module")
-def face() -> np.ndarray:
-    return read_image(EXAMPLES / "grace_hopper.png")
-
-
-@pytest.fixture(scope="module")
-def restorer(tiny_weights) -> Restorer:  # type: ignore[no-untyped-def]
+def restorer(tiny_weights: Path) -> Restorer:
     return Restorer.from_pretrained(tiny_weights)
 
 
-def test_every_point_is_the_experiment_by_itself(face: np.ndarray, restorer: Restorer) -> None:
+def test_every_point_is_the_experiment_by_itself(restorer: Restorer) -> None:
     identity = IdentityNetwork(Pool(), "pool")
-    points = list(run_grid(face, PLAN, 5, restorer, identity))
+    points = list(run_grid(FACE, PLAN, 5, restorer, identity))
     assert [(point.column, point.row) for point in points] == [(x, y) for y in range(2) for x in range(3)]
     for point in points:
         settings = Degradation(jpeg=80, noise=NOISE.values[point.column], motion_length=LENGTH.values[point.row])
         assert point.settings == settings == PLAN.settings(point.column, point.row)
-        np.testing.assert_array_equal(point.degraded, degrade_image(face, settings, 5))
+        np.testing.assert_array_equal(point.degraded, degrade_image(FACE, settings, 5))
         np.testing.assert_array_equal(point.restored, restorer.restore_aligned(point.degraded))
-        assert point.before == score(point.degraded, face, identity)
-        assert point.after == score(point.restored, face, identity)
+        assert point.before == score(point.degraded, FACE, identity)
+        assert point.after == score(point.restored, FACE, identity)
 
 
-def test_the_trained_range_is_marked_and_stronger_noise_costs_more(face: np.ndarray, restorer: Restorer) -> None:
-    points = list(run_grid(face, SeverityGrid(Degradation(), NOISE), 0, restorer))
+def test_the_trained_range_is_marked_and_stronger_noise_costs_more(restorer: Restorer) -> None:
+    points = list(run_grid(FACE, SeverityGrid(Degradation(), NOISE), 0, restorer))
     assert [point.trained for point in points] == [True, True, False]  # the tiny weights know noise up to 20
     assert [point.row for point in points] == [0] * 3
     before = [point.before.psnr for point in points]
     assert before == sorted(before, reverse=True)
 
 
-def test_a_grid_can_be_stopped(face: np.ndarray, restorer: Restorer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_grid_can_be_stopped(restorer: Restorer, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
     restore = restorer.restore_aligned
     monkeypatch.setattr(restorer, "restore_aligned", lambda image: seen.append(image) or restore(image))
     plan = SeverityGrid(Degradation(), Axis.spaced("noise", 0, 40, 20))
-    arriving = run_grid(face, plan, 0, restorer)
+    arriving = run_grid(FACE, plan, 0, restorer)
     next(arriving)
     arriving.close()
     begun = len(seen)

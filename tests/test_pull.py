@@ -1,6 +1,8 @@
-"""Weights from the Hub, by the real client: what is fetched, what is refused, and how long anything may take."""
+"""Weights from the Hub, by the real client: what is fetched, what is refused, how long anything may take, and what a
+configured name falls back to."""
 
 import hashlib
+import logging
 import os
 import pickle
 import socket
@@ -15,10 +17,11 @@ import pytest
 from hub_server import READER, Blob, Hub, endless, stalled, status, truncated
 from tiny import REPO, Files, with_sums
 
-from restoration.hub import WEIGHTS, HubModel, HubUnreachable, WeightsError, pull
+from restoration import Restorer
+from restoration.hub import HubModel, HubUnreachable, UpdateWatch, find_update, load_configured, pull
 from restoration.hub import load_weights as load
 from restoration.hub.pull import CHECKSUMS, FILES
-from restoration.network.checkpoint import CONFIG, GOLDEN
+from restoration.network.checkpoint import CONFIG, GOLDEN, TRAINING, WEIGHTS, WeightsError
 
 ROOT = Path(__file__).parents[1]
 
@@ -53,9 +56,7 @@ def test_the_cache_is_used_without_a_connection(hub: Hub, files: Files, monkeypa
     assert load(REPO).commit == commit
 
 
-def test_a_local_folder_comes_before_the_hub(
-    hub: Hub, files: Files, newer: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_local_folder_comes_before_the_hub(hub: Hub, files: Files, newer: Files, tmp_path: Path, monkeypatch) -> None:
     hub.add(REPO, files)
     monkeypatch.chdir(tmp_path)
     (tmp_path / REPO).mkdir(parents=True)
@@ -84,9 +85,7 @@ def test_a_pinned_revision_stays_when_main_moves_on(hub: Hub, files: Files, newe
         load(f"{REPO}@v1", revision="v2")
 
 
-def test_private_models_need_a_token_which_stays_with_the_hub(
-    hub: Hub, files: Files, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_private_models_need_a_token_which_stays_with_the_hub(hub: Hub, files: Files, monkeypatch) -> None:
     hub.add(REPO, files, private=True)
     with pytest.raises(WeightsError, match="HF_TOKEN") as caught:
         load(REPO)
@@ -144,9 +143,7 @@ def test_names_that_climb_out_of_the_cache_are_refused(hub: Hub, files: Files, t
             load(no_model)
 
 
-def test_ten_gigabytes_are_refused_before_and_while_they_come(
-    hub: Hub, files: Files, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_ten_gigabytes_are_refused_before_and_while_they_come(hub: Hub, files: Files, monkeypatch) -> None:
     commit = hub.add(REPO, files)
 
     class Large(bytes):
@@ -201,12 +198,11 @@ def test_wrong_checksums_are_refused_and_a_damaged_cache_is_mended(hub: Hub, fil
 
 def test_a_hub_in_trouble_is_unreachable_and_a_passing_fault_costs_a_retry_alone(hub: Hub, files: Files) -> None:
     hub.add(REPO, files)
-    login = b"<html>Please log in to this hotel's network</html>"
-    for act, message in (
-        (status(429), "429"),
-        (status(503), "503"),
-        (lambda handler: handler.send(200, login), "could not be reached"),
-    ):
+
+    def login(handler) -> None:  # type: ignore[no-untyped-def]
+        handler.send(200, b"<html>Please log in to this hotel's network</html>")
+
+    for act, message in ((status(429), "429"), (status(503), "503"), (login, "could not be reached")):
         hub.faults.clear()
         hub.fail("GET /api", act)
         with pytest.raises(HubUnreachable, match=message):
@@ -236,10 +232,8 @@ def test_silence_is_given_up_in_a_few_seconds(hub: Hub, files: Files, monkeypatc
 def test_four_processes_at_once_leave_one_good_copy(hub: Hub, files: Files, hub_environment: dict[str, str]) -> None:
     commit = hub.add(REPO, files)
     code = f"from restoration.hub import load_weights as l; print(l({REPO!r}).commit)"
-    runs = [
-        subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, env=hub_environment, stdout=subprocess.PIPE, text=True)
-        for _ in range(4)
-    ]
+    command, pipe = [sys.executable, "-c", code], subprocess.PIPE
+    runs = [subprocess.Popen(command, cwd=ROOT, env=hub_environment, stdout=pipe, text=True) for _ in range(4)]
     assert [run.communicate(timeout=300)[0].strip() for run in runs] == [commit] * 4
     folder = cache() / f"models--{REPO.replace('/', '--')}"
     assert {path.name: path.read_bytes() for path in (folder / "snapshots" / commit).iterdir()} == files
@@ -264,3 +258,80 @@ def test_a_kill_in_the_middle_leaves_the_old_weights_in_use(
     hub.requests.clear()
     assert load(REPO).commit == old
     assert not hub.requests
+
+
+def test_the_configured_model_is_loaded(hub: Hub, files: Files, tiny_weights: Path, monkeypatch) -> None:
+    commit = hub.add(REPO, files)
+    monkeypatch.delenv("RESTORATION_MODEL", raising=False)
+    assert load_configured().source == "embedded: default"
+    assert not hub.requests
+    monkeypatch.setenv("RESTORATION_MODEL", str(tiny_weights))
+    assert load_configured().source == str(tiny_weights)
+    monkeypatch.setenv("RESTORATION_MODEL", f"{REPO}@{commit}")
+    weights = load_configured()
+    assert (weights.source, weights.commit, weights.notice) == (f"Hub: {REPO}@{commit}", commit, None)
+    info = Restorer.from_pretrained(REPO, revision=commit).info
+    assert (info["source"], info["revision"], info["notice"]) == (f"Hub: {REPO}@{commit}", commit, None)
+    assert Restorer.from_pretrained().info["revision"] is None
+
+
+def test_an_unreachable_hub_gives_embedded_weights_and_says_so(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    hub.fail("GET /api", status(503))
+    monkeypatch.setenv("RESTORATION_MODEL", REPO)
+    with caplog.at_level(logging.WARNING):
+        weights = load_configured()
+    assert (weights.source, weights.commit) == ("embedded: default", None)
+    assert weights.notice in caplog.text
+    assert f"RESTORATION_MODEL names {REPO}" in weights.notice
+    assert "could not be reached" in weights.notice
+    with pytest.raises(HubUnreachable):  # a developer who asks for it by name gets no other one
+        load(REPO)
+
+
+def test_a_wrong_or_damaged_configured_model_is_an_error(hub: Hub, files: Files, monkeypatch) -> None:
+    monkeypatch.setenv("RESTORATION_MODEL", REPO)
+    with pytest.raises(WeightsError, match="no such model"):
+        load_configured()
+    hub.add(REPO, with_sums({**files, TRAINING: b"{}"}))
+    with pytest.raises(WeightsError, match="lacks"):
+        load_configured()
+    for name in ("x" * 300, "/" + "x" * 300, "a\0b"):  # paths that cannot be
+        with pytest.raises(WeightsError, match="no weights at"):
+            load(name)
+
+
+def test_a_newer_commit_is_offered_with_the_way_to_take_it(hub: Hub, files: Files, newer: Files) -> None:
+    first = hub.add(REPO, files)
+    weights, pinned = load(REPO), load(f"{REPO}@{first}")
+    assert find_update(weights) is None
+    second = hub.add(REPO, newer)
+    sentence = find_update(weights)
+    assert sentence is not None
+    assert f"in use is {first[:8]}. To take it, restart with RESTORATION_MODEL={REPO}@{second}, or after" in sentence
+    assert f"pull {REPO}" in sentence
+    assert load(f"{REPO}@{second}").training["seed"] == 1  # the way works
+    hub.requests.clear()
+    assert find_update(pinned) is None
+    assert find_update(load()) is None
+    assert not hub.requests
+    hub.fail("GET /api", status(500))
+    with pytest.raises(HubUnreachable):
+        find_update(weights)
+
+
+def test_the_watch_answers_at_once_and_asks_in_the_background(hub: Hub, files: Files, newer: Files) -> None:
+    hub.add(REPO, files)
+    weights = load(REPO)
+    hub.add(REPO, newer)
+    hub.fail("GET /api", stalled(seconds=1), times=1)
+    begun = time.monotonic()
+    watch = UpdateWatch(weights, every=0.1)
+    assert watch.sentence() == ""
+    assert time.monotonic() - begun < 0.5
+    while REPO not in watch.sentence() and time.monotonic() - begun < 10:
+        time.sleep(0.02)
+    hub.fail("GET /api", status(503))
+    time.sleep(0.2)
+    assert REPO in watch.sentence()  # a Hub that is gone does not take back what it said

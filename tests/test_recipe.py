@@ -34,6 +34,10 @@ def token_of(text: str) -> str:
     return base64.urlsafe_b64encode(zlib.compress(text.encode())).decode().rstrip("=")
 
 
+def changed(name: str, **fields: object) -> str:
+    return json.dumps({**json.loads(RECIPES[name].to_json()), **fields})
+
+
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_recipe_survives_json_and_link(name: str) -> None:
     recipe = RECIPES[name]
@@ -58,16 +62,14 @@ BROKEN = {
     "cut short": RECIPES["map"].to_token()[:-8],
     "not json": token_of("{"),
     "not an object": token_of("[1]"),
-    "an unknown field": token_of(json.dumps({**json.loads(RECIPES["test"].to_json()), "x": 1})),
-    "no cases": token_of(json.dumps({**json.loads(RECIPES["test"].to_json()), "cases": {}})),
-    "another view": token_of(json.dumps({**json.loads(RECIPES["test"].to_json()), "view": "admin"})),
-    "a long face": token_of(json.dumps({**json.loads(RECIPES["test"].to_json()), "face": "x" * 100})),
+    "an unknown field": token_of(changed("test", x=1)),
+    "no cases": token_of(changed("test", cases={})),
+    "another view": token_of(changed("test", view="admin")),
+    "a long face": token_of(changed("test", face="x" * 100)),
+    "three axes": token_of(changed("map", axes={name: [1, 2] for name in ("noise", "jpeg", "x")})),
     "too long": "a" * 10_000,
     "a bomb": token_of("[" * 1_000_000),
     "deep": token_of("[" * 15_000),
-    "three axes": token_of(
-        json.dumps({**json.loads(RECIPES["map"].to_json()), "axes": {n: [1, 2] for n in ("noise", "jpeg", "x")}})
-    ),
 }
 
 
@@ -78,7 +80,6 @@ def test_a_damaged_link_is_refused_in_words(name: str) -> None:
 
 
 def test_values_are_checked_as_everywhere() -> None:
-    fields = json.loads(RECIPES["test"].to_json())
     for change, message in (
         ({"seed": -1}, "seed"),
         ({"cases": {"x": {"noise": 1e9}}}, "noise"),
@@ -86,7 +87,7 @@ def test_values_are_checked_as_everywhere() -> None:
         ({"version": 2}, "another version"),
     ):
         with pytest.raises(InputError, match=message):
-            Recipe.from_json(json.dumps({**fields, **change}))
+            Recipe.from_json(changed("test", **change))
 
 
 def test_another_picture_or_other_weights_are_noticed() -> None:

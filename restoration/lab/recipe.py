@@ -84,8 +84,8 @@ class Recipe:
                 raise InputError("This recipe was written by another version of the page. Make it again here.")
             if "axes" in fields:
                 axes = [Axis(name, tuple(values)) for name, values in fields.pop("axes").items()]
-                return cls(**fields, plan=SeverityGrid(_settings(fields.pop("base")), *axes))
-            return cls(**fields, cases={label: _settings(case) for label, case in fields.pop("cases").items()})
+                return cls(plan=SeverityGrid(_settings(fields.pop("base")), *axes), **fields)
+            return cls(cases={label: _settings(case) for label, case in fields.pop("cases").items()}, **fields)
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise error if isinstance(error, InputError) else InputError(DAMAGED) from error
 
