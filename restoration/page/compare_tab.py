@@ -11,20 +11,9 @@ import gradio as gr
 
 from restoration.degrade import LIMITS
 from restoration.images import Image, InputError
+from restoration.lab import experiment
 from restoration.lab.bundle import comparison_bundle, grid_bundle
-from restoration.lab.experiment import (
-    ABOUT,
-    CLEAN,
-    DEGRADED,
-    METHODS,
-    Cell,
-    Gain,
-    Row,
-    compare,
-    gain,
-    make_seed,
-    read_face,
-)
+from restoration.lab.experiment import ABOUT, CLEAN, DEGRADED, METHODS, Cell, Gain, Row, gain, make_seed, read_face
 from restoration.lab.grid import AXES, Axis, Point, run_grid
 from restoration.lab.recipe import Recipe
 from restoration.measure.metrics import Scores
@@ -154,7 +143,7 @@ class CompareTab:
         values |= {"done": False, "clean": ui.write_files({"clean.png": face}, folder)["clean.png"]}
         yield values
         rows: list[Row] = []
-        for row in compare(face, recipe.cases, recipe.seed, site.restorer, site.identity):
+        for row in experiment.compare(face, recipe.cases, recipe.seed, site.restorer, site.identity):
             drawn, pictures = row_values(row, len(rows))
             files = ui.write_files(dict(pictures), folder)
             for cell in drawn["cells"]:

@@ -20,19 +20,9 @@ from restoration.degrade.protocols import PRESETS
 from restoration.faces.detection import AUTO, DEFAULT, EMBEDDED, load_detector
 from restoration.faces.photo import CENTRED, CentredSquare, NoFaceError
 from restoration.images import Image, InputError, read_image
+from restoration.lab import experiment
 from restoration.lab.bundle import comparison_bundle, grid_bundle
-from restoration.lab.experiment import (
-    CLEAN,
-    DEGRADED,
-    MAX_CASES,
-    MAX_SEED,
-    RESTORED,
-    compare,
-    make_seed,
-    read_face,
-    report,
-    run_degrade,
-)
+from restoration.lab.experiment import CLEAN, DEGRADED, MAX_CASES, MAX_SEED, RESTORED, make_seed, read_face
 from restoration.lab.grid import AXES, MAX_POINTS, run_grid
 from restoration.lab.recipe import Recipe
 from restoration.page import reports
@@ -88,8 +78,8 @@ class Endpoints:
     ) -> tuple[Image, dict[str, Any]]:
         """Degrade a clean face (its centre square at 512 x 512). Returns the degraded face and its metrics."""
         settings = Degradation(**others, blur_sigma_y=blur_sigma_y, jpeg=jpeg)
-        outcome = run_degrade(image, settings, make_seed(seed), self._site.identity)
-        return outcome.pictures[DEGRADED], report(outcome, self._site.restorer)
+        outcome = experiment.run_degrade(image, settings, make_seed(seed), self._site.identity)
+        return outcome.pictures[DEGRADED], experiment.report(outcome, self._site.restorer)
 
     def restore(
         self, image: Any, *, detector: str = AUTO, scale: int = 1, strength: float = 1.0
@@ -117,7 +107,7 @@ class Endpoints:
         """Degrade a clean face and restore it. Returns both faces, and both measured against the clean one."""
         settings = Degradation(**others, blur_sigma_y=blur_sigma_y, jpeg=jpeg)
         outcome = self._site.run(image, settings, make_seed(seed))
-        return outcome.pictures[DEGRADED], outcome.pictures[RESTORED], report(outcome, self._site.restorer)
+        return outcome.pictures[DEGRADED], outcome.pictures[RESTORED], experiment.report(outcome, self._site.restorer)
 
     def examine_restoration(
         self, image: Any, seed: float | None, *, blur_sigma_y: float | None = None, jpeg: Any = None, **others: Any
@@ -156,7 +146,7 @@ class Endpoints:
             raise InputError(f"Give 1 to {MAX_CASES} degradations as an object such as {DEFAULT_CASES}.")
         cases = {label: named_settings(value, number) for label, value in asked.items()}
         recipe = site.recipe("compare", face, number, cases=cases)
-        rows = list(compare(face, cases, number, site.restorer, site.identity))
+        rows = list(experiment.compare(face, cases, number, site.restorer, site.identity))
         values = [row_values(row, index)[0] for index, row in enumerate(rows)]
         return {"rows": values, **ui.share(recipe)}, _write_zip("comparison.zip", comparison_bundle(recipe, face, rows))
 
