@@ -217,8 +217,9 @@ def targets(folder: Path) -> dict[str, Target]:
     def find(text: str, place: Path) -> object:
         (place / "a.png").write_bytes(b"")
         (place / "report.json").write_text(text, errors="surrogatepass")
+        options = {"json": place / "report.json", "format": None, "suffix": "", "quality": None, "overwrite": False}
         with contextlib.redirect_stderr(io.StringIO()):
-            return find_jobs(place / "a.png", place / "b.png", place / "report.json")
+            return find_jobs(argparse.Namespace(source=place / "a.png", destination=place / "b.png", **options))
 
     weights = {
         f"weights: {name}": Target(2, [files[name]], functools.partial(read_weights, name))
