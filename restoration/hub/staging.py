@@ -40,6 +40,7 @@ APP, PACKAGE = "app.py", "restoration/__init__.py"
 PACKAGES = "packages.txt"  # names the Debian packages that a Space installs; made here, not kept in the repository
 INPUT = "degraded input"
 METRICS = {"psnr": ("PSNR, dB", 2, 1), "ssim": ("SSIM", 4, 1), "identity_angle": ("identity angle, degrees", 1, -1)}
+# Its words never change: by them a card that was pushed before is told from a person's.
 MARK = "\n<!-- Made by restoration.hub.card from the files beside it; sha256 of the text before this line: {} -->\n"
 TAGS = ["face-restoration", "image-restoration", "deblurring", "denoising", "super-resolution", "u-net", "pytorch"]
 
