@@ -8,26 +8,30 @@ from __future__ import annotations
 
 import sys
 
-from restoration.page import claim_folder, keep_clean
+from restoration.images import InputError
+from restoration.page import claim_folder, keep_clean, prepare_network
 
 FILES_EXPIRE = 3600  # seconds; older files are deleted as often, so after two hours at most
 
 
 def main() -> None:
     """Load everything once, then serve."""
-    folder = claim_folder()
-    from restoration.images import InputError  # these here and not above: gradio reads where its files go
-    from restoration.page.layout import LAUNCH, build_page
-    from restoration.page.site import load_site
-
     try:
+        prepare_network()
+        folder = claim_folder()
+        from restoration.page.layout import LAUNCH, build_page  # here and not above: gradio reads the environment
+        from restoration.page.site import load_site
+
         site = load_site()
     except InputError as error:
         sys.exit(f"app.py: {error}")
     page = build_page(site)
     site.restorer.use_lent_gpu()
     keep_clean(folder, FILES_EXPIRE)
-    page.queue(max_size=64).launch(**LAUNCH, allowed_paths=list(site.faces.values()))
+    try:
+        page.queue(max_size=64).launch(**LAUNCH, allowed_paths=list(site.faces.values()))
+    except OSError as error:  # the port, mostly
+        sys.exit(f"app.py: {error}")
 
 
 if __name__ == "__main__":

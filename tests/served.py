@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.request import urlopen
+from urllib.request import ProxyHandler, build_opener
 
 import numpy as np
 import PIL.Image
@@ -45,7 +45,7 @@ def running_app(folder: Path, *command: str | Path) -> Iterator[str]:
             while True:
                 assert process.poll() is None, log.read_text()
                 try:
-                    urlopen(address, timeout=5).close()
+                    build_opener(ProxyHandler({})).open(address, timeout=5).close()
                     break
                 except OSError:
                     assert time.monotonic() < deadline, log.read_text()

@@ -1,4 +1,4 @@
-"""The visitor's files: in a folder of this process alone, gone when the page says so."""
+"""What the page does before it starts: a folder for visitors' files, and the network's settings."""
 
 import os
 import signal
@@ -6,6 +6,10 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from urllib.request import ProxyHandler, build_opener
+
+import pytest
+from served import ROOT, running_app
 
 from restoration.page import delete_old, keep_clean
 
@@ -81,3 +85,34 @@ def test_who_is_asked_to_end_leaves_nothing(tmp_path: Path) -> None:
     process.terminate()
     assert process.wait(timeout=30) == -signal.SIGTERM
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("GRADIO_SERVER_PORT", "abc", "GRADIO_SERVER_PORT is 'abc'"),
+        ("GRADIO_SERVER_PORT", "70000", "a number from 1 to 65535"),
+        ("HTTPS_PROXY", "ftp://nowhere:x", "Correct or unset HTTPS_PROXY"),
+    ],
+)
+def test_settings_of_the_network_that_cannot_be_are_a_sentence(name: str, value: str, told: str) -> None:
+    environment = {**os.environ, name: value}
+    run = subprocess.run([sys.executable, "app.py"], cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert run.returncode == 1
+    assert told in run.stderr
+    assert len(run.stderr.splitlines()) == 1
+
+
+def test_dead_proxies_and_a_place_that_cannot_be_written_keep_no_page_from_starting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "socks5://127.0.0.1:9")
+    for name in ("HTTP_PROXY", "http_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "cache").touch()  # where ``running_app`` wants a folder
+    with running_app(tmp_path) as address, build_opener(ProxyHandler({})).open(address, timeout=60) as page:
+        assert page.status == 200
+    assert f"({tmp_path / 'cache'}) cannot be written" in (tmp_path / "app.log").read_text()

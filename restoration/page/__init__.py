@@ -11,6 +11,7 @@ import atexit
 import os
 import shutil
 import signal
+import sys
 import tempfile
 import threading
 import time
@@ -18,22 +19,65 @@ from pathlib import Path
 from types import FrameType
 from typing import IO
 
+import httpx
+
+from restoration.images import InputError
+
 try:
     import fcntl
 except ImportError:  # not on Windows, where a killed process's folder stays until somebody deletes it
     fcntl = None  # type: ignore[assignment]
 
 VARIABLE = "GRADIO_TEMP_DIR"
+PROXIES = ("all_proxy", "http_proxy", "https_proxy")
 PREFIX, OWNER = "restoration-", ".owner"  # a folder's name; the file in it that its process holds locked
 _held: list[IO[bytes]] = []  # a lock lasts as long as its file is open
+
+
+def prepare_network() -> None:
+    """Check what the environment says about the network, and keep this process's own address from any proxy.
+
+    To be called before gradio is imported.
+
+    Raises:
+        InputError: proxies that cannot be, or a port that is none.
+    """
+    port = os.environ.get("GRADIO_SERVER_PORT", "7860")
+    if not port.isdecimal() or not 0 < int(port) < 65536:
+        raise InputError(f"GRADIO_SERVER_PORT is {port!r}: set it to a number from 1 to 65535, or unset it.")
+    own = ["localhost", "127.0.0.1", "::1", os.environ.get("GRADIO_SERVER_NAME", "")]
+    for name in ("no_proxy", "NO_PROXY"):
+        os.environ[name] = ",".join(filter(None, [os.environ.get(name), *own]))
+    try:
+        httpx.Client().close()  # what gradio asks with
+    except (ValueError, httpx.InvalidURL) as error:
+        names = ", ".join(sorted(name for name in os.environ if name.lower() in PROXIES))
+        raise InputError(f"The proxy settings cannot be used ({error}). Correct or unset {names}.") from error
 
 
 def claim_folder() -> Path:
     """Make a new folder and have Gradio write there; it goes when the process ends, by SIGTERM too.
 
-    Folders that killed processes left behind are deleted. To be called before gradio is imported.
+    Where the place that ``GRADIO_TEMP_DIR`` names cannot be written, the system's own place for such files is taken,
+    with a word. Folders that killed processes left behind are deleted. To be called before gradio is imported.
+
+    Raises:
+        InputError: there is no place to write.
     """
     place = Path(os.environ.get(VARIABLE) or tempfile.gettempdir()).resolve()
+    try:
+        return _claim(place)
+    except OSError as error:
+        other = Path(tempfile.gettempdir()).resolve()
+        if other == place:
+            raise InputError(
+                f"No files can be written in {place} ({error.strerror}). Set TMPDIR to a folder."
+            ) from error
+        print(f"{VARIABLE} ({place}) cannot be written: {error.strerror}. Using {other}.", file=sys.stderr)
+        return _claim(other)
+
+
+def _claim(place: Path) -> Path:
     place.mkdir(parents=True, exist_ok=True)
     for owner in place.glob(f"{PREFIX}*/{OWNER}"):
         if _lock(owner):
