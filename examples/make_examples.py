@@ -19,7 +19,7 @@ import numpy as np
 from restoration import Degradation, Restorer, degrade_image, read_image, write_png
 from restoration.faces import align_face, enlargement
 from restoration.images import Image
-from restoration.measure.metrics import psnr
+from restoration.measure import psnr
 
 FOLDER = Path(__file__).resolve().parent
 PICTURES = FOLDER.parent / ".assets"

@@ -21,7 +21,7 @@ from restoration.faces.pasting import load_parser
 from restoration.faces.photo import MASKS, Background, CentredSquare, Mask, Progress, Restoration, restore_photo
 from restoration.hub import Weights, load_weights
 from restoration.images import Image, InputError, check_image, to_image, to_tensor
-from restoration.measure.metrics import psnr, ssim
+from restoration.measure import psnr, ssim
 from restoration.measure.uncertainty import KEY, Calibration, calibration_of
 
 Precision = Literal["auto", "fp32", "bf16"]

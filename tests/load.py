@@ -26,7 +26,7 @@ from gradio_client import Client, handle_file
 from served import EILEEN, GRACE, ROOT, pixels, running_app
 
 from restoration import Degradation, degrade_image, read_image, write_png
-from restoration.measure.metrics import psnr
+from restoration.measure import psnr
 
 PHOTO = ROOT / ".assets" / "photo_group.png"
 CORNER = 24  # pixels of the photo's corner, which is no face's: it tells the visitors' photos apart

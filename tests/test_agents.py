@@ -26,7 +26,7 @@ from restoration import Degradation, Restorer, degrade_image, read_image
 from restoration.lab.experiment import run_experiment
 from restoration.lab.grid import Axis
 from restoration.lab.recipe import Recipe
-from restoration.measure.metrics import psnr
+from restoration.measure import psnr
 
 TOOLS = {
     "degrade", "restore", "degrade_and_restore", "examine_restoration", "presets",

@@ -23,8 +23,8 @@ from restoration.degrade import degrade_image
 from restoration.degrade.protocols import PRESETS
 from restoration.faces import crop_centre, enlargement
 from restoration.images import Image, read_image
+from restoration.measure import score
 from restoration.measure.identity import judge, load_identity
-from restoration.measure.metrics import score
 from restoration.page.widgets import TABLES
 
 OLD_PHONE = PRESETS["old_phone"].draw(0)

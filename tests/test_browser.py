@@ -18,7 +18,7 @@ from restoration.degrade import degrade_image
 from restoration.degrade.protocols import PRESETS
 from restoration.faces.pasting import Patch, blend
 from restoration.images import Image, read_image
-from restoration.measure.metrics import psnr, ssim
+from restoration.measure import psnr, ssim
 
 pytestmark = in_browser
 

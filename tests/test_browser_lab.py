@@ -18,7 +18,7 @@ from restoration import Degradation, Restorer, degrade_image, read_image
 from restoration.degrade.protocols import PRESETS
 from restoration.lab.grid import Axis, SeverityGrid
 from restoration.lab.recipe import Recipe, picture_id
-from restoration.measure.metrics import psnr
+from restoration.measure import psnr
 from restoration.page.settings import drawn
 from restoration.page.widgets import TABLES
 

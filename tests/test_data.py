@@ -18,7 +18,7 @@ from restoration.degrade.protocols import BLIND, HEAVY, ORIGINAL, ORIGINAL_ALL, 
 from restoration.faces import FACE_TEMPLATE, align_face
 from restoration.faces.detection import find_faces, load_detector
 from restoration.images import Image, InputError, read_image, write_png
-from restoration.measure.metrics import psnr
+from restoration.measure import psnr
 from restoration.network import reduce
 from train.batches import Jitter, Recipe, Squares, apply_jitter, face_squares, whole_faces
 from train.data import Faces, FaceStream, Source, free_memory, gather, load_faces, open_folders, open_source

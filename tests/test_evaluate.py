@@ -15,8 +15,8 @@ from restoration import Restorer
 from restoration.degrade import Degradation
 from restoration.degrade.protocols import BLIND, Distribution
 from restoration.images import read_image, to_image
+from restoration.measure import Scores, psnr
 from restoration.measure.faithfulness import skin_lightness
-from restoration.measure.metrics import Scores, psnr
 from train.batches import degraded_face, fixed_draw
 from train.data import Faces
 from train.evaluate import GRID, evaluate_face, grid_protocols, main, read_set

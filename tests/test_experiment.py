@@ -26,8 +26,8 @@ from restoration.lab.experiment import (
     run_degrade,
     run_experiment,
 )
+from restoration.measure import Scores, lanczos, non_local_means, score
 from restoration.measure.identity import IdentityNetwork
-from restoration.measure.metrics import Scores, lanczos, non_local_means, score
 
 EILEEN = str(EXAMPLES / "eileen_collins.png")
 SETTINGS = Degradation(blur_sigma=2, downsample=4, noise=10)

@@ -8,8 +8,8 @@ from tiny import EXAMPLES, Pool
 
 from restoration import Degradation, InputError, Restorer, degrade_image, read_image
 from restoration.lab.grid import AXES, MAX_POINTS, SIDE_BY_SIDE, Axis, SeverityGrid, run_grid
+from restoration.measure import score
 from restoration.measure.identity import IdentityNetwork
-from restoration.measure.metrics import score
 
 NOISE = Axis("noise", (0, 10, 30))
 LENGTH = Axis("motion_length", (0, 21))

@@ -11,8 +11,7 @@ import skimage.data
 from tiny import EXAMPLES, Pool
 
 from restoration.images import Image, InputError, read_image
-from restoration.measure.identity import IdentityNetwork
-from restoration.measure.metrics import (
+from restoration.measure import (
     MAX_FACTOR,
     MAX_SIGMA,
     Scores,
@@ -24,6 +23,7 @@ from restoration.measure.metrics import (
     ssim,
     wiener,
 )
+from restoration.measure.identity import IdentityNetwork
 
 
 @pytest.fixture(scope="module")

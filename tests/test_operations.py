@@ -11,7 +11,7 @@ from pictures import ASTRONAUT, ODD, max_error
 
 from restoration.degrade import Degradation, degrade_image, point_spread
 from restoration.degrade.operations import KERNELS, Kernel, gaussian_kernels, motion_kernels, resize
-from restoration.measure.metrics import psnr
+from restoration.measure import psnr
 
 
 def test_odd_horizontal_and_vertical_motion_is_a_box() -> None:

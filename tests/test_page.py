@@ -16,9 +16,9 @@ from restoration.degrade import LIMITS, degrade_image
 from restoration.degrade.protocols import PRESETS
 from restoration.images import read_image
 from restoration.lab.experiment import Outcome
+from restoration.measure import Scores
 from restoration.measure.faithfulness import Examination, Identity, Region
 from restoration.measure.identity import judge
-from restoration.measure.metrics import Scores
 from restoration.page.reports import amplified, changes, face_maps, facts, footer, heat, items, measured, refused
 from restoration.page.settings import CUSTOM, ORDER, bounds, fill, from_controls, idle, on_step
 

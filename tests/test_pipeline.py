@@ -13,7 +13,7 @@ from tiny import EXAMPLES
 
 from restoration import Degradation, InputError, Restorer, degrade_image, read_image
 from restoration.degrade.protocols import PRESETS
-from restoration.measure.metrics import psnr, ssim
+from restoration.measure import psnr, ssim
 from restoration.restorer import select_device, select_precision
 
 FACES = {path.stem: read_image(path) for path in sorted(EXAMPLES.glob("*.png"))}

@@ -37,8 +37,8 @@ from restoration.faces import FACE_SIZE
 from restoration.faces.detection import EMBEDDED, load_detector
 from restoration.images import Image, InputError, to_image
 from restoration.lab.experiment import LANCZOS, NON_LOCAL_MEANS, WIENER, run_baselines
+from restoration.measure import Scores, score
 from restoration.measure.identity import IdentityNetwork, load_identity
-from restoration.measure.metrics import Scores, score
 from train.batches import degraded_face, fixed_draw
 from train.config import command, new_parser, write_json
 from train.data import MIN_FACE, Faces, open_folders, read_faces

@@ -12,8 +12,8 @@ import numpy as np
 
 from restoration.faces import FACE_SIZE
 from restoration.images import to_image
+from restoration.measure import Scores
 from restoration.measure.faithfulness import skin_lightness
-from restoration.measure.metrics import Scores
 from train.data import Faces
 
 INPUT, RESTORED = "degraded input", "restored"

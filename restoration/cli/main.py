@@ -24,8 +24,8 @@ from restoration.hub.pull import HubModel, find_update, load_configured, pull
 from restoration.hub.push import Card, check_tag, publish_space, push_to_hub
 from restoration.hub.staging import prepare, prepare_space
 from restoration.images import Image
+from restoration.measure import lanczos, non_local_means
 from restoration.measure.identity import load_identity
-from restoration.measure.metrics import lanczos, non_local_means
 from restoration.network import MAX_SIZE, MIN_SIZE
 from restoration.network.checkpoint import WeightsError, read_weights
 from restoration.restorer import select_device

@@ -24,7 +24,7 @@ from restoration.hub import load_configured
 from restoration.images import Image, InputError
 from restoration.images.photo_file import FORMS, PhotoFile
 from restoration.lab.experiment import MAX_SEED, make_seed
-from restoration.measure.metrics import psnr, ssim
+from restoration.measure import psnr, ssim
 from restoration.restorer import Precision, Restorer, describe, select_device
 
 WEIGHTS_HELP = "a folder, owner/name[@revision] on the Hub, or an embedded set"

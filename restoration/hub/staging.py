@@ -26,7 +26,7 @@ from restoration.degrade import LIMITS, degrade_image
 from restoration.degrade.protocols import PRESETS
 from restoration.hub.pull import CHECKSUMS, FILES, HubModel
 from restoration.images import InputError, read_image, to_image, to_tensor, write_png
-from restoration.measure.metrics import psnr
+from restoration.measure import psnr
 from restoration.network.checkpoint import TRAINING, Weights, WeightsError, read_weights
 
 ROOT = Path(__file__).parents[2]

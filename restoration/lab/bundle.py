@@ -20,7 +20,7 @@ from restoration.images import Image, write_png
 from restoration.lab.experiment import METHODS, Row, gain
 from restoration.lab.grid import Point, SeverityGrid
 from restoration.lab.recipe import Recipe, to_python
-from restoration.measure.metrics import Scores
+from restoration.measure import Scores
 
 METRICS = ("psnr_db", "ssim", "identity_angle_deg")
 GAINS = tuple(f"gain_{name}" for name in METRICS)

@@ -11,8 +11,8 @@ from typing import Any
 from restoration.degrade import Degradation, degrade_image, point_spread
 from restoration.faces import FACE_SIZE, crop_centre
 from restoration.images import Image, InputError, read_image
+from restoration.measure import Scores, lanczos, non_local_means, score, wiener
 from restoration.measure.identity import Bands, IdentityNetwork, Verdict, judge
-from restoration.measure.metrics import Scores, lanczos, non_local_means, score, wiener
 from restoration.restorer import Restorer
 
 MAX_SEED = 2**31 - 1

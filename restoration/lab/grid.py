@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from restoration.degrade import LIMITS, Degradation, degrade_image
 from restoration.images import Image, InputError
+from restoration.measure import Scores, score
 from restoration.measure.identity import IdentityNetwork
-from restoration.measure.metrics import Scores, score
 from restoration.restorer import Restorer
 
 MAX_POINTS = 64

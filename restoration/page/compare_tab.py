@@ -16,7 +16,7 @@ from restoration.lab.bundle import comparison_bundle, grid_bundle
 from restoration.lab.experiment import ABOUT, CLEAN, DEGRADED, METHODS, Cell, Gain, Row, gain, make_seed, read_face
 from restoration.lab.grid import AXES, Axis, Point, run_grid
 from restoration.lab.recipe import Recipe
-from restoration.measure.metrics import Scores
+from restoration.measure import Scores
 from restoration.page import settings
 from restoration.page import widgets as ui
 from restoration.page.settings import CURRENT, CURRENT_LABEL, NOTHING, OWN

@@ -16,10 +16,10 @@ import numpy as np
 
 from restoration.images import Image
 from restoration.lab.experiment import Outcome, identity_verdict
+from restoration.measure import Scores
 from restoration.measure.estimate import Estimate
 from restoration.measure.faithfulness import Difference, Examination, Identity, Region
 from restoration.measure.identity import Bands
-from restoration.measure.metrics import Scores
 from restoration.measure.uncertainty import Calibration, Map
 
 BUILT_IN = {"embedded": "the built-in detector", "embedded_recogniser": "the built-in recogniser"}
