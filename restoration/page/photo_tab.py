@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import io
 import json
 from collections.abc import Sequence
@@ -15,13 +16,14 @@ from restoration.degrade.protocols import PRESETS
 from restoration.faces import Face, align_face
 from restoration.faces.detection import find_faces, load_detector
 from restoration.faces.pasting import Patch, blend
-from restoration.faces.photo import CENTRED, CentredSquare, Restoration
+from restoration.faces.photo import CentredSquare, Restoration
 from restoration.images import Image, InputError, read_image, write_png
 from restoration.images.photo_file import read_photo, write_photo
 from restoration.lab.bundle import archive
 from restoration.lab.experiment import PHOTO, RESTORED, Outcome, make_seed
 from restoration.page import widgets as ui
 from restoration.page.reports import called, jpeg_address, reduced, refused
+from restoration.page.reports import photo as report_photo
 from restoration.page.site import Site
 from restoration.page.widgets import t
 from restoration.restorer import Restorer, describe
@@ -173,9 +175,9 @@ def numbered(photo: Image, faces: Sequence[Face], detector: str) -> dict[str, An
     """
     height, width = photo.shape[:2]
     found = sum(face.score > 0 for face in faces)
-    said = f"{found} face{'s' * (found != 1)} found by {called(detector)}."
+    said = f"{found} face{'s' * (found != 1)} found by {html.escape(called(detector))}."
     if not found:
-        said = f"No face was found by {called(detector)}. "
+        said = f"No face was found by {html.escape(called(detector))}. "
         said += "The centred square can be restored instead, if a face fills it."
     boxes = []
     for number, face in enumerate(faces, 1):
@@ -215,19 +217,13 @@ def present_photo(result: Restoration, numbers: Sequence[int], restorer: Restore
         for i in numbers
     ]
     height, width = result.photo.shape[:2]
-    note = f" The view is reduced to {VIEW} pixels; the download is not." if max(height, width) > VIEW else ""
-    count, how = f"{len(faces)} face{'s' * (len(faces) != 1)} restored and put back", "Found by "
-    how += called(result.detector)
-    if result.detector == CENTRED:
-        count, how = "The centred square restored and put back", "No face was found"
-    network, whole = result.seconds["network"], sum(result.seconds.values())
-    report = (
-        f'<p class="verdict">{count}</p><p class="caption">{how} · network {network:.2f} s, '
-        f"all {whole:.2f} s · {width} × {height} pixels.{note}</p>"
-        "<p>Without the original of your photo no measurement would be true, so none is shown.</p>"
-    )
     view = {"before": files["view_before.png"], "after": files["view_restored.png"], "width": width, "height": height}
-    return {**view, "faces": faces, "facts": report, "examined": numbers[0] if len(faces) > 1 else None}
+    return {
+        **view,
+        "faces": faces,
+        "facts": report_photo(result, VIEW),
+        "examined": numbers[0] if len(faces) > 1 else None,
+    }
 
 
 def model_facts(restorer: Restorer) -> dict[str, Any]:

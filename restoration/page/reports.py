@@ -1,27 +1,39 @@
-"""What the page reports beside pictures, as HTML: measurements, what changed, a photo's past, and the footer.
+"""What the page reports beside pictures: measurements, what changed, a photo's past, and the footer.
 
-Texts that are not the page's own are escaped. Where worse is shown it is said in words, too.
+Here numbers become words; ``reports.html`` holds the HTML, and escapes what is put into it. Where worse is shown it is
+said in words, too.
 """
 
 from __future__ import annotations
 
 import base64
-import html
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import cv2
+import jinja2
 import numpy as np
+from markupsafe import Markup
 
+from restoration.faces.photo import CENTRED, Restoration
 from restoration.images import Image
 from restoration.lab.experiment import Outcome, identity_verdict
 from restoration.measure import Scores
 from restoration.measure.estimate import Estimate
-from restoration.measure.faithfulness import Difference, Examination, Identity, Region
+from restoration.measure.faithfulness import Difference, Examination, Identity
 from restoration.measure.identity import Bands
 from restoration.measure.uncertainty import Calibration, Map
 
+_FILES = jinja2.FileSystemLoader(Path(__file__).parent)
+_HTML: Any = (
+    jinja2.Environment(
+        loader=_FILES, autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+    )
+    .get_template("reports.html")
+    .module
+)
 BUILT_IN = {"embedded": "the built-in detector", "embedded_recogniser": "the built-in recogniser"}
 GAIN, RESIDUAL_GAIN = 4, 8  # how much signed differences are amplified
 TOP = 20.0  # grey levels: the lightest colour of the uncertainty map
@@ -34,35 +46,39 @@ QUALITIES = ((0.0, "very strong JPEG compression"), (30.0, "strong JPEG compress
 UNSURE = 3.0  # an interval is wide where its ends differ by more than so many times the value
 
 
+class Cell(NamedTuple):
+    """Of a table: text, what is written small below it, and how it compares: an amount, better or worse or neither."""
+
+    text: str
+    small: str = ""
+    change: str = ""
+    better: bool | None = None
+
+
 def called(network: str) -> str:
-    """What the page calls a detector or an identity network, by its name; those of others keep theirs. Escaped."""
-    return html.escape(BUILT_IN.get(network, network))
+    """What the page calls a detector or an identity network, by its name; those of others keep theirs."""
+    return BUILT_IN.get(network, network)
 
 
-def items(texts: Iterable[str], tag: str = "p") -> str:
-    """Plain texts as HTML, each escaped and in an element of its own; "" for none."""
-    return "".join(f"<{tag}>{html.escape(text)}</{tag}>" for text in texts)
+def items(texts: Iterable[str]) -> str:
+    """Plain texts as paragraphs, each escaped; "" for none."""
+    return str(_HTML.paragraphs(texts))
 
 
 def refused(error: Exception) -> str:
     """Why a file was refused, as HTML that a screen reader announces at once; the message is escaped."""
-    return f'<p class="refused" role="alert">{html.escape(str(error))}</p>'
+    return str(_HTML.refused(str(error)))
 
 
 def facts(outcome: Outcome, identity_name: str | None) -> str:
-    """What stands beside the pictures of an experiment: headline, caption, table and warnings.
-
-    Args:
-        identity_name: the network behind the identity angles; None says that identity was not measured.
-    """
-    headline, numbers = measured(outcome.scores, identity_name)
-    timing = f" · restored in {outcome.seconds:.2f} s" if outcome.seconds is not None else ""
-    caption = html.escape(outcome.caption[:1].upper() + outcome.caption[1:]) + timing
-    return f'{headline}<p class="caption">{caption}</p>{numbers}{_notes(outcome.warnings)}'
+    """What stands beside the pictures of an experiment: headline, caption, table and warnings."""
+    caption = outcome.caption[:1].upper() + outcome.caption[1:]
+    caption += f" · restored in {outcome.seconds:.2f} s" if outcome.seconds is not None else ""
+    return measured(outcome.scores, identity_name, caption) + str(_HTML.notes(outcome.warnings))
 
 
-def measured(scores: dict[str, Scores], identity_name: str | None) -> tuple[str, str]:
-    """Headline and table of scores.
+def measured(scores: dict[str, Scores], identity_name: str | None, caption: str = "") -> str:
+    """Headline, caption and table of scores.
 
     Args:
         scores: the page's own label of a row to its scores; the first row is what the others are compared with. Empty
@@ -70,33 +86,29 @@ def measured(scores: dict[str, Scores], identity_name: str | None) -> tuple[str,
         identity_name: the network behind the identity angles; None leaves their column out and says so.
     """
     if not scores:
-        return '<p class="verdict">Nothing to measure against</p>', (
-            "<p>PSNR, SSIM and identity compare with a clean original. "
-            "Without the original of your photo no number would be true, so none is shown.</p>"
-        )
+        return str(_HTML.unmeasured(caption))
     base, last = next(iter(scores.values())), list(scores.values())[-1]
     gain = last.psnr - base.psnr if math.isfinite(last.psnr) or math.isfinite(base.psnr) else 0.0
-    if len(scores) == 1:
-        headline = '<p class="verdict">Degraded. Now restore it.</p>'
-    elif gain < 0:
-        amount = f" by {-gain:.2f} dB" if math.isfinite(gain) else ""
-        headline = f'<p class="verdict worse">▼ Worse than the input{amount}</p>'
+    better = None if len(scores) == 1 else gain >= 0
+    if better is None:
+        headline = "Degraded. Now restore it."
+    elif better:
+        headline = f"{f'{gain:.2f} dB closer' if math.isfinite(gain) else 'All the way back'} to the clean original"
     else:
-        amount = f"{gain:.2f} dB closer" if math.isfinite(gain) else "All the way back"
-        headline = f'<p class="verdict better">▲ {amount} to the clean original</p>'
-    heads = {"Picture": "", "PSNR": "dB, higher is better", "SSIM": "0 to 1, higher is better"}
+        headline = f"Worse than the input{f' by {-gain:.2f} dB' if math.isfinite(gain) else ''}"
+    heads = [Cell("Picture"), Cell("PSNR", "dB, higher is better"), Cell("SSIM", "0 to 1, higher is better")]
     rows = [
-        [label, _compared(row.psnr, base.psnr, 2, 1), _compared(row.ssim, base.ssim, 3, 1)]
+        [Cell(label), _compared(row.psnr, base.psnr, 2, 1), _compared(row.ssim, base.ssim, 3, 1)]
         + ([_compared(row.identity_angle, base.identity_angle, 1, -1)] if identity_name else [])
         for label, row in scores.items()
     ]
     about = "Identity is not measured: no identity network is installed here."
     if identity_name:
-        heads["Identity angle"] = "degrees, lower is better"
+        heads.append(Cell("Identity angle", "degrees, lower is better"))
         verdict = identity_verdict(scores)
-        about = f"Identity by {called(identity_name)}; it expects a face aligned like the examples."
-        about = f"{verdict.text}. {about}" if verdict else about
-    return headline, _table("Measured against the clean original", heads, rows, hidden=True) + _fine(about)
+        about = f"{verdict.text}. " if verdict else ""
+        about += f"Identity by {called(identity_name)}; it expects a face aligned like the examples."
+    return str(_HTML.measured(headline, better, caption, heads, rows, about))
 
 
 def amplified(difference: Difference, gain: int) -> Image:
@@ -167,17 +179,26 @@ def changes(seen: Examination, bands: Bands | None, calibration: Calibration | N
         bands: of the network behind its identity angles; None shows the angles without bands.
         calibration: of the weights; None says nothing about how far the expected error can be trusted.
     """
-    person = _identity(seen.identity, bands) if seen.identity else ""
-    text = person + _notes(seen.warnings) + _regions(seen.regions)
+    heads, rows, fine = {"Region": Cell("Region")}, [], []
+    for region in seen.regions:
+        cells = [Cell(region.name.capitalize())]
+        if region.expected is not None:
+            heads["Expected"] = Cell("Expected", "of the restored face")
+            cells.append(Cell(f"{region.expected:.1f}"))
+        if region.degraded is not None and region.restored is not None:
+            heads |= {name: Cell(name, "measured") for name in ("Input", "Restored")}
+            cells += [Cell(f"{region.degraded:.1f}"), _compared(region.restored, region.degraded, 1, -1)]
+        rows.append(cells)
     if seen.skin is not None:
         usual = f"; 95 % of validation faces stay below {calibration.skin_difference:.1f}" if calibration else ""
-        text += _fine(f"Colour of the skin: ΔE2000 {seen.skin:.1f} from the clean face{usual}.")
+        fine.append(f"Colour of the skin: ΔE2000 {seen.skin:.1f} from the clean face{usual}.")
     if calibration:
-        text += _fine(
+        fine.append(
             f"The expected error was fitted on {calibration.faces} validation faces; within a face it ranks true "
             f"errors with a correlation of {calibration.rank_correlation:.2f} (1 is perfect, 0 is chance)."
         )
-    return text
+    person = _person(seen.identity, bands) if seen.identity else None
+    return str(_HTML.changes(person, seen.warnings, heads.values(), rows if len(heads) > 1 else [], fine))
 
 
 def in_words(estimate: Estimate) -> str:
@@ -202,16 +223,11 @@ def estimated(estimate: Estimate) -> str:
         ("Noise", "grey levels of 255", estimate.noise, 1),
         ("JPEG quality", "1 worst, 100 none to be seen", estimate.jpeg, 0),
     ):
-        wide = value.high - value.low > UNSURE * max(value.value, 1)
-        interval = f"{value.low:.{digits}f} to {value.high:.{digits}f}"
-        interval += "<small>hard to tell here</small>" if wide else ""
-        rows.append([f"{name}<small>{unit}</small>", f"{value.value:.{digits}f}", interval])
-    heads = dict.fromkeys(("Estimate", "Value", "Interval"), "")
-    return _table("Estimated degradation", heads, rows, hidden=True) + _fine(
-        "Estimated from the picture alone. On faces that the estimator never saw, degraded by this page’s own "
-        f"degradations, about {100 * estimate.coverage:.0f} of 100 intervals held the truth; real photos have been "
-        "through more."
-    )
+        unsure = "hard to tell here" if value.high - value.low > UNSURE * max(value.value, 1) else ""
+        interval = Cell(f"{value.low:.{digits}f} to {value.high:.{digits}f}", unsure)
+        rows.append([Cell(name, unit), Cell(f"{value.value:.{digits}f}"), interval])
+    heads = [Cell("Estimate"), Cell("Value"), Cell("Interval")]
+    return str(_HTML.estimated(heads, rows, f"{100 * estimate.coverage:.0f}"))
 
 
 def expected(outcomes: Mapping[str, tuple[Outcome, str]], identity_name: str | None) -> str:
@@ -222,11 +238,19 @@ def expected(outcomes: Mapping[str, tuple[Outcome, str]], identity_name: str | N
         identity_name: as of ``measured``.
     """
     caption = next(iter(outcomes.values()))[0].caption if outcomes else ""
-    text = items([f"What to expect: the same degradation on faces whose originals are known ({caption})."])
-    for name, (outcome, token) in outcomes.items():
-        text += f"<h4>{html.escape(name)}</h4>{''.join(measured(outcome.scores, identity_name))}"
-        text += f'<p><a href="#recipe={token}">Open this experiment in the first tab</a></p>'
-    return f'<div class="expected">{text}</div>'
+    faces = [(name, Markup(measured(run.scores, identity_name)), token) for name, (run, token) in outcomes.items()]
+    return str(_HTML.expected(caption, faces))
+
+
+def photo(result: Restoration, view: int) -> str:
+    """What was done to a whole photo, whose view is at most so many pixels wide or high."""
+    count = f"{len(result.faces)} face{'s' * (len(result.faces) != 1)} restored and put back"
+    how = f"Found by {called(result.detector)}"
+    if result.detector == CENTRED:
+        count, how = "The centred square restored and put back", "No face was found"
+    height, width = result.photo.shape[:2]
+    seconds = result.seconds["network"], sum(result.seconds.values())
+    return str(_HTML.photo(count, how, *seconds, width, height, view if max(height, width) > view else None))
 
 
 def footer(info: dict[str, Any], update: str = "") -> str:
@@ -245,82 +269,35 @@ def footer(info: dict[str, Any], update: str = "") -> str:
     return items([known, *filter(None, (info["notice"], update))])
 
 
-def _identity(identity: Identity, bands: Bands | None) -> str:
-    def line(label: str, value: str, kind: str, low: float, high: float | None = None) -> str:
-        left, right = (100 * min(degrees or low, SCALE_END) / SCALE_END for degrees in (low, high))
-        wide = "" if high is None else f";width:{right - left:.1f}%"
-        return (
-            f'<li><span>{label} <b>{value}°</b></span><span class="track" aria-hidden="true">'
-            f'<i class="{kind}" style="left:{left:.1f}%{wide}"></i></span></li>'
-        )
-
-    kind, mark = {True: (" better", "▲ "), False: (" worse", "▼ "), None: ("", "")}[identity.verdict.better]
-    lines = line("Input", f"{identity.degraded:.0f}", "before", identity.degraded)
-    lines += line("Restored", f"{identity.restored:.0f}", "after", identity.restored)
-    about = f"Angle to the clean face by {called(identity.network)}, on a scale from 0° to {SCALE_END:.0f}°."
+def _person(identity: Identity, bands: Bands | None) -> Markup:
+    # A line: label, value, kind, and where its mark or its band begins and how wide that is, in per cent of the scale.
+    lines: list[tuple[str, str, str, float, float | None]] = []
+    for label, angle, kind in (("Input", identity.degraded, "before"), ("Restored", identity.restored, "after")):
+        lines.append((label, f"{angle:.0f}", kind, _on_scale(angle), None))
+    about = f"Angle to the clean face by {called(identity.network)}, "
+    about += f"on a scale from 0° to {SCALE_END:.0f}°."
     if bands is not None:
-        for label, (low, _, high), style in (
-            ("Photos of one person", bands.same, "same"),
-            ("Photos of different people", bands.different, "different"),
-        ):
-            lines += line(label, f"{low:.0f}–{high:.0f}", style, low, high)
+        for label, kind in (("Photos of one person", "same"), ("Photos of different people", "different")):
+            low, _, high = getattr(bands, kind)
+            lines.append((label, f"{low:.0f}–{high:.0f}", kind, _on_scale(low), _on_scale(high) - _on_scale(low)))
         about += (
             f" {bands.place(identity.restored)} The bands hold 90 % of {bands.pairs} pairs of different photos; two "
             "versions of one photo should lie well below them."
         )
-    verdict = f'<p class="verdict{kind}">{mark}{html.escape(identity.verdict.text)}</p>'
-    return f'{verdict}<ul class="angles">{lines}</ul>{_fine(about)}'
+    return Markup(_HTML.person(identity.verdict.text, identity.verdict.better, lines, about))
 
 
-def _regions(regions: Iterable[Region]) -> str:
-    heads: dict[str, str] = {"Region": ""}
-    rows = []
-    for region in regions:
-        cells = [region.name.capitalize()]
-        if region.expected is not None:
-            heads["Expected"] = "of the restored face"
-            cells.append(f"{region.expected:.1f}")
-        if region.degraded is not None and region.restored is not None:
-            heads |= {"Input": "measured", "Restored": "measured"}
-            cells += [f"{region.degraded:.1f}", _compared(region.restored, region.degraded, 1, -1)]
-        rows.append(cells)
-    return _table("Mean error of each region in grey levels (of 255)", heads, rows) if len(heads) > 1 else ""
+def _on_scale(angle: float) -> float:
+    return 100 * min(angle, SCALE_END) / SCALE_END
 
 
-def _compared(value: float | None, base: float | None, digits: int, better: int) -> str:
+def _compared(value: float | None, base: float | None, digits: int, better: int) -> Cell:
     """One number and how it compares with the degraded input's; ``better`` is 1 where more is better, else -1."""
     if value is None or base is None:
-        return "not measured"
+        return Cell("not measured")
     number = "identical" if math.isinf(value) else f"{value:.{digits}f}"
     size = abs(value - base) if value != base else 0.0  # both may be infinite
     if round(size, digits) == 0:  # what cannot be seen in the number is neither better nor worse
-        return number
+        return Cell(number)
     amount = f"{'+' if value > base else '−'}{size:.{digits}f}" if math.isfinite(size) else ""
-    if (value - base) * better > 0:
-        return f'{number}<span class="better">▲ {amount}<span class="sr"> better</span></span>'
-    return f'{number}<span class="worse">▼ {amount} worse</span>'
-
-
-def _table(caption: str, heads: Mapping[str, str], rows: Iterable[list[str]], *, hidden: bool = False) -> str:
-    """A table of HTML cells, whose first column names the rows; a head has what is written below it.
-
-    Args:
-        hidden: the caption is for screen readers alone.
-    """
-    top = "".join(
-        f'<th scope="col">{name}{f"<small>{below}</small>" if below else ""}</th>' for name, below in heads.items()
-    )
-    body = "".join(
-        f'<tr><th scope="row">{label}</th>{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>'
-        for label, *cells in rows
-    )
-    kind = ' class="sr"' if hidden else ""
-    return f"<table><caption{kind}>{caption}</caption><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
-
-
-def _notes(texts: list[str]) -> str:
-    return f'<ul class="notes">{items(texts, "li")}</ul>' if texts else ""
-
-
-def _fine(text: str) -> str:
-    return f'<p class="fine">{text}</p>'
+    return Cell(number, change=amount, better=(value - base) * better > 0)
