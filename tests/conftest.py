@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import huggingface_hub.constants
 import pytest
 import torch
+from gradio_client import Client
 from hub_server import Hub, serving
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from served import CHROMIUM, SIZES, SLOW, running_app
@@ -106,6 +107,12 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Of the page with the embedded weights: one process for all tests."""
     with running_app(tmp_path_factory.mktemp("page")) as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def client(address: str) -> Client:
+    """A program that asks the page."""
+    return Client(address, verbose=False)
 
 
 @pytest.fixture(scope="session")

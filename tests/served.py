@@ -14,7 +14,7 @@ from urllib.request import ProxyHandler, build_opener
 import numpy as np
 import PIL.Image
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from restoration.images import Image
 
@@ -70,6 +70,15 @@ def upload(page: Page, path: Path, area: str) -> None:
         field.get_by_label("Clear").first.click()
     field.locator("input[type=file]").first.set_input_files(path)
     expect(field.locator("img").first).to_be_visible()
+
+
+def download(page: Page, press: Locator, folder: Path) -> Path:
+    """The file that a press brings, as a visitor gets it."""
+    with page.expect_download() as brought:
+        press.click()
+    path = folder / brought.value.suggested_filename
+    brought.value.save_as(path)
+    return path
 
 
 def numbers(page: Page, row: str) -> tuple[float, float]:

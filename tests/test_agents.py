@@ -34,11 +34,6 @@ TOOLS = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def client(address: str) -> Client:
-    return Client(address, verbose=False)
-
-
 def archive(path: str) -> zipfile.ZipFile:
     return zipfile.ZipFile(path)
 

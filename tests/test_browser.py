@@ -5,13 +5,11 @@ import re
 import time
 import zipfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import PIL.Image
-import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
-from served import EILEEN, ROOT, SLOW, in_browser, numbers, running_app, upload
+from playwright.sync_api import Browser, Page, expect
+from served import EILEEN, ROOT, SLOW, download, in_browser, numbers, pixels, running_app, upload
 
 from examples.make_examples import group
 from restoration.degrade import degrade_image
@@ -21,15 +19,12 @@ from restoration.images import Image, read_image
 from restoration.measure import psnr, ssim
 
 pytestmark = in_browser
+PANEL = "Where did it change the face?"
 
 
-def downloaded(page: Page, link: Locator, tmp_path: Path) -> Image:
-    with page.expect_download() as download:
-        link.click()
-    path = tmp_path / download.value.suggested_filename
-    download.value.save_as(path)
-    with PIL.Image.open(path) as picture:
-        assert (picture.format, picture.size) == ("PNG", (512, 512))
+def downloaded(page: Page, name: str, tmp_path: Path) -> Image:
+    path = download(page, page.get_by_role("link", name=name), tmp_path)
+    assert pixels(str(path)).shape == (512, 512, 3)
     return read_image(path)
 
 
@@ -48,6 +43,12 @@ def shifted(page: Page) -> float:
 def open_settings(page: Page) -> None:
     page.get_by_role("button", name="All settings").click()
     page.wait_for_timeout(700)  # Gradio mounts the controls now; what a robot types at once, it would overwrite
+
+
+def upload_photo(page: Page, folder: Path, photo: Image) -> None:
+    PIL.Image.fromarray(photo).save(folder / "photo.png")
+    page.get_by_role("tab", name="Restore my photo").click()
+    upload(page, folder / "photo.png", "#photo")
 
 
 def own_face(folder: Path) -> tuple[Path, Image]:
@@ -75,8 +76,8 @@ def test_a_clean_face_is_uploaded_degraded_restored_measured_and_downloaded(page
     page.get_by_role("button", name="Degrade & restore").click()
     expect(page.locator("#result .after")).not_to_have_attribute("src", before or "")
     expect(page.locator("#result")).to_be_in_viewport()
-    restored = downloaded(page, page.get_by_role("link", name="Download restored face"), tmp_path)
-    degraded = downloaded(page, page.get_by_role("link", name="Download Degraded as PNG"), tmp_path)
+    restored = downloaded(page, "Download restored face", tmp_path)
+    degraded = downloaded(page, "Download Degraded as PNG", tmp_path)
     np.testing.assert_array_equal(degraded, degrade_image(truth, PRESETS["old_phone"].draw(1), 1))
     for row, image in (("Degraded input", degraded), ("Restored", restored)):
         assert numbers(page, row) == (round(psnr(image, truth), 2), round(ssim(image, truth), 3))
@@ -84,9 +85,7 @@ def test_a_clean_face_is_uploaded_degraded_restored_measured_and_downloaded(page
 
 def test_faces_of_a_photo_are_found_chosen_restored_and_downloaded(page: Page, tmp_path: Path) -> None:
     truth = group()
-    PIL.Image.fromarray(truth).save(tmp_path / "group.png")
-    page.get_by_role("tab", name="Restore my photo").click()
-    upload(page, tmp_path / "group.png", "#photo")
+    upload_photo(page, tmp_path, truth)
     expect(page.locator("#faces .box")).to_have_count(2)
     expect(page.locator("#faces .found")).to_have_text("2 faces found by the built-in detector.")
     expect(page.locator("#faces .thumbs img")).to_have_count(2)
@@ -106,7 +105,8 @@ def test_faces_of_a_photo_are_found_chosen_restored_and_downloaded(page: Page, t
     page.wait_for_function("() => Math.abs(document.querySelector('#photo-result').getBoundingClientRect().top) < 30")
     expect(page.locator("#photo-result .pairs li")).to_have_count(1)
     expect(page.locator("#photo-result table")).to_have_count(0)
-    packed = zipfile.ZipFile(page_zip(page, tmp_path))
+    press_zip = page.get_by_role("button", name="Download all (zip)").filter(visible=True)
+    packed = zipfile.ZipFile(download(page, press_zip, tmp_path))
     assert packed.namelist() == [
         "restored.png", "faces/face_1_before.png", "faces/face_1_restored.png", "restoration.json",
     ]  # fmt: skip
@@ -133,24 +133,13 @@ def test_faces_of_a_photo_are_found_chosen_restored_and_downloaded(page: Page, t
         page.wait_for_timeout(300)
 
 
-def page_zip(page: Page, tmp_path: Path) -> Path:
-    with page.expect_download() as download:
-        page.get_by_role("button", name="Download all (zip)").filter(visible=True).click()
-    download.value.save_as(tmp_path / "photo.zip")
-    return tmp_path / "photo.zip"
-
-
 def saved(page: Page, tmp_path: Path) -> Image:
-    with page.expect_download() as download:
-        page.get_by_role("button", name="Download photo").or_(page.get_by_text("Download photo")).first.click()
-    download.value.save_as(tmp_path / "saved.png")
-    return read_image(tmp_path / "saved.png")
+    button = page.get_by_role("button", name="Download photo").or_(page.get_by_text("Download photo")).first
+    return read_image(download(page, button, tmp_path))
 
 
 def test_a_face_of_a_photo_is_degraded_and_measured_against_itself(page: Page, tmp_path: Path) -> None:
-    PIL.Image.fromarray(group()).save(tmp_path / "group.png")
-    page.get_by_role("tab", name="Restore my photo").click()
-    upload(page, tmp_path / "group.png", "#photo")
+    upload_photo(page, tmp_path, group())
     expect(page.locator("#faces .box")).to_have_count(2)
     page.get_by_role("button", name="Degrade a face of this photo, then restore it").click()
     page.get_by_role("button", name="Degrade & restore this face").click()
@@ -158,9 +147,7 @@ def test_a_face_of_a_photo_is_degraded_and_measured_against_itself(page: Page, t
 
 
 def test_a_photo_without_a_face_offers_its_centred_square(page: Page, tmp_path: Path) -> None:
-    PIL.Image.fromarray(np.full((200, 300, 3), 120, np.uint8)).save(tmp_path / "wall.png")
-    page.get_by_role("tab", name="Restore my photo").click()
-    upload(page, tmp_path / "wall.png", "#photo")
+    upload_photo(page, tmp_path, np.full((200, 300, 3), 120, np.uint8))
     expect(page.locator("#faces .found")).to_contain_text("No face was found")
     expect(page.get_by_role("checkbox", name="The centred square")).to_be_checked()
     page.get_by_role("button", name="Restore", exact=True).click()
@@ -213,12 +200,6 @@ def test_the_slider_is_driven_by_the_keyboard(page: Page) -> None:
     assert page.locator(".compare").evaluate("figure => figure.style.getPropertyValue('--at')") == "60%"
 
 
-def test_every_picture_has_an_alternative_text(page: Page) -> None:
-    missing = "images => images.filter(i => !i.hasAttribute('alt')).map(i => i.outerHTML)"
-    assert page.locator("img").evaluate_all(missing) == []
-    assert page.locator("#result img").evaluate_all("images => images.every(i => i.alt.length > 3)")
-
-
 def test_a_bad_file_gets_a_message_that_says_what_to_do(page: Page, tmp_path: Path) -> None:
     path = tmp_path / "broken.jpg"
     PIL.Image.open(EILEEN).convert("RGB").save(path)
@@ -229,17 +210,6 @@ def test_a_bad_file_gets_a_message_that_says_what_to_do(page: Page, tmp_path: Pa
     expect(page.locator("#photo img")).to_have_count(0)  # no broken picture stays behind
     upload(page, own_face(tmp_path)[0], "#photo")
     expect(page.get_by_text("damaged or cut short")).to_have_count(0)
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_light_and_dark_follow_the_system(browser: Browser, address: str, scheme: Any) -> None:
-    page = browser.new_page(color_scheme=scheme)
-    page.goto(address)
-    expect(page.locator("#result .verdict")).to_be_visible(timeout=SLOW)
-    colour = page.evaluate("getComputedStyle(document.body).backgroundColor")
-    level = sum(int(part) for part in re.findall(r"\d+", colour)[:3]) / 3
-    assert level < 40 if scheme == "dark" else level > 215
-    page.close()
 
 
 def test_a_visitors_files_expire_and_the_first_example_stays(browser: Browser, tmp_path: Path) -> None:
@@ -265,3 +235,55 @@ def test_a_visitors_files_expire_and_the_first_example_stays(browser: Browser, t
         assert set(cache.rglob("restored.png")) == kept
         assert not list(cache.rglob("own.png"))  # the upload itself
         page.close()
+
+
+# ---- the panels below a result
+
+
+def test_the_panel_opens_on_request_and_closes_with_a_new_result(page: Page) -> None:
+    panel = page.locator(".examination section")
+    expect(panel).to_have_count(0)
+    page.get_by_role("button", name=PANEL).click()
+    expect(page.get_by_text("Looking at the face …")).to_be_visible()
+    expect(panel.locator("figure")).to_have_count(4)
+    expect(page.get_by_text("Looking at the face …")).to_have_count(0)
+    expect(panel).not_to_contain_text("Of face")
+    widths = "images => images.map(i => i.naturalWidth)"
+    for image in panel.locator("img").all():
+        image.scroll_into_view_if_needed()
+        expect(image).to_have_js_property("complete", True)
+    assert panel.locator("img").evaluate_all(widths) == [512] * 4
+    assert panel.locator("img").evaluate_all("images => images.every(i => i.alt.length > 20)")
+    expect(panel.get_by_role("row")).to_have_count(6)
+    expect(panel).to_contain_text("Whole picture")
+    page.get_by_role("button", name="Example: Grace Hopper, CCTV").click()
+    expect(page.locator("#result .caption")).to_contain_text("monochrome")
+    expect(panel).to_have_count(0)
+
+
+def test_a_photo_shows_what_changed_and_claims_no_truth(page: Page) -> None:
+    page.get_by_role("button", name="restore a photo of your own").click()
+    upload(page, Path(EILEEN), "#photo")
+    page.get_by_role("button", name="Restore", exact=True).click()
+    expect(page.locator("#photo-result .verdict")).to_be_visible()
+    page.get_by_role("button", name=PANEL).filter(visible=True).click()
+    panel = page.locator(".examination section").filter(visible=True)
+    expect(panel.locator("figure")).to_have_count(2)
+    expect(panel).not_to_contain_text("measured")
+
+
+def test_of_several_faces_the_panels_say_which_and_without_any_they_stay_closed(page: Page, tmp_path: Path) -> None:
+    page.get_by_role("tab", name="Restore my photo").click()
+    button = page.get_by_role("button", name=PANEL).filter(visible=True)
+    button.click()
+    expect(page.get_by_text("There is no restored face yet")).to_be_visible()
+    expect(page.get_by_text("Looking at the face …")).to_have_count(0)
+    PIL.Image.fromarray(group()).save(tmp_path / "group.png")
+    upload(page, tmp_path / "group.png", "#photo")
+    expect(page.locator("#faces .box")).to_have_count(2)
+    page.get_by_role("button", name="Restore", exact=True).click()
+    expect(page.locator("#photo-result .verdict")).to_have_text("2 faces restored and put back")
+    button.click()
+    expect(page.locator(".examination section").filter(visible=True)).to_contain_text("Of face 1, the first of those")
+    page.get_by_role("button", name="What has this photo been through?").click()
+    expect(page.locator("#estimate")).to_contain_text("Of face 1, the first of those")

@@ -3,19 +3,24 @@
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 import pytest
 from served import EILEEN
 
+from examples.make_examples import PORTRAITS
 from restoration import InputError, Restorer
 from restoration.degrade.protocols import PRESETS
+from restoration.faces import enlargement
+from restoration.images import read_image
+from restoration.lab.experiment import PHOTO, RESTORED, Outcome, run_experiment
 from restoration.page.degrade_tab import DegradeTab
 from restoration.page.layout import build_page
 from restoration.page.photo_tab import PhotoTab
 from restoration.page.settings import fill
 from restoration.page.site import EXAMPLES, FACES, Site
-from restoration.page.widgets import TABLES, t
+from restoration.page.widgets import TABLES, present, read_result, t
 
 
 def test_the_footer_is_read_anew_whenever_the_page_is_opened(tiny_weights: Path) -> None:
@@ -70,7 +75,53 @@ def test_presets_are_called_the_same_everywhere() -> None:
         assert key in t(f"about_{key}")
 
 
+def test_the_page_says_how_far_the_example_faces_were_enlarged() -> None:
+    for portrait in PORTRAITS:
+        for table in TABLES.values():
+            assert f"{enlargement(portrait.landmarks):.1f}×" in table["note_examples"]
+
+
 def test_the_examples_are_there() -> None:
     assert {(example.face, example.preset) for example in EXAMPLES} <= {(f, p) for f in FACES for p in PRESETS}
     assert len(set(EXAMPLES)) == len(EXAMPLES)
     assert set(Site.__dataclass_fields__["faces"].default_factory()) == set(FACES)  # type: ignore[misc]
+
+
+# ---- a result's files
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def test_a_result_is_found_again_with_its_recipe(cache: Path, tiny_weights: Path) -> None:
+    tiny, settings = Restorer.from_pretrained(tiny_weights), PRESETS["old_phone"].draw(1)
+    outcome = run_experiment(str(EILEEN), settings, 3, tiny, None)
+    _, pictures, recipe = read_result(present(outcome, None))
+    assert {label: picture.tobytes() for label, picture in pictures.items()} == {
+        label: picture.tobytes() for label, picture in outcome.pictures.items()
+    }
+    assert recipe == (settings, 3)
+    face = read_image(EILEEN)
+    photo = Outcome(pictures={PHOTO: face, RESTORED: tiny.restore_aligned(face)}, caption="a photo")
+    _, pictures, recipe = read_result(present(photo, None))
+    assert list(pictures) == ["Restored", "Your photo"]
+    assert recipe is None
+
+
+def at(path: str) -> Any:
+    return {"pictures": [{"file": {"path": path}}]}
+
+
+@pytest.mark.parametrize(("value", "message"), [
+    *((value, "no restored face") for value in (None, {}, {"pictures": []}, {"pictures": "x"}, {"pictures": [{}]})),
+    *((at(path), "expired") for path in ("/etc/passwd", "../../secret/x.png", "x.png", "/" + "a" * 32 + "/../etc/x")),
+    (at("/" + "a" * 32 + "/clean.png"), "expired"),
+])  # fmt: skip
+def test_only_results_of_the_page_are_opened(cache: Path, value: Any, message: str) -> None:
+    (cache.parent / "secret").mkdir()
+    (cache.parent / "secret" / "recipe.json").write_text(json.dumps({"settings": None, "seed": None}))
+    with pytest.raises(InputError, match=message):
+        read_result(value)

@@ -17,21 +17,16 @@ import threading
 import time
 from pathlib import Path
 from types import FrameType
-from typing import IO
 
 import httpx
+from filelock import FileLock
 
 from restoration.images import InputError
-
-try:
-    import fcntl
-except ImportError:  # not on Windows, where a killed process's folder stays until somebody deletes it
-    fcntl = None  # type: ignore[assignment]
 
 VARIABLE = "GRADIO_TEMP_DIR"
 PROXIES = ("all_proxy", "http_proxy", "https_proxy")
 PREFIX, OWNER = "restoration-", ".owner"  # a folder's name; the file in it that its process holds locked
-_held: list[IO[bytes]] = []  # a lock lasts as long as its file is open
+_held: list[FileLock] = []  # a lock lasts as long as its object
 
 
 def prepare_network() -> None:
@@ -80,12 +75,11 @@ def claim_folder() -> Path:
 def _claim(place: Path) -> Path:
     place.mkdir(parents=True, exist_ok=True)
     for owner in place.glob(f"{PREFIX}*/{OWNER}"):
-        if _lock(owner):
+        if _lock(owner.parent):
             shutil.rmtree(owner.parent, ignore_errors=True)
     while True:  # until nobody took it for an orphan's in the moment before it was locked
         folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=place))
-        (folder / OWNER).touch()
-        if _lock(folder / OWNER) or fcntl is None:
+        if _lock(folder) and (folder / OWNER).exists():
             break
     os.environ[VARIABLE] = str(folder)
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
@@ -121,14 +115,12 @@ def delete_old(folder: Path, kept: set[Path], before: float) -> None:
             continue
 
 
-def _lock(path: Path) -> bool:
-    """Lock a file for as long as this process lives; False where another one has it, or has deleted it."""
-    if fcntl is None:
-        return False
+def _lock(folder: Path) -> bool:
+    """Lock a folder for as long as this process lives; False where another one has it."""
+    lock = FileLock(folder / OWNER, timeout=0)
     try:
-        file = path.open("rb")
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock.acquire()
     except OSError:
         return False
-    _held.append(file)
+    _held.append(lock)
     return True

@@ -79,7 +79,7 @@ def build_page(site: Site) -> gr.Blocks:
         LinkOpener(site, opener, link_note, tabs, degrade, compare)
         info, news = site.restorer.info, site.news
         with gr.Column(elem_classes="foot"):
-            foot = gr.HTML(footer(info), **ui.BARE)
+            foot = ui.drawing("note", footer(info))
             ui.note("privacy")
         if news:
             page.load(lambda: footer(info, news()), None, foot, **ui.QUIET)

@@ -43,6 +43,13 @@ class PhotoFiles(NamedTuple):
     photo: str | bytes
     folder: Path
 
+    def at_strength(self, strength: float) -> Path:
+        """The photo at this strength as a PNG, with what its own file held; from two pictures, without the network."""
+        target = self.folder / f"restored_{round(100 * strength)}.png"
+        base, restored = (read_image(self.folder / name) for name in ("base.png", "restored.png"))
+        write_photo(blend(base, [Patch(0, 0, restored)], [strength]), target, read_photo(self.photo))
+        return target
+
 
 class PhotoTab:
     """Layout, events and handlers. What is kept between events is where this visitor's faces and files are."""
@@ -146,13 +153,20 @@ class PhotoTab:
         """The button with the photo at this strength."""
         if not files:
             return gr.skip()
-        return gr.DownloadButton(value=str(at_strength(PhotoFiles(*files), strength)), interactive=True)
+        return gr.DownloadButton(value=str(PhotoFiles(*files).at_strength(strength)), interactive=True)
 
     def pack(self, files: Sequence[Any], strength: float) -> dict[str, Any]:
-        """The zip, made when the result asks for it."""
+        """The zip, made when the result asks for it: restored.png at this strength, every face before and after as the
+        network saw and returned it (512 x 512), and restoration.json: weights, detector, scale, strength, timings, and
+        where the faces are."""
         if not files or not Path(files[1]).is_dir():
             raise InputError("The result has expired. Press “Restore” again.")
-        return ui.write_files({"photo.zip": photo_zip(PhotoFiles(*files), strength)}, ui.new_folder())["photo.zip"]
+        kept = PhotoFiles(*files)
+        contents = {"restored.png": kept.at_strength(strength).read_bytes()}
+        contents |= {f"faces/{path.name}": path.read_bytes() for path in sorted(kept.folder.glob("face_*_*.png"))}
+        facts = {"strength": strength, **json.loads((kept.folder / "facts.json").read_text())}
+        zipped = archive({**contents, "restoration.json": (json.dumps(facts, indent=2) + "\n").encode()})
+        return ui.write_files({"photo.zip": zipped}, ui.new_folder())["photo.zip"]
 
     def test(
         self, photo: str | bytes | None, faces: list[Face], number: int | None, preset: str, seed: Any
@@ -230,21 +244,3 @@ def model_facts(restorer: Restorer) -> dict[str, Any]:
     """Which network made a picture, for JSON."""
     known = ("name", "license", "source", "revision", "parameters", "device", "precision")
     return {**{key: restorer.info[key] for key in known}, "fingerprint": restorer.fingerprint}
-
-
-def at_strength(files: PhotoFiles, strength: float) -> Path:
-    """The photo at this strength as a PNG, with what its own file held; from two pictures, without the network."""
-    target = files.folder / f"restored_{round(100 * strength)}.png"
-    restored = Patch(0, 0, read_image(files.folder / "restored.png"))
-    write_photo(blend(read_image(files.folder / "base.png"), [restored], [strength]), target, read_photo(files.photo))
-    return target
-
-
-def photo_zip(files: PhotoFiles, strength: float) -> bytes:
-    """restored.png at this strength, every face before and after as the network saw and returned it (512 x 512), and
-    restoration.json: weights, detector, scale, strength, timings, and where the faces are."""
-    faces = sorted(files.folder.glob("face_*_*.png"))
-    contents = {"restored.png": at_strength(files, strength).read_bytes()}
-    contents |= {f"faces/{path.name}": path.read_bytes() for path in faces}
-    facts = {"strength": strength, **json.loads((files.folder / "facts.json").read_text())}
-    return archive({**contents, "restoration.json": (json.dumps(facts, indent=2) + "\n").encode()})

@@ -46,7 +46,6 @@ TABLES: dict[str, dict[str, str]] = {
 }
 I18N = gr.I18n(**TABLES)
 
-BARE: dict[str, Any] = {"apply_default_css": False}
 QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 ONE_AT_A_TIME: dict[str, Any] = {"concurrency_id": "network", "concurrency_limit": 1}
 # A comparison or a sweep takes seconds: it waits for others of its kind, and quick restorations do not wait for it.
@@ -90,7 +89,8 @@ def drawing(name: str, value: Any = None, *, label: str = "", events: str = "", 
     """
     template = f"${{page.{name}.html?.(value, label) ?? ''}}"
     script = f"page.{name}.start?.(element, props, trigger, watch); {[*events.split()]};"
-    return gr.HTML(value, html_template=template, js_on_load=script, label=t(label) if label else "", **BARE, **options)
+    options |= {"label": t(label) if label else "", "apply_default_css": False}
+    return gr.HTML(value, html_template=template, js_on_load=script, **options)
 
 
 def note(key: str = "") -> gr.HTML:
@@ -206,8 +206,11 @@ def file_name(label: str) -> str:
     return label.lower().replace(" ", "_") + ".png"
 
 
-def result_folder(value: Any) -> Path:
-    """Where the files of a result lie, by what its component holds: only the folder's name is taken from there.
+def read_result(value: Any) -> tuple[Path, dict[str, Image], tuple[Degradation, int] | None]:
+    """The folder of a result, its pictures by their labels, and the settings and seed that degraded it, if it was.
+
+    Args:
+        value: what its component holds, as a client sends it: only the folder's name is taken from there.
 
     Raises:
         InputError: no result, or one that has expired.
@@ -217,24 +220,15 @@ def result_folder(value: Any) -> Path:
     except (TypeError, KeyError, IndexError) as error:
         raise InputError(NO_RESULT) from error
     folder = Path(get_upload_folder()) / token
-    if not TOKEN.fullmatch(token) or not (folder / RECIPE).is_file():
+    if not TOKEN.fullmatch(token):
         raise InputError(EXPIRED)
-    return folder
-
-
-def read_result(folder: Path) -> tuple[dict[str, Image], tuple[Degradation, int] | None]:
-    """The pictures of a result by their labels, and the settings and seed that degraded it, where it was degraded.
-
-    Raises:
-        InputError: its files have expired.
-    """
     paths = {label: folder / file_name(label) for label in (CLEAN, DEGRADED, RESTORED, PHOTO)}
     try:
-        pictures = {label: read_image(path) for label, path in paths.items() if path.is_file()}
         recipe = json.loads((folder / RECIPE).read_text())
+        pictures = {label: read_image(path) for label, path in paths.items() if path.is_file()}
     except (InputError, OSError) as error:
         raise InputError(EXPIRED) from error
-    return pictures, (Degradation(**recipe["settings"]), recipe["seed"]) if recipe["settings"] else None
+    return folder, pictures, (Degradation(**recipe["settings"]), recipe["seed"]) if recipe["settings"] else None
 
 
 def result_view(value: Any = None, **options: Any) -> gr.HTML:
@@ -268,8 +262,7 @@ class Examiner:
 
     def changes(self, value: Any) -> dict[str, Any]:
         """What ``page.panel`` draws: the maps and what is known beside them."""
-        folder, site = result_folder(value), self._site
-        pictures, recipe = read_result(folder)
+        site, (folder, pictures, recipe) = self._site, read_result(value)
         if RESTORED not in pictures:
             raise InputError(NO_RESULT)
         truth = pictures.get(CLEAN)
@@ -296,7 +289,7 @@ class Examiner:
         return self._panel(value, seen, reports.expected(outcomes, site.identity_name))
 
     def _estimate(self, value: Any) -> Estimate:
-        photo = read_result(result_folder(value))[0].get(PHOTO)
+        photo = read_result(value)[1].get(PHOTO)
         if photo is None:
             raise InputError(NO_RESULT)
         return self._site.estimator.estimate(photo)

@@ -1,26 +1,21 @@
-"""The page's texts, tables, controls and files, without a browser."""
+"""What the page reports: headlines, tables, maps, the panel and the footer."""
 
 import dataclasses
 import math
 import re
-from dataclasses import fields
 from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny import BANDS, CALIBRATION, EXAMPLES
+from tiny import BANDS, CALIBRATION
 
-from restoration import Degradation, InputError, Restorer
-from restoration.degrade import LIMITS, degrade_image
-from restoration.degrade.protocols import PRESETS
-from restoration.images import read_image
+from restoration import InputError, Restorer
 from restoration.lab.experiment import Outcome
 from restoration.measure import Scores
 from restoration.measure.faithfulness import Examination, Identity, Region
 from restoration.measure.identity import judge
 from restoration.page.reports import amplified, changes, face_maps, facts, footer, heat, items, measured, refused
-from restoration.page.settings import CUSTOM, ORDER, bounds, fill, from_controls, idle, on_step
 
 MARKUP, ESCAPED = '<b onclick="x">&', "&lt;b onclick=&#34;x&#34;&gt;&amp;"
 
@@ -244,68 +239,3 @@ def test_the_footer_names_weights_licence_and_where_they_come_from(tiny_weights:
     told = footer({**info, **hub}, "v2 & on")
     assert "Hub: a/b@v1, revision 0123456789ab" in told
     assert f"<p>Hub gone {ESCAPED}</p><p>v2 &amp; on</p>" in told
-
-
-# ---- settings ----------------------------------------------------------------------------------
-
-
-def test_every_setting_has_a_control_in_a_fixed_order() -> None:
-    assert sorted(ORDER) == sorted([field.name for field in fields(Degradation)] + ["isotropic"])
-    assert set(fill("old_phone", 1)) == set(ORDER)
-    assert fill(CUSTOM, None) == {}  # changes no control
-    place = ORDER.index("isotropic")
-    assert (ORDER[place - 1], ORDER[place + 1]) == ("blur_sigma", "blur_sigma_y")
-
-
-@pytest.mark.parametrize("seed", [0, 1, 3])
-@pytest.mark.parametrize("key", PRESETS)
-def test_the_controls_hold_a_preset_to_the_nearest_step_within_their_bounds(key: str, seed: int) -> None:
-    drawn, values = PRESETS[key].draw(seed), fill(key, seed)
-    before = dict(values)
-    shown = from_controls(values)
-    assert values == before  # not modified
-    for name, limit in LIMITS.items():
-        low, high = bounds(name)
-        assert low <= values[name] <= high, name
-        assert values[name] == on_step(name, values[name]), name
-        wanted, held = getattr(drawn, name), getattr(shown, name)
-        assert (wanted is None) == (held is None), name
-        assert wanted is None or abs(wanted - held) <= limit.step / 2 + 1e-9, name
-    assert (drawn.kernel, drawn.grayscale) == (shown.kernel, shown.grayscale)
-
-
-def test_a_slider_at_its_end_is_off() -> None:
-    values = fill("old_phone", 0)
-    assert from_controls({**values, "jpeg": 0}).jpeg is None
-    assert from_controls({**values, "isotropic": True, "blur_sigma_y": 7}).blur_sigma_y is None
-    assert from_controls({**values, "isotropic": False, "blur_sigma_y": 7}).blur_sigma_y == 7
-    with pytest.raises(InputError, match="noise"):
-        from_controls({**values, "noise": 101})
-    for wrong in (None, -1, 0.5):
-        with pytest.raises(InputError, match="seed"):
-            fill("old_phone", wrong)
-
-
-def test_a_control_rests_exactly_where_it_changes_nothing() -> None:
-    """What ``idle`` says, checked on the degradation itself: a resting control's value makes no difference."""
-    face = read_image(EXAMPLES / "eileen_collins.png")[128:256, 128:256]
-    other = {"motion_angle": 70, "blur_sigma_y": 4, "blur_angle": 70, "kernel": "bicubic"}
-    base = {**fill(next(iter(PRESETS)), 0), "noise": 0, "jpeg": 0, "motion_angle": 10, "blur_angle": 10}
-    cases = (
-        {"motion_length": 0, "blur_sigma": 0, "blur_sigma_y": 0, "isotropic": True, "downsample": 1},
-        {"motion_length": 1, "blur_sigma": 2, "blur_sigma_y": 2, "isotropic": True, "downsample": 3},
-        {"motion_length": 9, "blur_sigma": 2, "blur_sigma_y": 1, "isotropic": False, "downsample": 1},
-        {"motion_length": 9, "blur_sigma": 0, "blur_sigma_y": 0, "isotropic": False, "downsample": 3},
-    )
-    seen = set()
-    for case in cases:
-        values = {**base, **case, "kernel": "area"}
-        result = degrade_image(face, from_controls(values))
-        still = {
-            name
-            for name, value in other.items()
-            if np.array_equal(result, degrade_image(face, from_controls({**values, name: value})))
-        }
-        assert idle(values) == still, case
-        seen.add(frozenset(still))
-    assert len(seen) == len(cases)
