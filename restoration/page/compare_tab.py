@@ -140,19 +140,19 @@ class CompareTab:
             "identity": site.identity_name,
             "rows": [],
         }
-        values |= {"done": False, "clean": ui.write_files({"clean.png": face}, folder)["clean.png"]}
+        values |= {"done": False, "clean": ui.write_file("clean.png", face, folder)}
         yield values
         rows: list[Row] = []
         for row in experiment.compare(face, recipe.cases, recipe.seed, site.restorer, site.identity):
             drawn, pictures = row_values(row, len(rows))
-            files = ui.write_files(dict(pictures), folder)
+            files = {name: ui.write_file(name, picture, folder) for name, picture in pictures.items()}
             for cell in drawn["cells"]:
                 cell["file"] = files.get(cell["name"])
             rows.append(row)
             values = {**values, "rows": [*values["rows"], drawn]}
             yield values
-        zipped = ui.write_files({"comparison.zip": comparison_bundle(recipe, face, rows)}, folder)
-        yield {**values, "done": True, "share": ui.share(recipe), "zip": zipped["comparison.zip"]}
+        zipped = ui.write_file("comparison.zip", comparison_bundle(recipe, face, rows), folder)
+        yield {**values, "done": True, "share": ui.share(recipe), "zip": zipped}
 
     def run_sweep(
         self, request: gr.Request, face: str, own: str | bytes | None, seed: Any, start: str, *axes: Any, **knobs: Any
@@ -187,8 +187,8 @@ class CompareTab:
                     yield values
                     if stop.is_set():
                         break
-            zipped = ui.write_files({"sweep.zip": grid_bundle(recipe, face, points)}, ui.new_folder())
-            yield {**values, "done": True, "share": ui.share(recipe, len(points)), "zip": zipped["sweep.zip"]}
+            zipped = ui.write_file("sweep.zip", grid_bundle(recipe, face, points))
+            yield {**values, "done": True, "share": ui.share(recipe, len(points)), "zip": zipped}
         finally:
             if self._stops.get(visitor) is stop:
                 del self._stops[visitor]

@@ -38,11 +38,7 @@ DEFAULT_CASES = '{"Old phone": "old_phone", "Noise": {"noise": 20}}'
 
 
 def read_json(text: str) -> Any:
-    """What a JSON text holds.
-
-    Raises:
-        InputError: not JSON.
-    """
+    """What a JSON text holds; an InputError where it is none."""
     try:
         return json.loads(text)
     except (json.JSONDecodeError, RecursionError) as error:
@@ -148,7 +144,8 @@ class Endpoints:
         recipe = site.recipe("compare", face, number, cases=cases)
         rows = list(experiment.compare(face, cases, number, site.restorer, site.identity))
         values = [row_values(row, index)[0] for index, row in enumerate(rows)]
-        return {"rows": values, **ui.share(recipe)}, _write_zip("comparison.zip", comparison_bundle(recipe, face, rows))
+        zipped = ui.write_file("comparison.zip", comparison_bundle(recipe, face, rows))
+        return {"rows": values, **ui.share(recipe)}, zipped["path"]
 
     def sweep_severities(
         self, image: Any,
@@ -181,8 +178,8 @@ class Endpoints:
         grid = plan(start, (column_setting, column_low, column_high, column_steps), y)  # type: ignore[arg-type]
         recipe = site.recipe("sweep", face, number, plan=grid)
         points = list(run_grid(face, grid, number, site.restorer, site.identity))
-        answer = {"points": [point_values(point) for point in points], **ui.share(recipe)}
-        return answer, _write_zip("sweep.zip", grid_bundle(recipe, face, points))
+        zipped = ui.write_file("sweep.zip", grid_bundle(recipe, face, points))
+        return {"points": [point_values(point) for point in points], **ui.share(recipe)}, zipped["path"]
 
     def read_recipe(self, token: str) -> dict[str, Any]:
         """Read the recipe of a link to this page: its settings as JSON text, and Python code that prints its numbers.
@@ -208,10 +205,6 @@ class Endpoints:
         """
         seen = self._site.estimator.estimate(read_face(image)[0])
         return {**asdict(seen), "words": reports.in_words(seen), "settings": asdict(seen.settings())}
-
-
-def _write_zip(name: str, contents: bytes) -> str:
-    return str(ui.write_files({name: contents}, ui.new_folder())[name]["path"])
 
 
 def add_endpoints(site: Site) -> None:

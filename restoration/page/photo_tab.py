@@ -166,7 +166,7 @@ class PhotoTab:
         contents |= {f"faces/{path.name}": path.read_bytes() for path in sorted(kept.folder.glob("face_*_*.png"))}
         facts = {"strength": strength, **json.loads((kept.folder / "facts.json").read_text())}
         zipped = archive({**contents, "restoration.json": (json.dumps(facts, indent=2) + "\n").encode()})
-        return ui.write_files({"photo.zip": zipped}, ui.new_folder())["photo.zip"]
+        return ui.write_file("photo.zip", zipped)
 
     def test(
         self, photo: str | bytes | None, faces: list[Face], number: int | None, preset: str, seed: Any
@@ -215,29 +215,21 @@ def present_photo(result: Restoration, numbers: Sequence[int], restorer: Restore
     """
     facts = {"model": model_facts(restorer), "detector": result.detector, "scale": result.scale, **describe(result)}
     facts["faces"] = [{"number": number, **face} for number, face in zip(numbers, facts["faces"], strict=True)]
-    kept: dict[str, bytes | Image] = {
-        "base.png": result.base,
-        "restored.png": result.photo,
-        "view_before.png": reduced(result.base, VIEW),
-        "view_restored.png": reduced(result.photo, VIEW),
-        "facts.json": json.dumps(facts).encode(),
-    }
+    (folder / "facts.json").write_text(json.dumps(facts))
+    write_png(result.base, folder / "base.png")
+    write_png(result.photo, folder / "restored.png")
+    faces = []
     for number, face in zip(numbers, result.faces, strict=True):
-        kept[f"face_{number}_before.png"] = face.input_crop
-        kept[f"face_{number}_restored.png"] = face.restored_crop
-    files = ui.write_files(kept, folder)
-    faces = [
-        {"number": i, "before": files[f"face_{i}_before.png"], "after": files[f"face_{i}_restored.png"]}
-        for i in numbers
-    ]
-    height, width = result.photo.shape[:2]
-    view = {"before": files["view_before.png"], "after": files["view_restored.png"], "width": width, "height": height}
-    return {
-        **view,
-        "faces": faces,
-        "facts": report_photo(result, VIEW),
-        "examined": numbers[0] if len(faces) > 1 else None,
+        crops = {"before": ("before", face.input_crop), "after": ("restored", face.restored_crop)}
+        files = {key: ui.write_file(f"face_{number}_{name}.png", crop, folder) for key, (name, crop) in crops.items()}
+        faces.append({"number": number, **files})
+    views = {"before": ("view_before.png", result.base), "after": ("view_restored.png", result.photo)}
+    shown: dict[str, Any] = {
+        key: ui.write_file(name, reduced(view, VIEW), folder) for key, (name, view) in views.items()
     }
+    shown["height"], shown["width"] = result.photo.shape[:2]
+    shown |= {"faces": faces, "facts": report_photo(result, VIEW)}
+    return {**shown, "examined": numbers[0] if len(faces) > 1 else None}
 
 
 def model_facts(restorer: Restorer) -> dict[str, Any]:

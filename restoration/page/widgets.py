@@ -14,7 +14,7 @@ import inspect
 import json
 import re
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
@@ -166,18 +166,18 @@ def new_folder() -> Path:
     return folder
 
 
-def write_files(files: dict[str, bytes | Image], folder: Path) -> dict[str, dict[str, Any]]:
-    """Write name to contents; a picture becomes a lossless PNG, bit for bit what was measured.
+def write_file(name: str, contents: bytes | Image, folder: Path | None = None) -> dict[str, Any]:
+    """Write a file, into a new folder by itself or into one; a picture becomes a lossless PNG, as it was measured.
 
     Returns:
-        name to Gradio's own description of the file; the browser finds its address there as ``url``.
+        Gradio's own description of the file; the browser finds its address there as ``url``.
     """
-    for name, contents in files.items():
-        if isinstance(contents, bytes):
-            (folder / name).write_bytes(contents)
-        else:
-            write_png(contents, folder / name)
-    return {name: FileData(path=str(folder / name), orig_name=name).model_dump() for name in files}
+    path = (folder or new_folder()) / name
+    if isinstance(contents, bytes):
+        path.write_bytes(contents)
+    else:
+        write_png(contents, path)
+    return FileData(path=str(path), orig_name=name).model_dump()
 
 
 def share(recipe: Recipe, reached: int | None = None) -> dict[str, str]:
@@ -193,10 +193,11 @@ def present(outcome: Outcome, identity_name: str | None, recipe: Recipe | None =
         recipe: None where nothing can be repeated.
     """
     made = {"settings": asdict(outcome.settings) if outcome.settings else None, "seed": outcome.seed}
-    names = {label: file_name(label) for label in outcome.pictures}
-    pictures = {names[label]: image for label, image in outcome.pictures.items()}
-    files = write_files({**pictures, RECIPE: json.dumps(made).encode()}, new_folder())
-    shown = [{"label": label, "name": name, "file": files[name]} for label, name in names.items()]
+    folder, shown = new_folder(), []
+    write_file(RECIPE, json.dumps(made).encode(), folder)
+    for label, picture in outcome.pictures.items():
+        name = file_name(label)
+        shown.append({"label": label, "name": name, "file": write_file(name, picture, folder)})
     facts = reports.facts(outcome, identity_name)
     return {"pictures": shown, "facts": facts, "share": share(recipe) if recipe else None}
 
@@ -251,7 +252,7 @@ class Packer:
         if notes := recipe.check(face, site.restorer.fingerprint):
             raise InputError(f"{notes[0]} Press the button again to make it anew.")
         rows = list(compare(face, recipe.cases, recipe.seed, site.restorer, site.identity))
-        return write_files({"experiment.zip": comparison_bundle(recipe, face, rows)}, new_folder())["experiment.zip"]
+        return write_file("experiment.zip", comparison_bundle(recipe, face, rows))
 
 
 class Examiner:
@@ -270,8 +271,7 @@ class Examiner:
         seen = site.examine(before, pictures[RESTORED], truth=truth, recipe=recipe)
         maps = []
         for name, label, about, alt, picture in reports.face_maps(seen):
-            file = write_files({f"{name}.png": picture}, folder)[f"{name}.png"]
-            maps.append({"label": label, "note": about, "alt": alt, "file": file})
+            maps.append({"label": label, "note": about, "alt": alt, "file": write_file(f"{name}.png", picture, folder)})
         bands = site.identity.bands if site.identity else None
         return {"maps": maps, "text": reports.of_face(value) + reports.changes(seen, bands, site.restorer.calibration)}
 
@@ -307,14 +307,13 @@ def add_examination(site: Site, result: gr.HTML) -> None:
 
 def add_estimate(site: Site, result: gr.HTML) -> None:
     """The same for what is known of a photo's past; two buttons share the panel."""
-    examiner = Examiner(site)
+    looks = {"past": Examiner(site).past, "expectation": Examiner(site).expectation}
     with gr.Row():
-        past = gr.Button(t("past"), elem_classes="examine")
-        expectation = gr.Button(t("expectation"), elem_classes="examine")
-    _open_panel([(past, examiner.past), (expectation, examiner.expectation)], result, elem_id="estimate")
+        buttons = [(gr.Button(t(key), elem_classes="examine"), look) for key, look in looks.items()]
+    _open_panel(buttons, result, elem_id="estimate")
 
 
-def _open_panel(buttons: list[tuple[gr.Button, Callable[[Any], Any]]], result: gr.HTML, **options: Any) -> None:
+def _open_panel(buttons: Iterable[tuple[gr.Button, Callable[[Any], Any]]], result: gr.HTML, **options: Any) -> None:
     panel = drawing("panel", elem_classes="examination", **options)
     for button, look in buttons:
         button.click(None, None, panel, js="() => ({working: true})")
