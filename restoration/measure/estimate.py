@@ -10,7 +10,7 @@ import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -29,7 +29,8 @@ LOWEST = {"blur": 0.0, "downsample": 1.0, "noise": 0.0, "jpeg": 5.0}
 _OFFSET = {"blur": 0.5, "downsample": 0.0, "noise": 1.0}  # keeps logarithms finite
 
 
-class Value(NamedTuple):
+@dataclass(frozen=True)
+class Value:
     """An estimate and the interval that held the truth for a share ``Estimate.coverage`` of unseen faces."""
 
     value: float
