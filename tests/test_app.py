@@ -24,9 +24,9 @@ from restoration.degrade.protocols import PRESETS
 from restoration.faces import crop_centre
 from restoration.images import Image, read_image
 from restoration.lab.experiment import run_experiment
+from restoration.measure import score
 from restoration.measure.faithfulness import region_errors
 from restoration.measure.identity import judge, load_identity
-from restoration.measure import score
 
 OLD_PHONE = PRESETS["old_phone"].draw(0)
 
