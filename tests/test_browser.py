@@ -63,10 +63,37 @@ def test_the_first_screen_shows_a_measured_restoration_and_what_to_press(page: P
     truth, settings = read_image(EILEEN), PRESETS["old_phone"].draw(1)
     degraded = degrade_image(truth, settings, 1)
     assert numbers(page, "Degraded input") == (round(psnr(degraded, truth), 2), round(ssim(degraded, truth), 3))
-    assert page.locator(".compare img").evaluate_all("images => images.map(i => i.naturalWidth)") == [512, 512]
+    assert page.locator(".compare img").evaluate_all("images => images.map(i => i.naturalWidth)") == [512] * 3
     button = page.get_by_role("button", name="Degrade & restore")
     expect(button).to_be_in_viewport()
     assert page.get_by_role("button").filter(visible=True).and_(page.locator(".primary")).count() == 1
+
+
+def test_the_clean_original_is_behind_a_button_of_the_slider(page: Page) -> None:
+    clean, before = page.locator("#result .truth"), page.locator("#result .compare input")
+    expect(clean).to_be_hidden()
+    page.get_by_role("button", name="Show the clean original").click()
+    expect(clean).to_be_visible()
+    expect(before).to_be_hidden()
+    page.get_by_role("button", name="Back to the slider").click()
+    expect(clean).to_be_hidden()
+    expect(before).to_be_visible()
+
+
+def test_a_result_that_no_longer_belongs_to_what_is_set_says_so_until_it_is_made_anew(page: Page) -> None:
+    result, save = page.locator("#result"), page.get_by_role("link", name="Download restored face")
+    expect(save).to_be_visible()
+    page.get_by_role("button", name="New seed").click()
+    expect(result).to_have_class(re.compile(r"\bstale\b"))
+    expect(page.get_by_text("Made with the face and settings before")).to_be_visible()
+    expect(save).to_be_hidden()
+    page.get_by_role("button", name="Degrade & restore").click()
+    expect(result).not_to_have_class(re.compile(r"\bstale\b"))
+    expect(save).to_be_visible()
+    page.locator("#face").get_by_label("Clear").first.click()
+    expect(result).to_have_class(re.compile(r"\bstale\b"))
+    page.get_by_role("button", name="Example: ").first.click()
+    expect(result).not_to_have_class(re.compile(r"\bstale\b"))
 
 
 def test_a_clean_face_is_uploaded_degraded_restored_measured_and_downloaded(page: Page, tmp_path: Path) -> None:

@@ -210,8 +210,8 @@ def test_worse_is_named_metric_by_metric() -> None:
         (base, Scores(26, 0.6, 39), ("SSIM",)),
         (base, Scores(26, 0.8, 39), ()),
         (base, base, ()),
-        (base, Scores(24.996, 0.6996, 40.04), ()),  # shown as no change
-        (base, Scores(24.994, 0.6994, 40.06), ("PSNR", "SSIM", "identity")),
+        (base, Scores(24.91, 0.6951, 40.9), ()),  # nobody would notice
+        (base, Scores(24.89, 0.6949, 41.1), ("PSNR", "SSIM", "identity")),
         (perfect, Scores(40, 0.99, 1), ("PSNR", "SSIM", "identity")),
     ):
         assert gain(before, after).worse == worse

@@ -55,11 +55,19 @@ def report(first: Scores, last: Scores | None = None, network: str | None = None
 
 
 @pytest.mark.parametrize(("before", "after", "headline", "cells", "worse"), [
-    (row(25, 0.70, 40), row(24, 0.75, 30), "▼ Worse than the input by 1.00 dB", ["▼ −1.00", "▲ +0.050", "▲ −10.0"], 1),
-    (row(25, 0.70, 41.26), row(26.5, 0.80, 52.5), "▲ 1.50 dB closer", ["<td>41.3</td>", "▲ +1.50", "▼ +11.2"], 1),
-    (row(math.inf, 1, 0), row(40, 0.99, 0), "▼ Worse than the input<", ["<td>identical</td>", "▼ −0.010 worse"], 2),
+    (row(25, 0.70, 40), row(24, 0.75, 30), "▼ Further from the clean original than the input <small>−1.00 dB</small>",
+     ["▼ −1.00", "▲ +0.050", "▲ −10.0"], 1),
+    (row(25, 0.70, 41.26), row(26.5, 0.80, 52.5), "▲ Clearly closer to the clean original <small>+1.50 dB</small>",
+     ["<td>41.3</td>", "▲ +1.50", "▼ +11.2"], 1),
+    (row(25, 0.70, 41), row(25.4, 0.699, 41.8), "▲ Closer to the clean original <small>+0.40 dB</small>",
+     ["▲ +0.40", '<span class="same">−0.001<span class="sr"> about the same', '<span class="same">+0.8'], 0),
+    (row(25, 0.70, 41), row(24.95, 0.69, 40),
+     ">About as close to the clean original as the input <small>−0.05 dB</small>",
+     ['<span class="same">−0.05', "▼ −0.010 worse", "▲ −1.0"], 1),
+    (row(math.inf, 1, 0), row(40, 0.99, 0), "▼ Further from the clean original than the input<",
+     ["<td>identical</td>", "▼ −0.010 worse"], 2),
     (row(25, 0.7, 9), row(math.inf, 1, 9), "▲ All the way back", ['identical<span class="better">▲'], 0),
-    (row(math.inf, 1, 0), row(math.inf, 1, 0), "▲ 0.00 dB closer", ["<td>identical</td>"], 0),
+    (row(math.inf, 1, 0), row(math.inf, 1, 0), "As good as the original, like the input", ["<td>identical</td>"], 0),
 ])  # fmt: skip
 def test_better_and_worse_are_said_in_words_per_metric(
     before: Scores, after: Scores, headline: str, cells: list[str], worse: int
@@ -115,7 +123,7 @@ def test_everything_that_is_not_the_page_s_own_is_escaped() -> None:
 def test_facts_hold_headline_caption_table_warnings_and_time() -> None:
     scores = {"Degraded input": row(25, 0.7), "Restored": row(24, 0.8)}
     text = facts(Outcome(pictures={}, caption="blurred", scores=scores, warnings=["one", "two"], seconds=1.234), None)
-    places = [text.index(part) for part in ("Worse than", "Blurred", "<table>", "<li>one</li><li>two")]
+    places = [text.index(part) for part in ("Further from", "Blurred", "<table>", "<li>one</li><li>two")]
     assert places == sorted(places)
     assert "restored in 1.23 s" in text
     quiet = facts(Outcome(pictures={}, caption="your photo"), None)

@@ -12,7 +12,7 @@ from restoration.degrade import Degradation, degrade_image, point_spread
 from restoration.faces import FACE_SIZE, crop_centre
 from restoration.images import Image, InputError, read_image
 from restoration.measure import Scores, lanczos, non_local_means, score, wiener
-from restoration.measure.identity import Bands, IdentityNetwork, Verdict, judge
+from restoration.measure.identity import NOTICEABLE, Bands, IdentityNetwork, Verdict, judge
 from restoration.restorer import Restorer
 
 MAX_SEED = 2**31 - 1
@@ -191,12 +191,10 @@ class Gain(Scores):
 
     @property
     def worse(self) -> tuple[str, ...]:
-        """The metrics by which the method's picture is worse than its input, by name; empty when none.
-
-        A change counts from half a unit of the last digit that is usually shown: 0.01 dB, 0.001, 0.1°.
-        """
-        falls = {"PSNR": -self.psnr / 0.01, "SSIM": -self.ssim / 0.001, "identity": (self.identity_angle or 0) / 0.1}
-        return tuple(name for name, fall in falls.items() if fall >= 0.5)
+        """The metrics by which the method's picture is noticeably worse than its input, by name; empty when none."""
+        falls = {"PSNR": ("psnr", -self.psnr), "SSIM": ("ssim", -self.ssim)}
+        falls["identity"] = ("identity_angle", self.identity_angle or 0.0)
+        return tuple(name for name, (metric, fall) in falls.items() if fall >= NOTICEABLE[metric])
 
 
 def gain(before: Scores, after: Scores) -> Gain:

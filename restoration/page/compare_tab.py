@@ -96,11 +96,11 @@ class CompareTab:
     def _add_runs(self, go: gr.Button, go_sweep: gr.Button, stop: gr.Button, knobs: dict[str, Any]) -> None:
         inputs = [self.face, self._own, self.seed]
         live: dict[str, Any] = {"inputs_kwargs": knobs, "show_progress": "hidden", **ui.LABORATORY}
+        for button in (go, go_sweep):
+            button.click(None, js=ui.SHOW_RESULT)  # first: listeners wait for one another
         go.click(ui.user_errors(self.run_compare), [*inputs, self.chosen], self.grid, **live)
         sweeping = [*inputs, self.start, *self.axes]
         running = go_sweep.click(ui.user_errors(self.run_sweep), sweeping, [self.sweep, self._case], **live)
-        for button in (go, go_sweep):
-            button.click(None, js=ui.SHOW_RESULT)
         stop.click(None, js="() => page.stop()")  # the sweep's script says which of the two:
         self.sweep.halt(self.stop, queue=False, **ui.QUIET)  # a running one ends with what it has measured
         self.sweep.withdraw(None, cancels=running)  # one that waits for others does not begin

@@ -81,17 +81,19 @@ class DegradeTab:
         event = ui.network_event(self.result)
         for button, handler in ((degrade, self.show_degraded), (restore, self.show_restored)):
             inputs = [self.face, self.seed]
+            button.click(None, js="() => { page.ask(); page.showResult(); }")  # first: listeners wait for one another
             button.click(ui.user_errors(handler), inputs, self.result, inputs_kwargs=knobs, **event)
-            button.click(None, js=ui.SHOW_RESULT)
         loaded = [self.face, self.face_note, self.preset, self.seed, *filled, self.result]
         for index, example in enumerate(examples):
             example.click(functools.partial(self.load_example, index), None, loaded, **event)
         self.preset.input(ui.user_errors(self.refill), [self.preset, self.seed], filled, **ui.QUIET)
         self.seed.input(self.refill_while_typing, [self.preset, self.seed], filled, **ui.QUIET)
         dice.click(self.new_seed, self.preset, [self.seed, *filled], **ui.QUIET)
-        custom = f"() => {json.dumps([settings.CUSTOM, t('about_custom')])}"
+        custom = f"() => {{ page.edited(); return {json.dumps([settings.CUSTOM, t('about_custom')])}; }}"
         for knob in knobs.values():
             knob.input(None, None, [self.preset, self.about], js=custom)
+        edits = [self.face.input, self.face.clear, self.preset.input, self.seed.input, dice.click]
+        gr.on(edits, None, js="() => page.edited()")
         gates = [knobs[name] for name in ("motion_length", "blur_sigma", "isotropic", "blur_sigma_y", "downsample")]
         gated = [knobs[name] for name in ("motion_angle", "blur_sigma_y", "blur_angle", "kernel")]
         gate = "(...values) => page.gate(...values)"

@@ -23,7 +23,7 @@ from restoration.lab.experiment import Outcome, identity_verdict
 from restoration.measure import Scores
 from restoration.measure.estimate import Estimate
 from restoration.measure.faithfulness import Difference, Examination, Identity
-from restoration.measure.identity import Bands
+from restoration.measure.identity import NOTICEABLE, Bands
 from restoration.measure.uncertainty import Calibration, Map
 
 _FILES = jinja2.FileSystemLoader(Path(__file__).parent)
@@ -43,6 +43,8 @@ BLURS = ((0.0, "sharp"), (0.8, "slightly blurred"), (2.0, "blurred"), (4.5, "str
 NOISES = ((0.0, "hardly any noise"), (3.0, "a little noise"), (9.0, "noise"), (20.0, "strong noise"))
 QUALITIES = ((0.0, "very strong JPEG compression"), (30.0, "strong JPEG compression"),
              (60.0, "JPEG compression"), (88.0, "hardly any JPEG compression"))  # fmt: skip
+CLEARLY = 1.0  # dB from which on a face is clearly closer
+UNRESTORED, ALL = "Degraded. Now restore it.", "All the way back to the clean original"
 UNSURE = 3.0  # an interval is wide where its ends differ by more than so many times the value
 
 
@@ -88,18 +90,11 @@ def measured(scores: dict[str, Scores], identity_name: str | None, caption: str 
     if not scores:
         return str(_HTML.unmeasured(caption))
     base, last = next(iter(scores.values())), list(scores.values())[-1]
-    gain = last.psnr - base.psnr if math.isfinite(last.psnr) or math.isfinite(base.psnr) else 0.0
-    better = None if len(scores) == 1 else gain >= 0
-    if better is None:
-        headline = "Degraded. Now restore it."
-    elif better:
-        headline = f"{f'{gain:.2f} dB closer' if math.isfinite(gain) else 'All the way back'} to the clean original"
-    else:
-        headline = f"Worse than the input{f' by {-gain:.2f} dB' if math.isfinite(gain) else ''}"
+    headline, amount, better = _headline(base.psnr, last.psnr) if len(scores) > 1 else (UNRESTORED, "", None)
     heads = [Cell("Picture"), Cell("PSNR", "dB, higher is better"), Cell("SSIM", "0 to 1, higher is better")]
     rows = [
-        [Cell(label), _compared(row.psnr, base.psnr, 2, 1), _compared(row.ssim, base.ssim, 3, 1)]
-        + ([_compared(row.identity_angle, base.identity_angle, 1, -1)] if identity_name else [])
+        [Cell(label), _compared("psnr", row.psnr, base.psnr, 2, 1), _compared("ssim", row.ssim, base.ssim, 3, 1)]
+        + ([_compared("identity_angle", row.identity_angle, base.identity_angle, 1, -1)] if identity_name else [])
         for label, row in scores.items()
     ]
     about = "Identity is not measured: no identity network is installed here."
@@ -108,7 +103,7 @@ def measured(scores: dict[str, Scores], identity_name: str | None, caption: str 
         verdict = identity_verdict(scores)
         about = f"{verdict.text}. " if verdict else ""
         about += f"Identity by {called(identity_name)}; it expects a face aligned like the examples."
-    return str(_HTML.measured(headline, better, caption, heads, rows, about))
+    return str(_HTML.measured(headline, amount, better, caption, heads, rows, about))
 
 
 def amplified(difference: Difference, gain: int) -> Image:
@@ -187,7 +182,7 @@ def changes(seen: Examination, bands: Bands | None, calibration: Calibration | N
             cells.append(Cell(f"{region.expected:.1f}"))
         if region.degraded is not None and region.restored is not None:
             heads |= {name: Cell(name, "measured") for name in ("Input", "Restored")}
-            cells += [Cell(f"{region.degraded:.1f}"), _compared(region.restored, region.degraded, 1, -1)]
+            cells += [Cell(f"{region.degraded:.1f}"), _compared(None, region.restored, region.degraded, 1, -1)]
         rows.append(cells)
     if seen.skin is not None:
         usual = f"; 95 % of validation faces stay below {calibration.skin_difference:.1f}" if calibration else ""
@@ -291,13 +286,31 @@ def _on_scale(angle: float) -> float:
     return 100 * min(angle, SCALE_END) / SCALE_END
 
 
-def _compared(value: float | None, base: float | None, digits: int, better: int) -> Cell:
-    """One number and how it compares with the degraded input's; ``better`` is 1 where more is better, else -1."""
+def _headline(before: float, after: float) -> tuple[str, str, bool | None]:
+    """What restoration did in plain words, by how many dB, and whether that is better; None is neither."""
+    if math.isinf(after):
+        return ("As good as the original, like the input", "", None) if before == after else (ALL, "", True)
+    gain = after - before
+    amount = f"{'+' if gain >= 0 else '−'}{abs(gain):.2f} dB" if math.isfinite(gain) else ""
+    if abs(gain) < NOTICEABLE["psnr"]:
+        return "About as close to the clean original as the input", amount, None
+    if gain < 0:
+        return "Further from the clean original than the input", amount, False
+    return f"{'Clearly closer' if gain >= CLEARLY else 'Closer'} to the clean original", amount, True
+
+
+def _compared(metric: str | None, value: float | None, base: float | None, digits: int, better: int) -> Cell:
+    """One number and how it compares with the degraded input's; ``better`` is 1 where more is better, else -1.
+
+    What is less than noticeable is neither better nor worse: of a metric without a threshold, None, what does not show.
+    """
     if value is None or base is None:
         return Cell("not measured")
     number = "identical" if math.isinf(value) else f"{value:.{digits}f}"
     size = abs(value - base) if value != base else 0.0  # both may be infinite
-    if round(size, digits) == 0:  # what cannot be seen in the number is neither better nor worse
+    if round(size, digits) == 0:
         return Cell(number)
     amount = f"{'+' if value > base else '−'}{size:.{digits}f}" if math.isfinite(size) else ""
+    if metric and size < NOTICEABLE[metric]:
+        return Cell(number, change=amount)
     return Cell(number, change=amount, better=(value - base) * better > 0)

@@ -30,6 +30,7 @@ from restoration.lab.bundle import comparison_bundle
 from restoration.lab.experiment import CLEAN, DEGRADED, PHOTO, RESTORED, Outcome, compare, read_face
 from restoration.lab.recipe import Recipe, to_python
 from restoration.measure.estimate import Estimate
+from restoration.measure.identity import NOTICEABLE
 from restoration.page import reports
 from restoration.page.settings import CURRENT_LABEL
 from restoration.page.site import FACES, Site
@@ -38,7 +39,7 @@ STATIC = Path(__file__).parent / "static"
 SCRIPTS = ("page.js", "degrade.js", "photo.js", "compare.js")  # the first defines what the others use
 CSS = (STATIC / "page.css").read_text(encoding="utf-8")
 HEAD = "".join((STATIC / name).read_text(encoding="utf-8") for name in SCRIPTS)
-HEAD = f"<script>'use strict'; {{ {HEAD} }}</script>"
+HEAD = f"<script>'use strict'; {{ const NOTICEABLE = {json.dumps(NOTICEABLE)}; {HEAD} }}</script>"
 # Language -> key -> text, which may hold HTML. Gradio shows a visitor the language of their browser.
 TABLES: dict[str, dict[str, str]] = {
     path.stem: json.loads(path.read_text(encoding="utf-8"))

@@ -56,9 +56,9 @@ const handOver = (scope, get) =>
 
 // How measurements are written: the same words in the grid and in the map.
 const METRICS = {
-  psnr: { label: 'PSNR', unit: ' dB', digits: 2, better: 1 },
-  ssim: { label: 'SSIM', unit: '', digits: 3, better: 1 },
-  identity: { label: 'Identity', unit: '°', digits: 1, better: -1 },
+  psnr: { label: 'PSNR', unit: ' dB', digits: 2, better: 1, least: NOTICEABLE.psnr },
+  ssim: { label: 'SSIM', unit: '', digits: 3, better: 1, least: NOTICEABLE.ssim },
+  identity: { label: 'Identity', unit: '°', digits: 1, better: -1, least: NOTICEABLE.identity_angle },
 };
 const INFINITE = 1e9;
 const escaped = text =>
@@ -70,17 +70,15 @@ const signed = (value, name) =>
     ? value > 0
       ? 'identical'
       : 'no longer identical'
-    : { better: value < 0 ? '−' : '+', worse: value < 0 ? '−' : '+', same: '±' }[verdict(value, name)] +
+    : (Math.abs(value) * 10 ** METRICS[name].digits < 0.5 ? '±' : value < 0 ? '−' : '+') +
       Math.abs(value).toFixed(METRICS[name].digits) +
       METRICS[name].unit;
-const verdict = (value, name) => {
-  const shown = Math.abs(value) * 10 ** METRICS[name].digits < 0.5 ? 0 : value;
-  return shown === 0 ? 'same' : shown * METRICS[name].better > 0 ? 'better' : 'worse';
-};
+const verdict = (value, name) =>
+  Math.abs(value) < METRICS[name].least ? 'same' : value * METRICS[name].better > 0 ? 'better' : 'worse';
 const MARKS = { better: '▲', worse: '▼', same: '=' };
 const change = (value, name) => {
   const judged = verdict(value, name);
-  return `<span class="${judged}">${MARKS[judged]} ${signed(value, name)}<span class="sr"> ${judged}</span></span>`;
+  return `<span class="${judged}">${MARKS[judged]} ${signed(value, name)}<span class="sr"> ${judged === 'same' ? 'about the same' : judged}</span></span>`;
 };
 const measured = value => Object.keys(METRICS).filter(name => name !== 'identity' || value.identity);
 
@@ -137,6 +135,7 @@ const opener = {
       const token = new URLSearchParams(location.hash.slice(1)).get('recipe');
       if (token) {
         tell('Opening what the link describes …');
+        page.ask();
         trigger('recipe', { token });
       }
     };
