@@ -80,7 +80,9 @@ def test_the_clean_original_is_behind_a_button_of_the_slider(page: Page) -> None
     expect(before).to_be_visible()
 
 
-def test_a_result_that_no_longer_belongs_to_what_is_set_says_so_until_it_is_made_anew(page: Page) -> None:
+def test_a_result_that_no_longer_belongs_to_what_is_set_says_so_until_it_is_made_anew(
+    page: Page, tmp_path: Path
+) -> None:
     result, save = page.locator("#result"), page.get_by_role("link", name="Download restored face")
     expect(save).to_be_visible()
     page.get_by_role("button", name="New seed").click()
@@ -90,7 +92,7 @@ def test_a_result_that_no_longer_belongs_to_what_is_set_says_so_until_it_is_made
     page.get_by_role("button", name="Degrade & restore").click()
     expect(result).not_to_have_class(re.compile(r"\bstale\b"))
     expect(save).to_be_visible()
-    page.locator("#face").get_by_label("Clear").first.click()
+    upload(page, own_face(tmp_path)[0], "#face")
     expect(result).to_have_class(re.compile(r"\bstale\b"))
     page.get_by_role("button", name="Example: ").first.click()
     expect(result).not_to_have_class(re.compile(r"\bstale\b"))
