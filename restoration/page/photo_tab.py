@@ -92,8 +92,8 @@ class PhotoTab:
         finding = photo.input(self.find, photo, looked, trigger_mode="always_last", **ui.network_event(found))
         finding.then(lambda: gr.Button(interactive=True), None, restore, **ui.QUIET)
         wanted, event = [photo, faces, chosen, scale, strength], ui.network_event(result)
-        restore.click(None, js=ui.SHOW_RESULT)  # first: listeners wait for one another
         restore.click(ui.user_errors(self.restore_faces), wanted, [result, save, files], **event)
+        restore.click(None, js=ui.SHOW_RESULT)
         strength.change(None, strength, None, js="strength => page.strength(strength)")
         download = ui.user_errors(self.download)
         strength.change(download, [files, strength], save, trigger_mode="always_last", **ui.QUIET)
