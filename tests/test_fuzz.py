@@ -16,7 +16,7 @@ from restoration.images import InputError
 from restoration.lab.recipe import Recipe
 from restoration.page.endpoints import named_settings, read_json
 
-CASES = 250
+CASES = 120
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=12), inner, max_size=4),
@@ -52,14 +52,14 @@ def answered(read: Callable[[Any], object], value: Any) -> None:
     assert told.strip()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.text())
 def test_any_text(text: str) -> None:
     for read in (Recipe.from_token, Recipe.from_json, Degradation.from_json, HubModel.parse, read_json):
         answered(read, text)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(JSON | FIELDS)
 def test_any_settings(value: Any) -> None:
     answered(lambda given: named_settings(given, 0), value)
