@@ -59,17 +59,16 @@ def claim_folder() -> Path:
     Raises:
         InputError: there is no place to write.
     """
-    place = Path(os.environ.get(VARIABLE) or tempfile.gettempdir()).resolve()
+    system = Path(tempfile.gettempdir()).resolve()
+    place = Path(os.environ.get(VARIABLE) or system).resolve()
     try:
         return _claim(place)
     except OSError as error:
-        other = Path(tempfile.gettempdir()).resolve()
-        if other == place:
-            raise InputError(
-                f"No files can be written in {place} ({error.strerror}). Set TMPDIR to a folder."
-            ) from error
-        print(f"{VARIABLE} ({place}) cannot be written: {error.strerror}. Using {other}.", file=sys.stderr)
-        return _claim(other)
+        if place == system:
+            raise InputError(f"No files can be written in {place} ({error.strerror}): set TMPDIR.") from error
+        print(f"{VARIABLE} ({place}) cannot be written: {error.strerror}. Using {system}.", file=sys.stderr)
+    del os.environ[VARIABLE]
+    return claim_folder()
 
 
 def _claim(place: Path) -> Path:
