@@ -19,7 +19,7 @@ from restoration.degrade.protocols import PRESETS
 from restoration.lab.grid import Axis, SeverityGrid
 from restoration.lab.recipe import Recipe, picture_id
 from restoration.measure import psnr
-from restoration.page.settings import drawn
+from restoration.page.site import drawn
 from restoration.page.widgets import TABLES
 
 pytestmark = in_browser

@@ -18,8 +18,7 @@ from restoration.lab.experiment import PHOTO, RESTORED, Outcome, run_experiment
 from restoration.page.degrade_tab import DegradeTab
 from restoration.page.layout import build_page
 from restoration.page.photo_tab import PhotoTab
-from restoration.page.settings import fill
-from restoration.page.site import EXAMPLES, FACES, Site
+from restoration.page.site import EXAMPLES, FACES, Site, fill
 from restoration.page.widgets import TABLES, present, read_result, t
 
 

@@ -15,8 +15,8 @@ from restoration.degrade.protocols import PRESETS
 from restoration.images import Image
 from restoration.lab.grid import Axis, SeverityGrid
 from restoration.lab.recipe import Recipe, picture_id
-from restoration.page import settings
-from restoration.page.settings import CURRENT, CURRENT_LABEL, CUSTOM, NOTHING, drawn, fill, from_controls, open_recipe
+from restoration.page import site
+from restoration.page.site import CURRENT, CURRENT_LABEL, CUSTOM, NOTHING, drawn, fill, from_controls, open_recipe
 from restoration.page.widgets import share
 
 FACES = {name: str(EXAMPLES / f"{name}.png") for name in ("eileen_collins", "grace_hopper")}
@@ -32,11 +32,11 @@ def write_recipe(view: Any, seed: int, face: Image = FACE, **what: Any) -> Recip
 
 
 def test_every_setting_has_a_control_in_a_fixed_order() -> None:
-    assert sorted(settings.ORDER) == sorted([field.name for field in fields(Degradation)] + ["isotropic"])
-    assert set(fill("old_phone", 1)) == set(settings.ORDER)
+    assert sorted(site.ORDER) == sorted([field.name for field in fields(Degradation)] + ["isotropic"])
+    assert set(fill("old_phone", 1)) == set(site.ORDER)
     assert fill(CUSTOM, None) == {}  # changes no control
-    place = settings.ORDER.index("isotropic")
-    assert (settings.ORDER[place - 1], settings.ORDER[place + 1]) == ("blur_sigma", "blur_sigma_y")
+    place = site.ORDER.index("isotropic")
+    assert (site.ORDER[place - 1], site.ORDER[place + 1]) == ("blur_sigma", "blur_sigma_y")
 
 
 @pytest.mark.parametrize("seed", [0, 1, 3])
@@ -47,9 +47,9 @@ def test_the_controls_hold_a_preset_to_the_nearest_step_within_their_bounds(key:
     shown = from_controls(values)
     assert values == before  # not modified
     for name, limit in LIMITS.items():
-        low, high = settings.bounds(name)
+        low, high = site.bounds(name)
         assert low <= values[name] <= high, name
-        assert values[name] == settings.on_step(name, values[name]), name
+        assert values[name] == site.on_step(name, values[name]), name
         wanted, held = getattr(drawn, name), getattr(shown, name)
         assert (wanted is None) == (held is None), name
         assert wanted is None or abs(wanted - held) <= limit.step / 2 + 1e-9, name
@@ -69,7 +69,7 @@ def test_a_slider_at_its_end_is_off() -> None:
 
 
 def test_a_control_rests_exactly_where_it_changes_nothing() -> None:
-    """What ``idle`` says, checked on the degradation itself: a resting control's value makes no difference."""
+    """What ``idle_controls`` says, checked on the degradation itself: a resting control's value makes no difference."""
     face = read_image(EXAMPLES / "eileen_collins.png")[128:256, 128:256]
     other = {"motion_angle": 70, "blur_sigma_y": 4, "blur_angle": 70, "kernel": "bicubic"}
     base = {**fill(next(iter(PRESETS)), 0), "noise": 0, "jpeg": 0, "motion_angle": 10, "blur_angle": 10}
@@ -88,7 +88,7 @@ def test_a_control_rests_exactly_where_it_changes_nothing() -> None:
             for name, value in other.items()
             if np.array_equal(result, degrade_image(face, from_controls({**values, name: value})))
         }
-        assert settings.idle(values) == still, case
+        assert site.idle_controls(values) == still, case
         seen.add(frozenset(still))
     assert len(seen) == len(cases)
 
@@ -100,7 +100,7 @@ def test_a_control_rests_exactly_where_it_changes_nothing() -> None:
 def test_presets_and_own_settings_come_back(seed: int) -> None:
     knobs = open_recipe(write_recipe("test", seed, cases={CURRENT_LABEL: OWN}).to_token(), FACES, MODEL).knobs
     chosen = [*PRESETS, CURRENT]
-    asked = settings.cases(chosen, knobs, seed)
+    asked = site.cases_of(chosen, knobs, seed)
     assert list(asked)[-1] == CURRENT_LABEL
     assert asked[CURRENT_LABEL] == OWN
     recipe = write_recipe("compare", seed, cases=asked)
@@ -109,17 +109,20 @@ def test_presets_and_own_settings_come_back(seed: int) -> None:
     assert opened.recipe == recipe
     assert opened.chosen == chosen
     assert opened.notes == []
-    assert settings.cases(opened.chosen, opened.knobs, seed) == asked
+    assert site.cases_of(opened.chosen, opened.knobs, seed) == asked
 
 
 @pytest.mark.parametrize("start", [NOTHING, "video_call", CURRENT])
 def test_a_sweep_comes_back(start: str) -> None:
     knobs = open_recipe(write_recipe("test", 1, cases={CURRENT_LABEL: OWN}).to_token(), FACES, MODEL).knobs
-    asked = settings.plan(settings.base(start, knobs, 1), ("noise", 0, 25, 6), ("downsample", 1, 8, 4))
+    axes: Any = ("noise", 0, 25, 6), ("downsample", 1, 8, 4)
+    asked = site.plan_of(site.degradation_of(start, knobs, 1), *axes)
     assert asked.x == Axis("noise", (0, 5, 10, 15, 20, 25))
     opened = open_recipe(write_recipe("sweep", 1, plan=asked).to_token(), FACES, MODEL)
     assert opened.chosen == [start]
-    assert settings.plan(settings.base(start, opened.knobs, 1), ("noise", 0, 25, 6), ("downsample", 1, 8, 4)) == asked
+    assert (
+        site.plan_of(site.degradation_of(start, opened.knobs, 1), ("noise", 0, 25, 6), ("downsample", 1, 8, 4)) == asked
+    )
 
 
 def test_one_experiment_fills_all_controls() -> None:
@@ -161,7 +164,7 @@ def test_a_sweep_without_numbers_is_refused(missing: int) -> None:
     numbers = [0, 10, 3]
     numbers[missing] = None  # type: ignore[call-overload]
     with pytest.raises(InputError, match="needs numbers"):
-        settings.plan(Degradation(), ("noise", *numbers), None)  # type: ignore[arg-type]
+        site.plan_of(Degradation(), ("noise", *numbers), None)  # type: ignore[arg-type]
 
 
 def test_what_is_shared_is_the_recipe() -> None:

@@ -17,10 +17,8 @@ from restoration.lab.experiment import ABOUT, CLEAN, DEGRADED, METHODS, Cell, Ga
 from restoration.lab.grid import AXES, Axis, Point, run_grid
 from restoration.lab.recipe import Recipe
 from restoration.measure import Scores
-from restoration.page import settings
 from restoration.page import widgets as ui
-from restoration.page.settings import CURRENT, CURRENT_LABEL, NOTHING, OWN
-from restoration.page.site import FACES, Site
+from restoration.page.site import CURRENT, CURRENT_LABEL, FACES, NOTHING, OWN, Site, cases_of, degradation_of, plan_of
 from restoration.page.widgets import t
 
 COMPARE, SWEEP = "compare", "sweep"
@@ -121,7 +119,7 @@ class CompareTab:
     ) -> Iterator[dict[str, Any]]:
         """The grid as it grows."""
         clean, number = self.read(face, own), make_seed(seed)
-        asked = settings.cases(chosen, knobs, number)
+        asked = cases_of(chosen, knobs, number)
         if not asked:
             raise InputError("Tick at least one degradation.")
         yield from self.draw_grid(clean, self._site.recipe("compare", clean, number, cases=asked))
@@ -160,7 +158,7 @@ class CompareTab:
         """The map as it grows, and no opened case."""
         clean, number = self.read(face, own), make_seed(seed)
         x, y = axes[:4], axes[4:]
-        asked = settings.plan(settings.base(start, knobs, number), x, None if y[0] == NONE else y)  # type: ignore[arg-type]
+        asked = plan_of(degradation_of(start, knobs, number), x, None if y[0] == NONE else y)  # type: ignore[arg-type]
         recipe = self._site.recipe("sweep", clean, number, plan=asked)
         for values in self.draw_sweep(clean, recipe, request.session_hash):
             yield values, None

@@ -14,25 +14,36 @@ from restoration.degrade import LIMITS
 from restoration.degrade.operations import KERNELS
 from restoration.images import InputError
 from restoration.lab.experiment import DEGRADED, MAX_SEED, Outcome, make_seed, run_degrade
-from restoration.page import settings
 from restoration.page import widgets as ui
 from restoration.page.reports import jpeg_address
-from restoration.page.site import EXAMPLES, FACES, Site
+from restoration.page.site import (
+    CUSTOM,
+    EXAMPLES,
+    FACES,
+    ORDER,
+    Settings,
+    Site,
+    bounds,
+    drawn,
+    fill,
+    from_controls,
+    idle_controls,
+)
 from restoration.page.widgets import t
 
 
-def controls(values: settings.Settings) -> dict[str, Any]:
+def controls(values: Settings) -> dict[str, Any]:
     """One control for every setting, built from its limits. What cannot change anything yet is greyed out."""
     made: dict[str, Any] = {}
-    idle = settings.idle(values)
-    for name in settings.ORDER:
+    idle = idle_controls(values)
+    for name in ORDER:
         options: dict[str, Any] = {"label": t(name), "value": values[name], "interactive": name not in idle}
         if name == "kernel":
             made[name] = gr.Dropdown(KERNELS, **options)
         elif name in ("isotropic", "grayscale"):
             made[name] = gr.Checkbox(**options)
         else:
-            made[name] = gr.Slider(*settings.bounds(name), step=LIMITS[name].step, buttons=[], **options)
+            made[name] = gr.Slider(*bounds(name), step=LIMITS[name].step, buttons=[], **options)
     return made
 
 
@@ -58,7 +69,7 @@ class DegradeTab:
                 ui.note("note_examples")
                 self.face_note = ui.note()
                 with gr.Row():
-                    choices = ui.preset_choices(settings.CUSTOM)
+                    choices = ui.preset_choices(CUSTOM)
                     options: dict[str, Any] = {"label": t("preset"), "scale": 4, "min_width": 130}
                     self.preset = gr.Dropdown(choices, value=first.preset, **options)
                     self.seed = gr.Number(first.seed, label=t("seed"), scale=2, min_width=70)
@@ -68,11 +79,11 @@ class DegradeTab:
                     degrade = gr.Button(t("degrade"), min_width=100)
                     restore = gr.Button(t("degrade_restore"), variant="primary", min_width=150, scale=2)
                 with gr.Accordion(t("all_settings"), open=False):
-                    self.knobs = controls(settings.fill(first.preset, first.seed))
+                    self.knobs = controls(fill(first.preset, first.seed))
         self._add_events(examples, degrade, restore, dice)
 
     def _add_example(self, name: str, preset: str, seed: int) -> gr.HTML:
-        degraded = run_degrade(self._site.faces[name], settings.drawn(preset, seed), seed, None)
+        degraded = run_degrade(self._site.faces[name], drawn(preset, seed), seed, None)
         value = {"who": FACES[name], "picture": jpeg_address(degraded.pictures[DEGRADED], 144)}
         return ui.drawing("example", value, events="click", label=f"preset_{preset}", min_width=136)
 
@@ -89,7 +100,7 @@ class DegradeTab:
         self.preset.input(ui.user_errors(self.refill), [self.preset, self.seed], filled, **ui.QUIET)
         self.seed.input(self.refill_while_typing, [self.preset, self.seed], filled, **ui.QUIET)
         dice.click(self.new_seed, self.preset, [self.seed, *filled], **ui.QUIET)
-        custom = f"() => {{ page.edited(); return {json.dumps([settings.CUSTOM, t('about_custom')])}; }}"
+        custom = f"() => {{ page.edited(); return {json.dumps([CUSTOM, t('about_custom')])}; }}"
         for knob in knobs.values():
             knob.input(None, None, [self.preset, self.about], js=custom)
         edits = [self.face.input, self.face.clear, self.preset.input, self.seed.input, dice.click]
@@ -107,12 +118,12 @@ class DegradeTab:
 
     def show_degraded(self, face: str | bytes | None, seed: float | None, **knobs: Any) -> dict[str, Any]:
         """What ``page.result`` draws of a face that is degraded and not restored."""
-        outcome = run_degrade(face, settings.from_controls(knobs), make_seed(seed), self._site.identity)
+        outcome = run_degrade(face, from_controls(knobs), make_seed(seed), self._site.identity)
         return ui.present(outcome, self._site.identity_name)
 
     def show_restored(self, face: str | bytes | None, seed: float | None, **knobs: Any) -> dict[str, Any]:
         """What ``page.result`` draws of an experiment."""
-        return self.present(self._site.run(face, settings.from_controls(knobs), make_seed(seed)))
+        return self.present(self._site.run(face, from_controls(knobs), make_seed(seed)))
 
     def load_example(self, index: int) -> list[Any]:
         """[face, its note, preset, seed, description, value of every control, result] of an example."""
@@ -123,7 +134,7 @@ class DegradeTab:
 
     def refill(self, preset: str, seed: float | None) -> list[Any]:
         """[description, value of every control], with ``gr.skip()`` where the preset changes nothing."""
-        values = settings.fill(preset, seed)
+        values = fill(preset, seed)
         return [t(f"about_{preset}"), *(values.get(name, gr.skip()) for name in self.knobs)]
 
     def refill_while_typing(self, preset: str, seed: float | None) -> list[Any]:

@@ -29,8 +29,7 @@ from restoration.page import reports
 from restoration.page import widgets as ui
 from restoration.page.compare_tab import point_values, row_values
 from restoration.page.photo_tab import model_facts
-from restoration.page.settings import drawn, plan
-from restoration.page.site import Site
+from restoration.page.site import Site, drawn, plan_of
 from restoration.restorer import describe
 
 SEARCHES = (AUTO, DEFAULT, EMBEDDED, CENTRED)  # what a program may choose: no folders, no download of 110 MB
@@ -175,7 +174,7 @@ class Endpoints:
         face, number, site = read_face(image)[0], make_seed(seed), self._site
         y = (row_setting, row_low, row_high, row_steps) if row_setting else None
         start = named_settings(base if base in PRESETS else read_json(base), number)
-        grid = plan(start, (column_setting, column_low, column_high, column_steps), y)  # type: ignore[arg-type]
+        grid = plan_of(start, (column_setting, column_low, column_high, column_steps), y)  # type: ignore[arg-type]
         recipe = site.recipe("sweep", face, number, plan=grid)
         points = list(run_grid(face, grid, number, site.restorer, site.identity))
         zipped = ui.write_file("sweep.zip", grid_bundle(recipe, face, points))

@@ -17,8 +17,7 @@ from restoration.page.degrade_tab import DegradeTab
 from restoration.page.endpoints import add_endpoints
 from restoration.page.photo_tab import PhotoTab
 from restoration.page.reports import footer, items
-from restoration.page.settings import CUSTOM, Opened, open_recipe
-from restoration.page.site import Site
+from restoration.page.site import CUSTOM, Opened, Site, open_recipe
 from restoration.page.widgets import t
 
 State = dict[Any, Any]

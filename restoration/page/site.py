@@ -1,23 +1,31 @@
-"""What every tab works with: the networks, the example faces, and what the page shows when it opens."""
+"""What every tab works with: the networks, the example faces, and what the controls hold.
+
+Presets and the visitor's own settings become recipes, and links fill the controls with them.
+
+Convention:
+    - there is one control a field of ``Degradation``, by the field's name, and "isotropic" besides
+    - a slider cannot be None: jpeg 0 is "no JPEG", and a ticked "isotropic" is "no second axis of the blur"
+"""
 
 from __future__ import annotations
 
 import functools
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from restoration.degrade import Degradation
+from restoration.degrade import LIMITS, Degradation
+from restoration.degrade.protocols import PRESETS
 from restoration.hub import UpdateWatch, load_configured
-from restoration.images import Image, read_image
-from restoration.lab.experiment import CLEAN, Outcome, run_experiment
+from restoration.images import Image, InputError, read_image
+from restoration.lab.experiment import CLEAN, Outcome, make_seed, run_experiment
+from restoration.lab.grid import Axis, SeverityGrid
 from restoration.lab.recipe import Recipe, View, picture_id
 from restoration.measure.estimate import Estimator, load_estimator
 from restoration.measure.faithfulness import Examination, examine
 from restoration.measure.identity import IdentityNetwork, load_identity
-from restoration.page import settings
 from restoration.restorer import Restorer, select_device
 
 
@@ -33,6 +41,13 @@ FOLDER = Path(__file__).parents[2] / "examples"
 _offered = json.loads((FOLDER / "examples.json").read_text(encoding="utf-8"))
 FACES: dict[str, str] = _offered["faces"]  # name of the file, without its end -> name of the person
 EXAMPLES = [Example(**case) for case in _offered["cases"]]  # the first is on the page when it opens
+
+Settings = dict[str, Any]
+CUSTOM = "custom"  # beside the keys of PRESETS in the first tab: the visitor's own settings
+CURRENT, NOTHING = "current", "nothing"  # beside them in the third: what the first tab holds; no degradation
+CURRENT_LABEL = "My own settings"
+OWN = ""  # the visitor's own picture, beside the names of the example faces
+ORDER = (*list(LIMITS)[:3], "isotropic", *list(LIMITS)[3:6], "kernel", *list(LIMITS)[6:], "grayscale")
 
 
 @dataclass(frozen=True)
@@ -73,7 +88,7 @@ class Site:
 
     def run_example(self, example: Example) -> Outcome:
         """An example as its controls hold it."""
-        return self.run(self.faces[example.face], settings.drawn(example.preset, example.seed), example.seed)
+        return self.run(self.faces[example.face], drawn(example.preset, example.seed), example.seed)
 
     def examine(self, before: Image, restored: Image, **known: Any) -> Examination:
         """``faithfulness.examine`` with this site's networks; ``known`` may hold ``truth`` and ``recipe``."""
@@ -94,7 +109,7 @@ class Site:
         """The recipe of an experiment, its degradation called by a label or else by its preset's."""
         assert outcome.settings is not None
         assert outcome.seed is not None
-        cases = {label or settings.label(outcome.settings, outcome.seed): outcome.settings}
+        cases = {label or label_of(outcome.settings, outcome.seed): outcome.settings}
         return self.recipe("test", outcome.pictures[CLEAN], outcome.seed, cases=cases)
 
 
@@ -107,3 +122,163 @@ def load_site() -> Site:
     weights = load_configured()
     news = UpdateWatch(weights).sentence if weights.commit else None
     return Site(Restorer(weights, select_device("auto")), load_identity(), news=news)
+
+
+# ---- what the controls hold
+
+
+def fill(preset: str, seed: float | None) -> Settings:
+    """Values of all controls for a preset, each on its control's step: the page runs exactly what it shows.
+
+    Args:
+        preset: a key of ``PRESETS``, or ``CUSTOM``, which changes nothing: its values are empty.
+        seed: whole number in [0, MAX_SEED]; what a preset draws may depend on it.
+
+    Raises:
+        InputError: another seed, but for ``CUSTOM``, which needs none.
+    """
+    if preset == CUSTOM:
+        return {}
+    values = to_controls(PRESETS[preset].draw(make_seed(seed)))
+    return values | {name: on_step(name, values[name]) for name in LIMITS}
+
+
+def from_controls(values: Settings) -> Degradation:
+    """The page's controls to settings. ``values`` is not modified.
+
+    Raises:
+        InputError: a value that ``Degradation`` refuses.
+    """
+    values = dict(values)
+    if values.pop("isotropic"):
+        values["blur_sigma_y"] = None
+    values["jpeg"] = values["jpeg"] or None
+    return Degradation(**values)
+
+
+def to_controls(settings: Degradation) -> Settings:
+    """Inverse of ``from_controls``, but for what has no effect. Nothing is rounded."""
+    values = asdict(settings)
+    values["isotropic"] = settings.blur_sigma_y is None
+    values["blur_sigma_y"] = settings.blur_sigma if values["isotropic"] else settings.blur_sigma_y
+    values["jpeg"] = settings.jpeg or 0
+    return values
+
+
+def on_step(name: str, value: float) -> float:
+    """A setting rounded to its control's step."""
+    return round(round(value / LIMITS[name].step) * LIMITS[name].step, 6)
+
+
+def bounds(name: str) -> tuple[float, float]:
+    """Lowest and highest value of a slider."""
+    return 0 if name == "jpeg" else LIMITS[name].low, LIMITS[name].high
+
+
+def idle_controls(values: Settings) -> set[str]:
+    """Controls that cannot change anything at these values: angles without a blur, a round blur's second axis, ..."""
+    round_blur, blurred = values["isotropic"], max(values["blur_sigma"], values["blur_sigma_y"]) > 0
+    resting = {  # as ``gate`` in degrade.js, which follows what the visitor changes
+        "motion_angle": values["motion_length"] <= 1,
+        "blur_sigma_y": round_blur,
+        "blur_angle": round_blur or not blurred,
+        "kernel": values["downsample"] == 1,
+    }
+    return {name for name, rests in resting.items() if rests}
+
+
+def drawn(preset: str, seed: int) -> Degradation:
+    """A preset as the controls hold it: to the nearest step, so that every view runs the same."""
+    return from_controls(fill(preset, seed))
+
+
+def label_of(settings: Degradation, seed: int) -> str:
+    """The preset that these settings are, by its label, or ``CURRENT_LABEL``."""
+    key = _preset(settings, seed)
+    return CURRENT_LABEL if key is None else PRESETS[key].label
+
+
+def degradation_of(chosen: str, knobs: Settings, seed: int) -> Degradation:
+    """What a choice stands for: ``NOTHING``, a preset, or ``CURRENT``, which is what ``knobs`` hold.
+
+    Raises:
+        InputError: settings or a seed that cannot be.
+    """
+    if chosen == NOTHING:
+        return Degradation()
+    return from_controls(knobs) if chosen == CURRENT else drawn(chosen, seed)
+
+
+def cases_of(chosen: list[str], knobs: Settings, seed: int) -> dict[str, Degradation]:
+    """Label to settings of several choices, as ``degradation_of`` takes them."""
+    return {CURRENT_LABEL if key == CURRENT else PRESETS[key].label: degradation_of(key, knobs, seed) for key in chosen}
+
+
+def plan_of(
+    start: Degradation, x: tuple[str, float, float, int], y: tuple[str, float, float, int] | None
+) -> SeverityGrid:
+    """A sweep from what the visitor chose; each axis is (setting, lowest, highest, steps).
+
+    Raises:
+        InputError: bounds or steps that are missing or cannot be.
+    """
+    axes = []
+    for name, low, high, steps in filter(None, (x, y)):
+        if not all(isinstance(value, (int, float)) for value in (low, high, steps)):
+            raise InputError("A sweep needs numbers: the lowest and the highest value, and how many steps.")
+        axes.append(Axis.spaced(name, low, high, int(steps)))
+    return SeverityGrid(start, *axes)
+
+
+class Opened(NamedTuple):
+    """What the controls hold after a recipe was opened.
+
+    Args:
+        recipe: itself.
+        chosen: as ``degradation_of`` takes them, in the recipe's order; of a sweep, what it starts from.
+        knobs: values of the first tab's controls; empty where the recipe holds presets alone.
+        notes: why the numbers will differ, plain sentences; empty when they will not.
+    """
+
+    recipe: Recipe
+    chosen: list[str]
+    knobs: Settings
+    notes: list[str]
+
+
+def open_recipe(token: str, faces: dict[str, str], model: str) -> Opened:
+    """Read a link.
+
+    Args:
+        token: from the link; untrusted.
+        faces: example faces, name to file.
+        model: ``Restorer.fingerprint`` of the weights in use.
+
+    Raises:
+        InputError: a token that is no recipe, or one that the controls cannot hold.
+    """
+    recipe = Recipe.from_token(token)
+    if recipe.face and recipe.face not in faces:
+        raise InputError(f"This recipe wants the example face {recipe.face!r}, which this page does not have.")
+    settings = [recipe.plan.base] if recipe.plan else list(recipe.cases.values())
+    chosen: list[str] = []
+    knobs: Settings = {}
+    for one in settings:
+        key = NOTHING if recipe.plan and one == Degradation() else _preset(one, recipe.seed)
+        if key is None:
+            if knobs:
+                raise InputError("This recipe holds several degradations of its own; the page can hold one.")
+            key, knobs = CURRENT, to_controls(one)
+        chosen.append(key)
+    if recipe.view == "test" and not knobs:
+        knobs = to_controls(settings[0])
+    if recipe.face:
+        notes = recipe.check(read_image(faces[recipe.face]), model)
+    else:
+        notes = ["This recipe was made with its author's own picture, which a link never holds: choose that picture."]
+        notes += recipe.check(None, model)
+    return Opened(recipe, chosen, knobs, notes)
+
+
+def _preset(settings: Degradation, seed: int) -> str | None:
+    return next((key for key in PRESETS if drawn(key, seed) == settings), None)

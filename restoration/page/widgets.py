@@ -32,8 +32,7 @@ from restoration.lab.recipe import Recipe, to_python
 from restoration.measure.estimate import Estimate
 from restoration.measure.identity import NOTICEABLE
 from restoration.page import reports
-from restoration.page.settings import CURRENT_LABEL
-from restoration.page.site import FACES, Site
+from restoration.page.site import CURRENT_LABEL, FACES, Site
 
 STATIC = Path(__file__).parent / "static"
 SCRIPTS = ("page.js", "degrade.js", "photo.js", "compare.js")  # the first defines what the others use

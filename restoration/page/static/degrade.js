@@ -99,7 +99,7 @@ const example = {
   },
 };
 
-// A control that cannot change anything is greyed out, as ``settings.idle`` says for the page as it opens.
+// A control that cannot change anything is greyed out, as ``idle_controls`` says for the page as it opens.
 const gate = (length, sigma, round, across, factor) => {
   const on = x => ({ __type__: 'update', interactive: x });
   return [on(length > 1), on(!round), on(!round && (sigma > 0 || across > 0)), on(factor !== 1)];
