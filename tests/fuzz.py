@@ -41,7 +41,7 @@ from restoration.cli.jobs import find_jobs
 from restoration.hub import HubModel, load_weights
 from restoration.images import InputError, read_image
 from restoration.images.photo_file import read_photo
-from restoration.lab.experiment import make_seed
+from restoration.lab import make_seed
 from restoration.lab.grid import Axis, SeverityGrid
 from restoration.lab.recipe import Recipe
 from restoration.network.checkpoint import load_stage, save_stage

@@ -23,7 +23,7 @@ from mcp.client.streamable_http import streamablehttp_client
 from served import EILEEN, GRACE
 
 from restoration import Degradation, Restorer, degrade_image, read_image
-from restoration.lab.experiment import run_experiment
+from restoration.lab import run_experiment
 from restoration.lab.grid import Axis
 from restoration.lab.recipe import Recipe
 from restoration.measure import psnr

@@ -23,7 +23,7 @@ from restoration.degrade import degrade_image
 from restoration.degrade.protocols import PRESETS
 from restoration.faces import crop_centre
 from restoration.images import Image, read_image
-from restoration.lab.experiment import run_experiment
+from restoration.lab import run_experiment
 from restoration.measure import score
 from restoration.measure.faithfulness import region_errors
 from restoration.measure.identity import judge, load_identity

@@ -14,8 +14,8 @@ import pytest
 from tiny import EXAMPLES
 
 from restoration import Degradation, Restorer, degrade_image, read_image
+from restoration.lab import METHODS, Row, compare, read_face
 from restoration.lab.bundle import comparison_bundle, comparison_csv, grid_bundle
-from restoration.lab.experiment import METHODS, Row, compare, read_face
 from restoration.lab.grid import Axis, Point, SeverityGrid, run_grid
 from restoration.lab.recipe import OWN_FACE, Recipe, picture_id, to_python
 from restoration.measure.identity import load_identity

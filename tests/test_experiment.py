@@ -11,10 +11,9 @@ import torch
 from tiny import EXAMPLES, FACTS, Pool, tiny_network
 from torch import nn
 
-from restoration import Degradation, InputError, Restorer, degrade_image, read_image, write_png
+from restoration import Degradation, InputError, Restorer, degrade_image, lab, read_image, write_png
 from restoration.hub import save_weights
-from restoration.lab import experiment as lab
-from restoration.lab.experiment import (
+from restoration.lab import (
     LANCZOS,
     NETWORK,
     NON_LOCAL_MEANS,

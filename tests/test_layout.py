@@ -14,7 +14,7 @@ from restoration import InputError, Restorer
 from restoration.degrade.protocols import PRESETS
 from restoration.faces import enlargement
 from restoration.images import read_image
-from restoration.lab.experiment import PHOTO, RESTORED, Outcome, run_experiment
+from restoration.lab import PHOTO, RESTORED, Outcome, run_experiment
 from restoration.page.degrade_tab import DegradeTab
 from restoration.page.layout import build_page
 from restoration.page.photo_tab import PhotoTab

@@ -11,7 +11,7 @@ import pytest
 from tiny import BANDS, CALIBRATION
 
 from restoration import InputError, Restorer
-from restoration.lab.experiment import Outcome
+from restoration.lab import Outcome
 from restoration.measure import Scores
 from restoration.measure.faithfulness import Examination, Identity, Region
 from restoration.measure.identity import judge

@@ -36,7 +36,7 @@ from restoration.degrade.protocols import PROTOCOLS, Distribution, Mixture
 from restoration.faces import FACE_SIZE
 from restoration.faces.detection import EMBEDDED, load_detector
 from restoration.images import Image, InputError, to_image
-from restoration.lab.experiment import LANCZOS, NON_LOCAL_MEANS, WIENER, run_baselines
+from restoration.lab import LANCZOS, NON_LOCAL_MEANS, WIENER, run_baselines
 from restoration.measure import Scores, score
 from restoration.measure.identity import IdentityNetwork, load_identity
 from train.batches import degraded_face, fixed_draw

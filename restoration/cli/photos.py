@@ -23,7 +23,7 @@ from restoration.faces.photo import BACKGROUNDS, MASKS, NoFaceError, in_tiles
 from restoration.hub import load_configured
 from restoration.images import Image, InputError
 from restoration.images.photo_file import FORMS, PhotoFile
-from restoration.lab.experiment import MAX_SEED, make_seed
+from restoration.lab import MAX_SEED, make_seed
 from restoration.measure import psnr, ssim
 from restoration.restorer import Precision, Restorer, describe, select_device
 

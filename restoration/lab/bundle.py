@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 
 from restoration.degrade import LIMITS
 from restoration.images import Image, write_png
-from restoration.lab.experiment import METHODS, Row, gain
+from restoration.lab import METHODS, Row, gain
 from restoration.lab.grid import Point, SeverityGrid
 from restoration.lab.recipe import Recipe, to_python
 from restoration.measure import Scores

@@ -17,7 +17,7 @@ from typing import Any, Literal, get_args
 
 from restoration.degrade import Degradation
 from restoration.images import Image, InputError, check_image
-from restoration.lab.experiment import MAX_CASES, make_seed
+from restoration.lab import MAX_CASES, make_seed
 from restoration.lab.grid import Axis, SeverityGrid
 
 View = Literal["test", "compare", "sweep"]
@@ -144,8 +144,8 @@ import itertools
 import sys
 
 from restoration import Degradation, Restorer
+from restoration.lab import compare, read_face
 from restoration.lab.bundle import comparison_csv, grid_csv
-from restoration.lab.experiment import compare, read_face
 from restoration.lab.grid import Axis, SeverityGrid, run_grid
 from restoration.measure.identity import load_identity
 

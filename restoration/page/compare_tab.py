@@ -9,11 +9,11 @@ from typing import Any
 
 import gradio as gr
 
+from restoration import lab
 from restoration.degrade import LIMITS
 from restoration.images import Image, InputError
-from restoration.lab import experiment
+from restoration.lab import ABOUT, CLEAN, DEGRADED, METHODS, Cell, Gain, Row, gain, make_seed, read_face
 from restoration.lab.bundle import comparison_bundle, grid_bundle
-from restoration.lab.experiment import ABOUT, CLEAN, DEGRADED, METHODS, Cell, Gain, Row, gain, make_seed, read_face
 from restoration.lab.grid import AXES, Axis, Point, run_grid
 from restoration.lab.recipe import Recipe
 from restoration.measure import Scores
@@ -141,7 +141,7 @@ class CompareTab:
         values |= {"done": False, "clean": ui.write_file("clean.png", face, folder)}
         yield values
         rows: list[Row] = []
-        for row in experiment.compare(face, recipe.cases, recipe.seed, site.restorer, site.identity):
+        for row in lab.compare(face, recipe.cases, recipe.seed, site.restorer, site.identity):
             drawn, pictures = row_values(row, len(rows))
             files = {name: ui.write_file(name, picture, folder) for name, picture in pictures.items()}
             for cell in drawn["cells"]:

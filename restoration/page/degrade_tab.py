@@ -13,7 +13,7 @@ import gradio as gr
 from restoration.degrade import LIMITS
 from restoration.degrade.operations import KERNELS
 from restoration.images import InputError
-from restoration.lab.experiment import DEGRADED, MAX_SEED, Outcome, make_seed, run_degrade
+from restoration.lab import DEGRADED, MAX_SEED, Outcome, make_seed, run_degrade
 from restoration.page import widgets as ui
 from restoration.page.reports import jpeg_address
 from restoration.page.site import (

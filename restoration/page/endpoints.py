@@ -14,15 +14,15 @@ from typing import Any
 
 import gradio as gr
 
+from restoration import lab
 from restoration.degrade import LIMITS, Degradation
 from restoration.degrade.operations import KERNELS
 from restoration.degrade.protocols import PRESETS
 from restoration.faces.detection import AUTO, DEFAULT, EMBEDDED, load_detector
 from restoration.faces.photo import CENTRED, CentredSquare, NoFaceError
 from restoration.images import Image, InputError, read_image
-from restoration.lab import experiment
+from restoration.lab import CLEAN, DEGRADED, MAX_CASES, MAX_SEED, RESTORED, make_seed, read_face
 from restoration.lab.bundle import comparison_bundle, grid_bundle
-from restoration.lab.experiment import CLEAN, DEGRADED, MAX_CASES, MAX_SEED, RESTORED, make_seed, read_face
 from restoration.lab.grid import AXES, MAX_POINTS, run_grid
 from restoration.lab.recipe import Recipe
 from restoration.page import reports
@@ -73,8 +73,8 @@ class Endpoints:
     ) -> tuple[Image, dict[str, Any]]:
         """Degrade a clean face (its centre square at 512 x 512). Returns the degraded face and its metrics."""
         settings = Degradation(**others, blur_sigma_y=blur_sigma_y, jpeg=jpeg)
-        outcome = experiment.run_degrade(image, settings, make_seed(seed), self._site.identity)
-        return outcome.pictures[DEGRADED], experiment.report(outcome, self._site.restorer)
+        outcome = lab.run_degrade(image, settings, make_seed(seed), self._site.identity)
+        return outcome.pictures[DEGRADED], lab.report(outcome, self._site.restorer)
 
     def restore(
         self, image: Any, *, detector: str = AUTO, scale: int = 1, strength: float = 1.0
@@ -102,7 +102,7 @@ class Endpoints:
         """Degrade a clean face and restore it. Returns both faces, and both measured against the clean one."""
         settings = Degradation(**others, blur_sigma_y=blur_sigma_y, jpeg=jpeg)
         outcome = self._site.run(image, settings, make_seed(seed))
-        return outcome.pictures[DEGRADED], outcome.pictures[RESTORED], experiment.report(outcome, self._site.restorer)
+        return outcome.pictures[DEGRADED], outcome.pictures[RESTORED], lab.report(outcome, self._site.restorer)
 
     def examine_restoration(
         self, image: Any, seed: float | None, *, blur_sigma_y: float | None = None, jpeg: Any = None, **others: Any
@@ -141,7 +141,7 @@ class Endpoints:
             raise InputError(f"Give 1 to {MAX_CASES} degradations as an object such as {DEFAULT_CASES}.")
         cases = {label: named_settings(value, number) for label, value in asked.items()}
         recipe = site.recipe("compare", face, number, cases=cases)
-        rows = list(experiment.compare(face, cases, number, site.restorer, site.identity))
+        rows = list(lab.compare(face, cases, number, site.restorer, site.identity))
         values = [row_values(row, index)[0] for index, row in enumerate(rows)]
         zipped = ui.write_file("comparison.zip", comparison_bundle(recipe, face, rows))
         return {"rows": values, **ui.share(recipe)}, zipped["path"]

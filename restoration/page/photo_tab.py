@@ -19,8 +19,8 @@ from restoration.faces.pasting import Patch, blend
 from restoration.faces.photo import CentredSquare, Restoration
 from restoration.images import Image, InputError, read_image, write_png
 from restoration.images.photo_file import read_photo, write_photo
+from restoration.lab import PHOTO, RESTORED, Outcome, make_seed
 from restoration.lab.bundle import archive
-from restoration.lab.experiment import PHOTO, RESTORED, Outcome, make_seed
 from restoration.page import widgets as ui
 from restoration.page.reports import called, jpeg_address, reduced, refused
 from restoration.page.reports import photo as report_photo

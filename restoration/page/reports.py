@@ -19,7 +19,7 @@ from markupsafe import Markup
 
 from restoration.faces.photo import CENTRED, Restoration
 from restoration.images import Image
-from restoration.lab.experiment import Outcome, identity_verdict
+from restoration.lab import Outcome, identity_verdict
 from restoration.measure import Scores
 from restoration.measure.estimate import Estimate
 from restoration.measure.faithfulness import Difference, Examination, Identity

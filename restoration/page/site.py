@@ -20,7 +20,7 @@ from restoration.degrade import LIMITS, Degradation
 from restoration.degrade.protocols import PRESETS
 from restoration.hub import UpdateWatch, load_configured
 from restoration.images import Image, InputError, read_image
-from restoration.lab.experiment import CLEAN, Outcome, make_seed, run_experiment
+from restoration.lab import CLEAN, Outcome, make_seed, run_experiment
 from restoration.lab.grid import Axis, SeverityGrid
 from restoration.lab.recipe import Recipe, View, picture_id
 from restoration.measure.estimate import Estimator, load_estimator

@@ -26,8 +26,8 @@ from gradio.utils import get_upload_folder
 from restoration.degrade import Degradation
 from restoration.degrade.protocols import PRESETS
 from restoration.images import Image, InputError, read_image, write_png
+from restoration.lab import CLEAN, DEGRADED, PHOTO, RESTORED, Outcome, compare, read_face
 from restoration.lab.bundle import comparison_bundle
-from restoration.lab.experiment import CLEAN, DEGRADED, PHOTO, RESTORED, Outcome, compare, read_face
 from restoration.lab.recipe import Recipe, to_python
 from restoration.measure.estimate import Estimate
 from restoration.measure.identity import NOTICEABLE
