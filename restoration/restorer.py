@@ -19,10 +19,11 @@ from restoration.faces import FACE_SIZE, Detector, Face
 from restoration.faces.detection import load_detector
 from restoration.faces.pasting import load_parser
 from restoration.faces.photo import MASKS, Background, CentredSquare, Mask, Progress, Restoration, restore_photo
-from restoration.hub import Weights, load_weights
+from restoration.hub import load_weights
 from restoration.images import Image, InputError, check_image, to_image, to_tensor
 from restoration.measure import psnr, ssim
 from restoration.measure.uncertainty import KEY, Calibration, calibration_of
+from restoration.network.checkpoint import Weights
 
 Precision = Literal["auto", "fp32", "bf16"]
 

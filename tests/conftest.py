@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from served import CHROMIUM, SIZES, SLOW, running_app
 from tiny import EXAMPLES, FACTS, Files, published, tiny_network
 
-from restoration.hub import save_weights
+from restoration.network.checkpoint import save_weights
 from train.data import Faces, load_faces
 
 _skipped: list[str] = []

@@ -126,16 +126,6 @@ def truncated(length: int) -> Callable[[Handler], None]:
     return act
 
 
-def endless(handler: Handler) -> None:
-    """Zeros come until the client has had enough."""
-    handler.send_response(200)
-    handler.send_header("Content-Length", str(10_000_000_000))
-    handler.end_headers()
-    handler.close_connection = True
-    while True:  # until the connection breaks
-        handler.wfile.write(bytes(1 << 16))
-
-
 def stalled(begun: threading.Event | None = None, seconds: float = 30) -> Callable[[Handler], None]:
     """No answer for so long."""
 

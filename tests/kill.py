@@ -26,7 +26,7 @@ from hub_server import WRITER, Hub, serving
 from served import EILEEN, GRACE, ROOT
 from tiny import COMMAND, REPO, published, with_sums
 
-from restoration.hub.pull import CHECKSUMS
+from restoration.hub import CHECKSUMS
 
 WAIT = 300  # seconds for any job
 SEED = 0

@@ -11,10 +11,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from tiny import FACTS, SMALL, SMALL_FACE, tiny_network
 
-from restoration.hub import TRAINING, WEIGHTS, WeightsError, load_weights, save_weights
-from restoration.hub.pull import EMBEDDED
+from restoration.hub import EMBEDDED, TRAINING, WEIGHTS, WeightsError, load_weights
 from restoration.network import UNet
-from restoration.network.checkpoint import CONFIG, GOLDEN, golden_input, load_stage, save_stage
+from restoration.network.checkpoint import CONFIG, GOLDEN, golden_input, load_stage, save_stage, save_weights
 
 
 @pytest.fixture

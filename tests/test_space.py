@@ -10,11 +10,12 @@ from hub_server import READER, WRITER, Hub, Repository
 from huggingface_hub import RepoCard
 
 from restoration.cli.main import main
-from restoration.hub import HubModel, WeightsError
-from restoration.hub.pull import FILES as OF_A_MODEL
+from restoration.hub import FILES as OF_A_MODEL
+from restoration.hub import HubModel
 from restoration.hub.push import publish_space
 from restoration.hub.staging import LEFT_OUT, prepare_space
 from restoration.images import InputError
+from restoration.network.checkpoint import WeightsError
 
 REPO = "someone/page"
 FILES = {

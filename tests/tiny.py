@@ -7,11 +7,11 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from restoration.hub import save_weights
-from restoration.hub.pull import CHECKSUMS
+from restoration.hub import CHECKSUMS
 from restoration.measure.identity import Bands
 from restoration.measure.uncertainty import FEATURES, Calibration
 from restoration.network import CoarseToFine, UNetConfig
+from restoration.network.checkpoint import save_weights
 from train.config import TrainConfig
 
 EXAMPLES = Path(__file__).parents[1] / "examples"

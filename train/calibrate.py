@@ -25,8 +25,7 @@ if not __package__:  # python train/calibrate.py
 from restoration import Restorer
 from restoration.degrade import degrade
 from restoration.degrade.protocols import PROTOCOLS
-from restoration.hub import TRAINING
-from restoration.hub.pull import DEFAULT, EMBEDDED
+from restoration.hub import DEFAULT, EMBEDDED
 from restoration.images import InputError, to_image
 from restoration.images.pictures import write_atomically
 from restoration.measure.faithfulness import skin_colour_difference
@@ -41,6 +40,7 @@ from restoration.measure.uncertainty import (
     smooth,
     uncertainty_features,
 )
+from restoration.network.checkpoint import TRAINING
 from train.batches import degraded_face, fixed_draw
 from train.config import command, new_parser
 from train.data import Faces, load_faces

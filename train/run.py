@@ -23,14 +23,14 @@ if not __package__:  # python train/run.py
 from restoration.cli.jobs import ask_writable
 from restoration.cli.main import STAGING, add_push_options
 from restoration.degrade.protocols import TRAINING
-from restoration.hub import TRAINING as FACTS
-from restoration.hub import HubModel, load_weights, push_to_hub, save_weights
-from restoration.hub.push import check_push
+from restoration.hub import HubModel, load_weights
+from restoration.hub.push import check_push, push_to_hub
 from restoration.hub.staging import prepare
 from restoration.images import InputError
 from restoration.measure.identity import load_identity
 from restoration.network import CoarseToFine, UNet
-from restoration.network.checkpoint import load_stage
+from restoration.network.checkpoint import TRAINING as FACTS
+from restoration.network.checkpoint import load_stage, save_weights
 from restoration.restorer import select_device
 from train import evaluate
 from train.batches import Recipe
@@ -196,7 +196,7 @@ def _plan(options: argparse.Namespace, configs: list[TrainConfig], device: torch
     if options.init and not (options.out / configs[0].stage / CHECKPOINT).exists():
         load_weights(options.init)
     if repo_id := options.push_to_hub:
-        HubModel.repository(repo_id)
+        HubModel(repo_id)
         plan["push"] = {"repository": repo_id, "public": options.public}
         if (options.out / "weights" / FACTS).exists():  # the files themselves, written to ``STAGING``
             folder = STAGING / repo_id.replace("/", "--")

@@ -20,8 +20,8 @@ from restoration import InputError, Restorer, __version__
 from restoration.cli.photos import WEIGHTS_HELP, add_network, add_photo_commands, open_restorer
 from restoration.degrade import Degradation, degrade_image
 from restoration.faces import FACE_SIZE
-from restoration.hub.pull import HubModel, find_update, load_configured, pull
-from restoration.hub.push import Card, check_tag, publish_space, push_to_hub
+from restoration.hub import HubModel, find_update, load_configured, pull
+from restoration.hub.push import Card, publish_space, push_to_hub
 from restoration.hub.staging import prepare, prepare_space
 from restoration.images import Image
 from restoration.measure import lanczos, non_local_means
@@ -141,7 +141,7 @@ def _benchmark(options: argparse.Namespace) -> None:
 
 
 def _pull(options: argparse.Namespace) -> None:
-    model = _model(options.model)
+    model = HubModel.parse(options.model)
     folder = pull(model)
     weights = read_weights(folder, f"Hub: {model}")
     print(json.dumps({"name": weights.training["name"], "revision": folder.name, "folder": str(folder)}, indent=2))
@@ -150,8 +150,8 @@ def _pull(options: argparse.Namespace) -> None:
 def _push(options: argparse.Namespace) -> None:
     public, repo_id = options.public, options.repo_id
     if options.dry_run:
-        check_tag(options.tag)
-        out = STAGING / HubModel.repository(repo_id).repo_id.replace("/", "--")
+        HubModel(repo_id, "main" if options.tag is None else options.tag)
+        out = STAGING / repo_id.replace("/", "--")
         names = prepare(options.folder, out, repo_id)
         _list(out, names, f"A push to {repo_id} ({'public' if public else 'private'})")
     else:
@@ -159,8 +159,8 @@ def _push(options: argparse.Namespace) -> None:
 
 
 def _publish_space(options: argparse.Namespace) -> None:
-    model = _model(options.model) if options.model else None
-    repo_id = HubModel.repository(options.repo_id).repo_id
+    model = HubModel.parse(options.model) if options.model else None
+    repo_id = HubModel(options.repo_id).repo_id
     if options.dry_run:
         out = STAGING / f"space--{repo_id.replace('/', '--')}"
         _list(out, prepare_space(out, model), f"Publishing the Space {repo_id}")
@@ -172,10 +172,3 @@ def _list(out: Path, names: list[str], what: str) -> None:
     print(f"Written to {out}. {what} would send in one commit:")
     for name in names:
         print(f"{(out / name).stat().st_size:>12,}  {name}")
-
-
-def _model(text: str) -> HubModel:
-    model = HubModel.parse(text)
-    if model is None:
-        raise WeightsError(f"{text!r} is not a model on the Hub: write owner/name or owner/name@revision.")
-    return model

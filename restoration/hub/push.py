@@ -6,29 +6,26 @@ import contextlib
 import json
 import re
 import tempfile
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, get_token
 from huggingface_hub.errors import RepositoryNotFoundError
 
-from restoration.hub import staging
-from restoration.hub.pull import ANSWER, CHECKSUMS, ENVIRONMENT, FILES, SLOWEST, HubModel, explained, in_time
+from restoration.hub import ANSWER, CHECKSUMS, ENVIRONMENT, FILES, SLOWEST, HubModel, explained, in_time, staging
 from restoration.hub.staging import CARD
 from restoration.network.checkpoint import TRAINING, WeightsError
 
 Card = Literal["protect", "keep", "replace"]
 
 
-@dataclass(frozen=True)
-class Pushed:
+class Pushed(NamedTuple):
     """What a push left on the Hub, and which files of an earlier push it took away; ``tag`` is "" of a Space."""
 
     place: str
     revision: str
     tag: str = ""
-    deleted: tuple[str, ...] = field(default=(), compare=False)
+    deleted: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         first = f"{self.place}: revision {self.revision}" + (f", tag {self.tag}" if self.tag else "")
@@ -51,8 +48,8 @@ def push_to_hub(
             pushes everything else, "replace" overwrites it.
 
     Raises:
-        WeightsError: what ``prepare`` refuses; no token or one that may not write; a person's README.md; a tag that
-            exists; a repository that somebody else is changing.
+        WeightsError: what ``prepare`` and ``check_push`` refuse; a person's README.md; a tag that exists; a repository
+            that somebody else is changing.
         HubUnreachable: the Hub does not answer, or the transfer is slower than ``SLOWEST``.
     """
     state = check_push(repo_id, public, tag)
@@ -68,18 +65,16 @@ def publish_space(
     """Bring a Space up to date with this repository. A second time changes nothing.
 
     Args:
-        repo_id: ``owner/name``; made, private, where it does not exist; what exists keeps its visibility.
+        repo_id: ``owner/name``; made, private or ``public``, where it does not exist.
         model: as ``staging.prepare_space`` takes it. It becomes the Space's variable ``RESTORATION_MODEL``; None leaves
             that as it is. A private one needs a secret HF_TOKEN in the Space's settings, which this does not set.
-        public: makes a new Space public.
 
     Raises:
         InputError: as ``prepare_space``.
-        WeightsError: no token or one that may not write; a Space that is something else; one that somebody changes.
-        HubUnreachable: the Hub does not answer, or the transfer is slower than ``SLOWEST``.
+        WeightsError, HubUnreachable: as ``push_to_hub``; and a Space that is something else.
     """
     state = check_push(repo_id, public, kind="space")
-    there = _names(state)
+    there = {file.rfilename for file in state.siblings} if state else set()
     if staging.APP in there and staging.PACKAGE not in there:
         raise WeightsError(f"The Space {repo_id} exists and is something else. Choose another name.")
     with tempfile.TemporaryDirectory() as temporary:
@@ -99,34 +94,24 @@ def publish_space(
         return in_time(_seconds(out), HubModel(repo_id), publish)
 
 
-def check_tag(tag: str | None) -> None:
-    """Refuse, by a WeightsError, a tag that the Hub would refuse, or that looks like a branch or a commit."""
-    odd = r".*(\.\.|\.lock$).*|main|HEAD|[0-9a-f]{7,64}"
-    if tag is not None and (not re.fullmatch(r"\w(?:[\w.-]*\w)?", tag, re.ASCII) or re.fullmatch(odd, tag)):
-        raise WeightsError(f"--tag {tag!r} cannot be the tag of a release. Choose a name such as v2 or 2026.11.")
-
-
 def check_push(repo_id: str, public: bool, tag: str | None = None, kind: str = "model") -> Any:
     """Ask the Hub what can be known before there is anything to push; what it knows, None where there is nothing yet.
 
-    Args:
-        repo_id: ``owner/name`` of a model, or of what else ``kind`` says: "space".
-        public: what a model that exists has to be; a Space keeps what it is.
-        tag: of the release.
+    Arguments as ``push_to_hub``'s; ``kind`` is "model" or "space", which keeps its visibility.
 
     Raises:
-        WeightsError: not such a name or tag, no valid token, or a model whose visibility is not ``public``.
+        WeightsError: a name or tag that cannot be, no valid token, or a model whose visibility is not ``public``.
         HubUnreachable: the Hub does not answer.
     """
-    check_tag(tag)
+    model = HubModel(repo_id, "main" if tag is None else tag)
+    if get_token() is None:
+        raise WeightsError("A push needs a token: set HF_TOKEN, or run hf auth login.")
 
     def ask() -> Any:
-        if get_token() is None:
-            raise WeightsError("A push needs a token: set HF_TOKEN, or run hf auth login.")
         with contextlib.suppress(RepositoryNotFoundError):
             return HfApi().repo_info(repo_id, repo_type=kind, timeout=ANSWER)
 
-    state = in_time(ANSWER, HubModel.repository(repo_id), ask)
+    state = in_time(ANSWER, model, ask)
     if kind == "model" and state is not None and bool(state.private) == public:
         now, other = ("private", "leave --public out") if public else ("public", "say --public")
         raise WeightsError(f"{repo_id} exists and is {now}: {other}, or change its settings there. Nothing was sent.")
@@ -137,10 +122,6 @@ def _make(repo_id: str, kind: str, public: bool) -> Any:
     sdk = "gradio" if kind == "space" else None
     HfApi().create_repo(repo_id, repo_type=kind, space_sdk=sdk, private=not public)
     return HfApi().repo_info(repo_id, repo_type=kind)
-
-
-def _names(state: Any) -> set[str]:
-    return {file.rfilename for file in state.siblings or []} if state else set()
 
 
 def _seconds(out: Path) -> float:
@@ -165,15 +146,19 @@ def _push(repo_id: str, out: Path, state: Any, public: bool, tag: str | None, ca
     tags = {ref.name: ref.target_commit for ref in refs.tags}
     if tag in {*tags, *(ref.name for ref in refs.branches)}:
         raise WeightsError(f"{repo_id} has a tag or branch {tag} already. Choose another; a release is never moved.")
-    old = _names(state)
+    old = {file.rfilename for file in state.siblings}
     # Of an earlier push: an old evaluation beside new weights would mislead. Whatever ``prepare`` never writes stays.
     ours = {name for name in old if name in (*FILES, staging.PICTURE) or re.sub("^[^/]+/", "", name) in staging.ABOUT}
     stale = sorted(ours - set(staging.names_in(out))) if CHECKSUMS in old else []
-    if CARD in old and card != "replace" and not _wrote_card(repo_id, state.sha):
-        if card == "protect":
-            advice = "Push again with --card keep to leave it as it is, or with --card replace to overwrite it."
-            raise WeightsError(f"{CARD} of {repo_id} was written or changed by a person. Nothing was sent. {advice}")
-        (out / CARD).unlink()
+    if CARD in old and card != "replace":
+        there = Path(api.hf_hub_download(repo_id, CARD, revision=state.sha, etag_timeout=ANSWER))
+        if not staging.is_generated(there.read_text(errors="replace")):
+            if card == "protect":
+                advice = "Push again with --card keep to leave it as it is, or with --card replace to overwrite it."
+                raise WeightsError(
+                    f"{CARD} of {repo_id} was written or changed by a person. Nothing was sent. {advice}"
+                )
+            (out / CARD).unlink()
     facts = json.loads((out / TRAINING).read_text())
     message = f"{facts['name']}, step {facts.get('step', 'unknown')}"
     commit = _send(repo_id, "model", out, state, stale, message)
@@ -185,13 +170,6 @@ def _push(repo_id: str, out: Path, state: Any, public: bool, tag: str | None, ca
             api.create_tag(repo_id, tag=tag, revision=commit, tag_message=message)
         except Exception as error:
             told = explained(HubModel(repo_id), error)
-            kept = f"Everything was sent to {repo_id} (revision {commit}), but its tag {tag} was not set"
-            raise type(told)(f"{kept}. Push again to set it. {told}") from error
+            kept = f"Everything was sent to {repo_id} (revision {commit}), but its tag {tag} was not set: push again."
+            raise type(told)(f"{kept} {told}") from error
     return Pushed(repo_id, commit, tag, tuple(stale))
-
-
-def _wrote_card(repo_id: str, commit: str) -> bool:
-    """Whether the card there is as an earlier push wrote it."""
-    with tempfile.TemporaryDirectory() as cache:
-        path = HfApi().hf_hub_download(repo_id, CARD, revision=commit, cache_dir=cache, etag_timeout=ANSWER)
-        return staging.is_generated(Path(path).read_text(errors="replace"))

@@ -24,7 +24,7 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData, RepoCard
 from restoration import DEBIAN_PACKAGES
 from restoration.degrade import LIMITS, degrade_image
 from restoration.degrade.protocols import PRESETS
-from restoration.hub.pull import CHECKSUMS, FILES, HubModel
+from restoration.hub import CHECKSUMS, FILES, HubModel
 from restoration.images import InputError, read_image, to_image, to_tensor, write_png
 from restoration.measure import psnr
 from restoration.network.checkpoint import TRAINING, Weights, WeightsError, read_weights
@@ -40,9 +40,8 @@ APP, PACKAGE = "app.py", "restoration/__init__.py"
 PACKAGES = "packages.txt"  # names the Debian packages that a Space installs; made here, not kept in the repository
 INPUT = "degraded input"
 METRICS = {"psnr": ("PSNR, dB", 2, 1), "ssim": ("SSIM", 4, 1), "identity_angle": ("identity angle, degrees", 1, -1)}
-# Its words never change: by them a card that was pushed before is told from a person's.
+# Never changes: by it a card that was pushed before is told from a person's.
 MARK = "\n<!-- Made by restoration.hub.card from the files beside it; sha256 of the text before this line: {} -->\n"
-TAGS = ["face-restoration", "image-restoration", "deblurring", "denoising", "super-resolution", "u-net", "pytorch"]
 
 
 def prepare(folder: Path, out: Path, repo_id: str) -> list[str]:
@@ -57,7 +56,7 @@ def prepare(folder: Path, out: Path, repo_id: str) -> list[str]:
         WeightsError: not such a name, not a valid set of weights, an evaluation that is not of these weights, or
             ``folder`` and ``out`` within each other.
     """
-    HubModel.repository(repo_id)
+    HubModel(repo_id)
     home = folder / "weights" if (folder / "weights" / TRAINING).exists() else folder
     for place in (folder.resolve(), home.resolve()):
         if place == out.resolve() or out.resolve() in place.parents or out.resolve().parent == place:
@@ -73,16 +72,11 @@ def prepare(folder: Path, out: Path, repo_id: str) -> list[str]:
             (out / name).write_bytes(without_folders(source.read_text(errors="replace")).encode())
         else:
             shutil.copyfile(source, out / name)
-    try:
-        evaluation = dict(json.loads((out / EVALUATION).read_text())) if (out / EVALUATION).exists() else None
-    except (ValueError, TypeError, RecursionError) as error:
-        raise WeightsError(f"{EVALUATION} cannot be read as JSON. Write it again.") from error
-    tables = (out / TABLES).read_text().strip() if (out / TABLES).exists() else ""
     weights = dataclasses.replace(weights, training=json.loads((out / TRAINING).read_text()))
-    caption = _draw(weights.model, out / PICTURE)
+    shown = _draw(weights.model, out / PICTURE)
     sums = (f"{hashlib.sha256((out / name).read_bytes()).hexdigest()}  {name}\n" for name in names_in(out))
     (out / CHECKSUMS).write_text("".join(sums))
-    (out / CARD).write_text(model_card(repo_id, weights, evaluation, tables, caption))
+    (out / CARD).write_text(model_card(repo_id, weights, out, shown))
     return names_in(out)
 
 
@@ -108,51 +102,42 @@ def without_folders(text: str) -> str:
     return re.sub(folders, "", re.sub(r'"([^"\n]*[\\/][^"\n]*)"', cut, text))
 
 
-def _draw(model: torch.nn.Module, path: Path) -> str:
-    """Write the card's picture: a face, the face degraded, and what the model makes of that. Returns its caption."""
+def _draw(model: torch.nn.Module, path: Path) -> dict[str, Any]:
+    """Write the card's picture: a face, the face degraded, and what the model makes of that. Returns what it shows."""
     face, preset = read_image(FACE), PRESETS["old_phone"]
     degraded = degrade_image(face, preset.draw(0))
     with torch.inference_mode():
         restored = to_image(model(to_tensor(degraded)).float())
     gap = np.full((face.shape[0], 8, 3), 255, np.uint8)
     write_png(np.concatenate([face, gap, degraded, gap, restored], axis=1), path)
-    before, after = f"“{preset.label}” ({psnr(degraded, face):.1f} dB)", f"{psnr(restored, face):.1f} dB"
-    return f"From left to right: Eileen Collins (NASA, public domain), degraded as {before}, and restored ({after})."
+    return {"preset": preset.label, "before": psnr(degraded, face), "after": psnr(restored, face)}
 
 
-def model_card(repo_id: str, weights: Weights, evaluation: dict[str, Any] | None, tables: str, caption: str) -> str:
+def model_card(repo_id: str, weights: Weights, folder: Path, shown: dict[str, Any]) -> str:
     """The card as Markdown with its front matter; the same facts give the same text.
 
     Args:
-        repo_id: ``owner/name`` on the Hub.
-        weights: what is published.
-        evaluation: what ``train/evaluate.py`` wrote about them as evaluation.json; None is said plainly.
-        tables: the same as evaluation.md.
-        caption: what can be seen on ``PICTURE``, a sentence of Markdown.
+        folder: may hold what ``train/evaluate.py`` wrote about the weights; where it does not, that is said.
+        shown: on ``PICTURE``: ``preset``, the degradation's name, and PSNR ``before`` and ``after``, dB.
 
     Raises:
         WeightsError: the evaluation is of other weights, or not such a file.
     """
-    try:
-        results, worse = _results(evaluation, weights) if evaluation is not None else ([], [])
-    except (LookupError, TypeError, AttributeError, ArithmeticError) as error:  # `weights` are checked
-        raise WeightsError("evaluation.json is not what train/evaluate.py writes. Write it again.") from error
-    training = weights.training
+    tables = (folder / TABLES).read_text().strip() if (folder / TABLES).exists() else ""
+    measured, training = (folder / EVALUATION).exists(), weights.training
+    results, worse = _results(folder / EVALUATION, weights) if measured else ([], [])
     known = re.fullmatch(r"[a-z0-9.+-]+", training["license"])
     data = ModelCardData(
         license=training["license"] if known else "other",
         license_name=None if known else training["license"],
-        tags=TAGS,
-        pipeline_tag="image-to-image",
-        library_name="pytorch",
         datasets=[row["id"] for row in training.get("datasets", []) if row.get("id")] or None,
         model_name=training["name"] if results else None,
         eval_results=results or None,
     )
     facts: Any = {"training": training, "millions": weights.model.parameter_count() / 1e6, "limits": LIMITS}
-    facts |= {"measured": evaluation is not None, "tables": tables, "worse": worse, "caption": caption}
+    facts |= {"measured": measured, "tables": tables, "worse": worse, "picture": PICTURE, **shown}
     template = str(Path(__file__).with_name("card.md"))
-    card = str(ModelCard.from_template(data, template, repo_id=repo_id, picture=PICTURE, text=_text, **facts))
+    card = str(ModelCard.from_template(data, template, repo_id=repo_id, text=_text, **facts))
     return card + MARK.format(hashlib.sha256(card.encode()).hexdigest())
 
 
@@ -162,36 +147,37 @@ def is_generated(card: str) -> bool:
     return card == text + MARK.format(hashlib.sha256(text.encode()).hexdigest())
 
 
-def _results(evaluation: dict[str, Any], weights: Weights) -> tuple[list[EvalResult], list[str]]:
+def _results(path: Path, weights: Weights) -> tuple[list[EvalResult], list[str]]:
     """An evaluation's results for the front matter; and a sentence wherever another method or the input is better."""
-    about, results, worse = evaluation["weights"], [], []
-    if about.get("fingerprint") != weights.fingerprint:
-        raise WeightsError(
-            f"evaluation.json is about {about['name']!r}, fingerprint {about.get('fingerprint', 'not recorded')}, not "
-            f"about these weights, {weights.fingerprint}. Run train/evaluate.py --weights FOLDER --out FOLDER again."
-        )
-    for run in evaluation["runs"]:
-        if INPUT not in run["methods"]:
-            raise WeightsError(f"evaluation.json lacks the {INPUT}, without which no result means anything.")
-        place = f"{run['set']}, protocol {run['protocol']}"
-        restored = {name: value["mean"] for name, value in run["methods"].get("restored", {}).items()}
-        for metric in (name for name in METRICS if math.isfinite(restored.get(name, math.nan))):
-            label, digits, better = METRICS[metric]
-            for other, metrics in run["methods"].items():
-                loss = (metrics.get(metric, {"mean": -math.inf * better})["mean"] - restored[metric]) * better
-                if other != "restored" and round(max(loss, 0), digits) > 0:
-                    worse.append(f"Worse than the {other} on {place}, in {label}: by {loss:.{digits}f}.")
-            result = EvalResult(
-                task_type="image-to-image",
-                task_name="Face restoration",
-                dataset_type=re.sub(r"[^\w.-]+", "-", run["set"]),
-                dataset_name=f"{place}, {run['images']} images",
-                dataset_config=run["protocol"],
-                metric_type=metric,
-                metric_name=f"{label} ({INPUT}: {run['methods'][INPUT][metric]['mean']:.{digits}f})",
-                metric_value=round(restored[metric], digits),
-            )
-            results.append(result)
+    results, worse = [], []
+    try:
+        evaluation = json.loads(path.read_text())
+        if (measured := evaluation["weights"].get("fingerprint")) != weights.fingerprint:
+            told = f"is about weights {measured}, not about these weights, {weights.fingerprint}"
+            raise WeightsError(f"{EVALUATION} {told}. Run train/evaluate.py --weights FOLDER --out FOLDER again.")
+        for run in evaluation["runs"]:
+            place, methods = f"{run['set']}, protocol {run['protocol']}", run["methods"]
+            restored = {name: value["mean"] for name, value in methods.get("restored", {}).items()}
+            for metric in (name for name in METRICS if math.isfinite(restored.get(name, math.nan))):
+                label, digits, better = METRICS[metric]
+                for other, metrics in methods.items():
+                    loss = (metrics.get(metric, {"mean": -math.inf * better})["mean"] - restored[metric]) * better
+                    if other != "restored" and round(max(loss, 0), digits) > 0:
+                        worse.append(f"Worse than the {other} on {place}, in {label}: by {loss:.{digits}f}.")
+                result = EvalResult(
+                    task_type="image-to-image",
+                    task_name="Face restoration",
+                    dataset_type=re.sub(r"[^\w.-]+", "-", run["set"]),
+                    dataset_name=f"{place}, {run['images']} images",
+                    dataset_config=run["protocol"],
+                    metric_type=metric,
+                    metric_name=f"{label} ({INPUT}: {methods[INPUT][metric]['mean']:.{digits}f})",
+                    metric_value=round(restored[metric], digits),
+                )
+                results.append(result)
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
+        malformed = WeightsError(f"{EVALUATION} is not what train/evaluate.py writes. Write it again.")
+        raise error if isinstance(error, WeightsError) else malformed from error
     return results, worse
 
 
