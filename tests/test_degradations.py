@@ -138,10 +138,7 @@ def test_a_sample_does_not_depend_on_its_batch() -> None:
     together = degrade(images, settings, generators(*range(len(settings))))
     assert torch.equal(images, before)
     for i, one in enumerate(settings):
-        alone = degrade(images[i : i + 1], [one], generators(i))[0]
-        # FFTs of another batch may differ in the last bit, which rounding to 8 bits can show as one level.
-        assert float((alone - together[i]).abs().max()) <= 1 / 255 + 1e-6
-        assert float((alone != together[i]).float().mean()) < 1e-3
+        assert torch.equal(degrade(images[i : i + 1], [one], generators(i))[0], together[i])
 
 
 def test_wrong_batches_are_refused() -> None:

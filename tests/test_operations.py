@@ -1,4 +1,4 @@
-"""Blur, resampling and JPEG against OpenCV and libjpeg, and the batch against each of its images alone."""
+"""Blur, resampling and JPEG against OpenCV and libjpeg."""
 
 import itertools
 import math
@@ -10,7 +10,7 @@ import torch
 from pictures import ASTRONAUT, ODD, max_error
 
 from restoration.degrade import Degradation, degrade_image, point_spread
-from restoration.degrade.operations import KERNELS, Kernel, gaussian_kernels, motion_kernels, resize
+from restoration.degrade.operations import gaussian_kernel, motion_kernel
 from restoration.measure import psnr
 
 
@@ -21,7 +21,7 @@ def test_odd_horizontal_and_vertical_motion_is_a_box() -> None:
 
 
 def test_motion_angle_is_counter_clockwise_as_displayed() -> None:
-    kernel = motion_kernels(torch.tensor([21.0]), torch.tensor([45.0]))[0]
+    kernel = motion_kernel(21, 45)
     centre = kernel.shape[0] // 2
     assert kernel[centre - 5, centre + 5] > 0  # up and to the right
     assert kernel[centre + 5, centre + 5] == 0
@@ -35,7 +35,7 @@ def test_gaussian_blur_is_opencv_s(x: float, y: float | None) -> None:
 
 
 def test_anisotropic_gaussian_has_the_moments_it_is_given() -> None:
-    kernel = gaussian_kernels(torch.tensor([5.0]), torch.tensor([2.0]), torch.tensor([30.0]))[0].double()
+    kernel = gaussian_kernel(5, 2, 30).double()
     axis = torch.arange(-20, 21, dtype=torch.float64)
     y, x = torch.meshgrid(-axis, axis, indexing="ij")  # y up
     covariance = torch.stack([(kernel * p * q).sum() for p, q in itertools.product((x, y), repeat=2)]).reshape(2, 2)
@@ -71,23 +71,12 @@ def test_resampling_is_opencv_s(kernel: str, flag: int, factor: float) -> None:
     assert max_error(degrade_image(ODD, Degradation(downsample=factor, kernel=kernel)), expected) < 0.52
 
 
-@pytest.mark.parametrize("kernel", KERNELS)
-def test_what_lies_outside_a_smaller_picture_is_its_border(kernel: Kernel) -> None:
-    images = torch.rand(2, 3, 48, 64, generator=torch.Generator().manual_seed(0))
-    source, target = torch.tensor([[48, 64]] * 2), torch.tensor([[24, 32], [13, 20]])
-    together = resize(images, source, target, (24, 32), [kernel] * 2)
-    alone = resize(images[1:], source[1:], target[1:], (13, 20), [kernel])
-    assert torch.allclose(together[1:, :, :13, :20], alone, atol=1e-6)
-    assert torch.equal(together[1, :, 13:, :20], together[1, :, 12:13, :20].expand(-1, 11, -1))
-    assert torch.equal(together[1, :, :, 20:], together[1, :, :, 19:20].expand(-1, -1, 12))
-
-
 @pytest.mark.parametrize("image", [ASTRONAUT, ODD, ODD[:37, :50]], ids=["512x512", "253x301", "37x50"])
 @pytest.mark.parametrize("quality", [1, 10, 30, 50, 75, 95, 100])
 def test_jpeg_is_libjpeg_s(image: np.ndarray, quality: int) -> None:
     encoded = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
     expected = np.ascontiguousarray(cv2.imdecode(encoded, cv2.IMREAD_COLOR)[..., ::-1])
-    assert psnr(degrade_image(image, Degradation(jpeg=quality)), expected) >= 45
+    assert psnr(degrade_image(image, Degradation(jpeg=quality)), expected) >= 50
 
 
 def test_jpeg_of_a_reduced_picture_pads_as_libjpeg_does() -> None:

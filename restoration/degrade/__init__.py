@@ -1,4 +1,4 @@
-"""What happens to a face: one batched implementation for the page on a CPU and for training on a GPU.
+"""What happens to a face: one implementation for the page on a CPU and for training on a GPU.
 
 The order is that of a camera and a messenger, and every image has its own settings and source of randomness, so a
 result does not depend on what else is in the batch:
@@ -24,14 +24,12 @@ from restoration.degrade.operations import (
     KERNELS,
     Kernel,
     blur,
-    gaussian_kernels,
+    gaussian_kernel,
     jpeg_roundtrip,
-    motion_kernels,
+    motion_kernel,
     resize,
 )
 from restoration.images import Image, InputError, to_image, to_tensor
-
-Size = tuple[int, int]  # height, width
 
 
 @dataclass(frozen=True)
@@ -209,71 +207,42 @@ def degrade(images: Tensor, settings: Sequence[Degradation], generators: Sequenc
     if not len(images) == len(settings) == len(generators):
         counts = f"{len(settings)} and {len(generators)}"
         raise InputError(f"{len(images)} images need as many settings and generators, not {counts}.")
-    device = images.device
-    if device.type == "cpu" and len(images) > 1:  # one by one: a batch takes the time of its largest reduced picture
-        rows = zip(torch.split(images, 1), settings, generators, strict=True)
-        return torch.cat([degrade(image, [s], [g]) for image, s, g in rows])
-    with torch.autocast(device.type, enabled=False):
-        y = _blur(images, settings)
-        height, width = images.shape[-2:]
-        full = torch.tensor([[height, width]] * len(images), device=device)
-        factors = [s.downsample for s in settings]
-        sizes = [(max(1, math.floor(height / f)), max(1, math.floor(width / f))) for f in factors]
-        reduced = torch.tensor(sizes, device=device)
-        resamples = any(factor != 1 for factor in factors)
-        if resamples:
-            down = ["bilinear" if s.downsample < 1 and s.kernel == "area" else s.kernel for s in settings]
-            frame = max(h for h, _ in sizes), max(w for _, w in sizes)
-            y = resize(y, full, reduced, frame, down).clamp(0, 1)  # bicubic overshoots
-        y = _add_noise(y, [s.noise for s in settings], generators, sizes)
-        if any(s.grayscale for s in settings):
-            grey = (y * y.new_tensor([0.299, 0.587, 0.114])[:, None, None]).sum(dim=1, keepdim=True).expand_as(y)
-            y = torch.where(_flags([s.grayscale for s in settings], y), grey, y)
-        if any(s.jpeg is not None for s in settings):
-            quality = torch.tensor([100 if s.jpeg is None else s.jpeg for s in settings], device=device)
-            y = torch.where(_flags([s.jpeg is not None for s in settings], y), jpeg_roundtrip(y, reduced, quality), y)
-        if resamples:
-            up: list[Kernel] = ["bicubic" if s.kernel == "bicubic" else "bilinear" for s in settings]
-            y = resize(y, reduced, full, (height, width), up)
-        rounded = (y.clamp(0, 1) * 255).round() / 255
-        return torch.where(_flags([s.is_identity for s in settings], images), images, rounded)
+    with torch.autocast(images.device.type, enabled=False):
+        return torch.cat([_degrade(*one) for one in zip(images.split(1), settings, generators, strict=True)])
 
 
-def _flags(flags: Sequence[bool], like: Tensor) -> Tensor:
-    return torch.tensor(flags, device=like.device)[:, None, None, None]
+def _degrade(image: Tensor, s: Degradation, generator: torch.Generator) -> Tensor:
+    if s.is_identity:
+        return image
+    height, width = image.shape[-2:]
+    y = blur(image, _kernels(s)) if s.is_blurred else image
+    if s.downsample != 1:
+        size = max(1, math.floor(height / s.downsample)), max(1, math.floor(width / s.downsample))
+        y = resize(y, size, "bilinear" if s.downsample < 1 and s.kernel == "area" else s.kernel)
+        y = y.clamp(0, 1)  # bicubic overshoots
+    if s.noise > 0:
+        draw = torch.randn(y.shape[1:], generator=generator, device=generator.device).to(y.device)
+        y = (y + s.noise / 255 * draw).clamp(0, 1)
+    if s.grayscale:
+        y = (y * y.new_tensor([0.299, 0.587, 0.114])[:, None, None]).sum(dim=1, keepdim=True).expand_as(y)
+    if s.jpeg is not None:
+        y = jpeg_roundtrip(y, s.jpeg)
+    if s.downsample != 1:
+        y = resize(y, (height, width), "bicubic" if s.kernel == "bicubic" else "bilinear")
+    return (y.clamp(0, 1) * 255).round() / 255
 
 
-def _blur(images: Tensor, settings: Sequence[Degradation]) -> Tensor:
-    """Each image blurred by its own settings, not rounded; ``images`` itself where nothing blurs."""
-    chosen = [i for i, s in enumerate(settings) if s.is_blurred]
-    if not chosen:
-        return images
-    picked, kernels = [settings[i] for i in chosen], []
-    if any(s.motion_length > 1 for s in picked):
-        kernels.append(motion_kernels(*images.new_tensor([(s.motion_length, s.motion_angle) for s in picked]).T))
-    if any(max(s.blur_sigmas) > 0 for s in picked):
-        kernels.append(gaussian_kernels(*images.new_tensor([(*s.blur_sigmas, s.blur_angle) for s in picked]).T))
-    result = images.clone()
-    result[chosen] = blur(images[chosen], kernels)
-    return result
+def _kernels(s: Degradation) -> list[Tensor]:
+    """Of the blurs that do something."""
+    shake = [motion_kernel(s.motion_length, s.motion_angle)] if s.motion_length > 1 else []
+    return shake + ([gaussian_kernel(*s.blur_sigmas, s.blur_angle)] if max(s.blur_sigmas) > 0 else [])
 
 
 def point_spread(settings: Degradation) -> Tensor:
     """(107, 107) float32, sum 1, centred: what one point becomes under both blurs of these settings."""
-    shake = motion_kernels(torch.tensor([settings.motion_length]), torch.tensor([settings.motion_angle]))
-    bell = gaussian_kernels(*torch.tensor([[*settings.blur_sigmas, settings.blur_angle]]).T)
-    return F.conv2d(shake[None], bell[None], padding=2 * GAUSSIAN_RADIUS)[0, 0]  # a bell is its own mirror image
-
-
-def _add_noise(images: Tensor, sigmas: list[float], generators: Sequence[torch.Generator], sizes: list[Size]) -> Tensor:
-    """White noise on the valid part of each frame; what lies outside repeats its border again."""
-    noisy = images.clone()
-    for i, (sigma, generator, (h, w)) in enumerate(zip(sigmas, generators, sizes, strict=True)):
-        if sigma > 0:
-            draw = torch.randn(3, h, w, generator=generator, device=generator.device).to(images.device)
-            part = (images[i, :, :h, :w] + sigma / 255 * draw).clamp(0, 1)
-            noisy[i] = F.pad(part[None], (0, images.shape[-1] - w, 0, images.shape[-2] - h), mode="replicate")[0]
-    return noisy
+    shake = motion_kernel(settings.motion_length, settings.motion_angle)
+    bell = gaussian_kernel(*settings.blur_sigmas, settings.blur_angle)  # its own mirror image
+    return F.conv2d(shake[None, None], bell[None, None], padding=2 * GAUSSIAN_RADIUS)[0, 0]
 
 
 def degrade_image(image: Image, settings: Degradation, seed: int = 0) -> Image:
