@@ -7,7 +7,6 @@ from typing import Any
 
 import cv2
 import numpy as np
-import PIL.Image
 import pytest
 import torch
 from tiny import EXAMPLES, TINY
@@ -15,15 +14,13 @@ from tiny import EXAMPLES, TINY
 from examples.make_examples import group
 from restoration.degrade import degrade
 from restoration.degrade.protocols import BLIND, HEAVY, ORIGINAL, ORIGINAL_ALL, Distribution, Mixture
-from restoration.faces import FACE_TEMPLATE, align_face
+from restoration.faces import FACE_TEMPLATE
 from restoration.faces.detection import find_faces, load_detector
 from restoration.images import Image, InputError, read_image, write_png
 from restoration.measure import psnr
 from restoration.network import reduce
 from train.batches import Jitter, Recipe, Squares, apply_jitter, face_squares, whole_faces
-from train.data import Faces, FaceStream, Source, free_memory, gather, load_faces, open_folders, open_source
-
-EILEEN = np.array([[65, 92], [113, 92], [89, 120], [68, 142], [110, 142]])  # where CelebA would have her landmarks
+from train.data import Faces, Source, load_faces, open_source, read_faces
 
 
 def test_other_sizes_are_resized_and_other_shapes_refused(tmp_path: Path) -> None:
@@ -117,57 +114,19 @@ def test_degrading_at_a_reduced_size_shows_the_same_distribution(
     assert np.std(differences) < 1
 
 
-@pytest.fixture
-def numbered(tmp_path: Path) -> Source:
-    """Five flat faces, of grey level 10, 20 …"""
+def test_a_limit_is_spread_over_the_sorted_names_and_a_file_holds_the_same(tmp_path: Path) -> None:
     for i in range(5):
         write_png(np.full((256, 256, 3), 10 * (i + 1), np.uint8), tmp_path / f"{i}.png")
-    return open_folders([tmp_path])
-
-
-def levels(stream: Faces | FaceStream, number: int) -> list[int]:
-    """Grey levels of an epoch's faces."""
-    return list(stream.epoch(number).images[:, 0, 0, 0].tolist())
-
-
-def test_a_limit_is_spread_over_the_sorted_names(numbered: Source, tmp_path: Path) -> None:
     loaded = load_faces([tmp_path], limit=3)
     assert loaded.names == ("0.png", "1.png", "3.png")
-    assert levels(loaded, 0) == [10, 20, 40]
+    assert loaded.images[:, 0, 0, 0].tolist() == [10, 20, 40]
     assert len(load_faces([tmp_path], limit=7)) == 5
-
-
-def test_a_stream_shows_every_face_once_a_round_and_holds_a_window(numbered: Source) -> None:
-    rounds = [[10, 20, 30], [40, 50, 10], [20, 30, 40], [50, 10, 20], [30, 40, 50]]
-    stream = FaceStream(numbered, 3, "cpu")
-    assert [levels(stream, number) for number in range(5)] == rounds
-    for length in (5, None):  # as a resumed run asks; the end of a source of unknown length is found
-        numbered.count = length
-        for number in (1, 3, 2):
-            assert levels(FaceStream(numbered, 3, "cpu"), number) == rounds[number]
-
-
-def test_batches_of_a_stream_are_functions_of_seed_and_step(numbered: Source) -> None:
-    straight, resumed = (Recipe(FaceStream(numbered, 3, "cpu"), degradations=Distribution()) for _ in range(2))
-    # The batch of step 1 reaches over two windows.
-    seen = [whole_faces(straight, step, batch=2, side=128)[1] for step in range(4)]
-    assert torch.equal(seen[3], whole_faces(resumed, 3, batch=2, side=128)[1])
-    found = (torch.cat(seen)[:, 0, 0, 0] * 255).round().int().tolist()
-    assert sorted(found[:3]) == [10, 20, 30]
-    assert sorted(found[3:6]) == [10, 40, 50]
-
-
-def test_what_fits_is_kept_and_the_rest_streamed(numbered: Source) -> None:
-    for length in (5, None):
-        numbered.count = length
-        assert isinstance(gather(numbered, "cpu", 4), FaceStream)
-        kept = gather(numbered, "cpu", 5)
-        assert isinstance(kept, Faces)
-        assert len(kept) == 5
-    numbered.count = 5
-    assert isinstance(gather(numbered, "cpu"), Faces)
-    assert FaceStream(numbered, 2, "cpu").fingerprint != FaceStream(numbered, 3, "cpu").fingerprint
-    assert free_memory("cpu") > 3 * 512 * 512
+    stored = read_faces(open_source([str(tmp_path)], limit=3), store=tmp_path / "run" / "faces")
+    assert torch.equal(stored.images, loaded.images)
+    assert stored.fingerprint == loaded.fingerprint != load_faces([tmp_path]).fingerprint
+    assert (tmp_path / "run" / "faces").stat().st_size == 3 * 3 * 512 * 512
+    with pytest.raises(InputError, match="--on-disk"):
+        read_faces(Source(10**9, []))
 
 
 def test_jitter_moves_as_opencv_does_and_tints(faces: Faces) -> None:
@@ -205,18 +164,8 @@ def test_small_faces_are_tinted_but_not_moved(faces: Faces) -> None:
 
 def everything(text: Path | str, **options: object) -> dict[str, Image | None]:
     """Everything that a source gives."""
-    return dict(task() for task in open_source([str(text)], **options).read(0))  # type: ignore[arg-type]
-
-
-def test_folders_are_read_in_order_and_from_the_middle(faces: Faces) -> None:
-    assert faces.names == ("eileen_collins.png", "grace_hopper.png")
-    source = open_source([str(EXAMPLES)])
-    assert source.count == 2
-    [(name, face)] = [task() for task in source.read(1)]
-    assert name == "grace_hopper.png"
-    assert face is not None
-    np.testing.assert_array_equal(face, read_image(EXAMPLES / name))
-    np.testing.assert_array_equal(face, faces.images[1].permute(1, 2, 0).numpy())
+    source = open_source([str(text)], **options)  # type: ignore[arg-type]
+    return {name: source.face(name, picture) for name, picture in source.pictures}
 
 
 def test_the_largest_face_of_a_photo_is_aligned_and_a_photo_without_one_left_out(tmp_path: Path) -> None:
@@ -231,6 +180,7 @@ def test_the_largest_face_of_a_photo_is_aligned_and_a_photo_without_one_left_out
     assert float(np.abs(seen.landmarks - FACE_TEMPLATE).max()) < 12  # pixels, a tenth of the distance of the eyes
     write_png(photo[::8, ::8], tmp_path / "group.png")  # faces of a few dozen pixels teach nothing
     assert everything(tmp_path, align=True)["group.png"] is None
+    assert everything(tmp_path, align=True, smallest=16)["group.png"] is not None
     with pytest.raises(InputError, match="--align"):
         everything(tmp_path)
     (tmp_path / "damaged.jpg").write_bytes(b"not a picture")
@@ -238,59 +188,22 @@ def test_the_largest_face_of_a_photo_is_aligned_and_a_photo_without_one_left_out
     assert everything(tmp_path, align=True)["damaged.jpg"] is None
 
 
-def celeba(root: Path) -> None:
-    """CelebA's layout with three pictures, the last of its validation split."""
-    folder = root / "celeba"
-    (folder / "img_align_celeba").mkdir(parents=True)
-    points = " ".join(str(v) for v in EILEEN.ravel())
-    names = ["000001.jpg", "000002.jpg", "000003.jpg"]
-    for name in names:
-        picture = PIL.Image.fromarray(read_image(EXAMPLES / "eileen_collins.png")).resize((178, 218))
-        picture.save(folder / "img_align_celeba" / name, quality=95)
-    tables = {
-        "list_eval_partition.txt": [f"{name} {i // 2}" for i, name in enumerate(names)],
-        "identity_CelebA.txt": [f"{name} 7" for name in names],
-        "list_bbox_celeba.txt": ["3", "image_id x y w h", *(f"{name} 1 2 3 4" for name in names)],
-        "list_landmarks_align_celeba.txt": ["3", "lefteye_x …", *(f"{name} {points}" for name in names)],
-        "list_attr_celeba.txt": ["3", "Smiling", *(f"{name} 1" for name in names)],
-    }
-    for name, rows in tables.items():
-        (folder / name).write_text("\n".join(rows) + "\n")
-
-
-def test_celeba_is_aligned_by_its_own_landmarks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    celeba(tmp_path)
-    with pytest.raises(InputError, match="download=True"):  # torchvision knows the real lists by their checksums
-        open_source([f"celeba:{tmp_path}"])
-    monkeypatch.setattr("torchvision.datasets.celeba.check_integrity", lambda path, md5: Path(path).is_file())
-    found = everything(f"celeba:{tmp_path}")
-    assert list(found) == ["celeba/000001.jpg", "celeba/000002.jpg"]
-    face = found["celeba/000001.jpg"]
-    picture = read_image(tmp_path / "celeba" / "img_align_celeba" / "000001.jpg")
-    assert face is not None
-    np.testing.assert_array_equal(face, align_face(picture, EILEEN))
-    assert open_source([f"celeba:{tmp_path}:all"]).count == 3
-    assert open_source([f"celeba:{tmp_path}:all"], limit=1).count == 1
-    with pytest.raises(InputError, match="'some'"):
-        open_source([f"celeba:{tmp_path}:some"])
-
-
 def test_a_data_set_in_the_form_of_the_hub_is_streamed() -> None:
-    found = everything(f"hub:{EXAMPLES}")
+    found = everything(f"hub:{EXAMPLES}", limit=5)
     pictures = sorted(EXAMPLES.glob("*.png"))
     assert len(found) == len(pictures)
     for face, path in zip(found.values(), pictures, strict=True):
         assert face is not None
         np.testing.assert_array_equal(face, read_image(path))
     assert len(everything(f"hub:{EXAMPLES}", limit=1)) == 1
-    [task] = open_source([f"hub:{EXAMPLES}"]).read(1)
-    assert task()[0].endswith("/1")
+    with pytest.raises(InputError, match="give --limit"):
+        open_source([f"hub:{EXAMPLES}"])
     with pytest.raises(InputError, match="cannot be read"):
         open_source([f"hub:{EXAMPLES}:no_such_split"])
 
 
 def test_sources_that_cannot_be_used_are_refused(tmp_path: Path) -> None:
-    wrong: dict[str, list[str]] = {"OWNER/NAME": ["hub:"], "alone": ["celeba:x", str(EXAMPLES)]}
+    wrong: dict[str, list[str]] = {"OWNER/NAME": ["hub:"], "alone": ["hub:x", str(EXAMPLES)]}
     for message, data in {**wrong, "No pictures": [str(tmp_path)]}.items():
         with pytest.raises(InputError, match=message):
             open_source(data)

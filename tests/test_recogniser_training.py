@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from restoration.images import Image, InputError, read_image, write_png
 from restoration.measure.identity import EMBEDDED, read_bands
 from restoration.measure.recogniser import CROP_SIZE, Recogniser, embed, load_recogniser, save_recogniser
-from train.extras import agreement, identity, verification
+from train.extras import identity, verification
 from train.extras.identity import IdentityConfig, Lesson, batch, read_crops, train
 from train.loop import TRAIN_LOG, VALIDATION_LOG
 
@@ -108,36 +108,26 @@ def values(text: str) -> dict[str, tuple[int, float]]:
 
 
 def test_a_network_agrees_with_itself_and_not_with_another(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    crops, draws, out = tmp_path / "crops", np.random.default_rng(0), tmp_path / "deep" / "agreement.json"
-    crops.mkdir()
-    for number in range(40):
-        coarse = draws.integers(0, 256, (7, 7, 3), np.uint8)
-        write_png(np.kron(coarse, np.ones((16, 16, 1), np.uint8)), crops / f"Person_{chr(97 + number)}_0001.png")
-    sets = ["--faces", f"examples={EXAMPLES}", "--crops", f"drawn={crops}"]
-    assert agreement.main(["--teacher", str(EMBEDDED), *sets, "--out", str(out)]) == 0
-    assert values(capsys.readouterr().out) == {"examples": (2, 1.0), "drawn": (40, 1.0)}
+    out = tmp_path / "deep" / "agreement.json"
+    given = ["--teacher", str(EMBEDDED), "--faces", f"examples={EXAMPLES}"]
+    assert verification.main([*given, "--out", str(out)]) == 0
+    assert values(capsys.readouterr().out) == {"examples": (2, 1.0)}
     facts = json.loads(out.read_text())
     assert (facts["network"], facts["teacher"]) == ("embedded_recogniser", "embedded_recogniser")
-    assert [(each["set"], each["pictures"]) for each in facts["sets"]] == [("examples", 2), ("drawn", 40)]
+    assert [(each["set"], each["pictures"]) for each in facts["sets"]] == [("examples", 2)]
     torch.manual_seed(0)
     save_recogniser(tmp_path / "other", Recogniser().eval(), {})  # has not learned anything
-    assert agreement.main(["--teacher", str(EMBEDDED), "--identity", str(tmp_path / "other"), *sets]) == 0
+    assert verification.main([*given, "--identity", str(tmp_path / "other")]) == 0
     assert all(abs(mean) < 0.5 for _, mean in values(capsys.readouterr().out).values())
-
-
-@pytest.mark.parametrize(("arguments", "message"), [
-    ([], "Give --faces, --crops or both"),
-    (["--crops", "examples"], "NAME=FOLDER"),
-    (["--faces", "examples"], "NAME=FOLDER"),
-    (["--crops", f"a={EXAMPLES}"], "is not 112×112"),
-    (["--faces", "a=/nowhere"], "/nowhere"),
-    (["--faces", f"examples={EXAMPLES}", "--held-out"], "has nobody that was held out"),
-])  # fmt: skip
-def test_agreement_that_cannot_be_measured_is_said(
-    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert agreement.main(["--teacher", str(EMBEDDED), *arguments]) == 2
-    assert message in capsys.readouterr().err
+    torch.jit.script(Pool()).save(str(tmp_path / "pool.torchscript.pt"))
+    for wrong, message in (
+        (given[:2], "Give either"),
+        ([*given[:3], "examples"], "NAME=FOLDER"),
+        ([*given[:3], "a=/nowhere"], "/nowhere"),
+        ([*given, "--identity", str(tmp_path / "pool.torchscript.pt")], "48 numbers a face"),
+    ):
+        assert verification.main(wrong) == 2
+        assert message in capsys.readouterr().err
 
 
 def test_separated_angles_are_told_right_and_mixed_ones_half_the_time() -> None:

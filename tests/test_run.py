@@ -76,7 +76,6 @@ def test_command_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixtur
         (["--weight-decay", "-1"], "weight-decay"),
         (["--seed", "-1"], "seed"),
         (["--limit", "0"], "--limit"),
-        (["--window", "0"], "--window"),
         (["--stop-after", "0", "--dry-run"], "--stop-after"),
         (["--lambda-rec", "nan", "--dry-run"], "finite"),
         (["--init", "nonsense", "--dry-run"], "nonsense"),

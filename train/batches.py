@@ -18,7 +18,7 @@ from restoration.faces import FACE_SIZE
 from restoration.images import InputError
 from restoration.network import reduce
 from train.config import TrainConfig
-from train.data import Faces, FaceStream
+from train.data import Faces
 
 
 @dataclass(frozen=True)
@@ -68,22 +68,23 @@ class Recipe:
     """How clean faces become pairs to learn from; all that is drawn for a position of a run is a function of the seed.
 
     Args:
-        faces: of 512 pixels: all once an epoch. Of a window with photos that show no face, some are drawn twice.
-        small: of 128 pixels, drawn beside them; None for none.
+        faces, small: of 512 pixels, and of 128 (None for none): all once an epoch.
         degradations: what they go through.
         seed: of their order and of everything else that is drawn.
         jitter: share of faces that are moved, turned, scaled and tinted first, [0, 1]: a detector does not align as
             well as a data set's makers did, and no two cameras see one colour. The rest keeps its finest detail.
+        device: that trains; faces are brought there when they are drawn.
         part, parts: of several processes that share a batch, which one this is. Together they see what one process
             alone would.
     """
 
-    faces: Faces | FaceStream
+    faces: Faces
     small: Faces | None = None
     _: KW_ONLY
     degradations: Distribution | Mixture
     seed: int = 0
     jitter: float = 0.0
+    device: str | torch.device = "cpu"
     part: int = 0
     parts: int = 1
     _order: tuple[int, Tensor] = field(default=(-1, torch.empty(0)), init=False)
@@ -102,9 +103,8 @@ class Recipe:
             self._order = epoch, torch.randperm(count, generator=shuffle)
         index = int(self._order[1][place])
         if index >= len(self.faces) and self.small:
-            return self.small.images[index - len(self.faces)]
-        images = self.faces.epoch(epoch).images
-        return images[index % len(images)]
+            return self.small.images[index - len(self.faces)].to(self.device)
+        return self.faces.images[index].to(self.device)
 
     def draw(self, position: int) -> tuple[random.Random, Tensor, Jitter | None]:
         """The source of further draws for a position, its (3, S, S) uint8 face, perhaps mirrored, and its jitter."""

@@ -133,7 +133,6 @@ class TrainConfig(Session):
 
     Args:
         init: None starts at random.
-        window: faces in memory at a time where they are streamed; None where all are.
         precision: "bf16" runs the network under autocast; weights and optimiser stay float32.
         model: the network.
     """
@@ -160,7 +159,6 @@ class TrainConfig(Session):
     lambda_id: float = 0.0
     identity: str | None = None
     identity_faces: int = 4
-    window: int | None = None
     jitter: float = 0.25
     precision: Literal["auto", "bf16", "fp32"] = "bf16"
     log_every: int = 20

@@ -1,12 +1,13 @@
-"""Faces to learn from: folders, CelebA, data sets on the Hub, photos to align; all in memory, or a window at a time."""
+"""Faces to learn from: folders of aligned ones, photos to align, data sets on the Hub."""
 
 from __future__ import annotations
 
 import hashlib
 import itertools
+import math
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -26,54 +27,46 @@ from restoration.images import Image, InputError, read_image
 MIN_FACE = 256  # pixels; a smaller face holds too little detail to teach any
 SMALL = 128  # pixels; faces that exist at that size only
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
-CELEBA, HUB = "celeba:", "hub:"  # what a data set that is no folder begins with
-Task = Callable[[], tuple[str, Image | None]]
-Pictures = Iterator[tuple[str, Callable[[], Image]]]  # the name of each and what reads it
+HUB = "hub:"  # what a data set that is no folder begins with
 
 
-@dataclass
+@dataclass(frozen=True)
 class Source:
-    """Pictures in a fixed order.
+    """Pictures in a fixed order, and what makes faces of them.
 
     Args:
-        label: what tells this source from others.
-        count: how many there are; None where only reading to the end would tell.
-        pictures: from a number on, [0, …), to the end.
+        count: how many there are at most.
+        pictures: of each its name and what reads it.
         detector: finds the faces of photos; None where the pictures are aligned faces already.
         smallest: side of the smallest face that will do, in the picture's own pixels.
         side: of the faces that come out, pixels; 512 for those of photos.
     """
 
-    label: str
-    count: int | None
-    pictures: Callable[[int], Pictures]
+    count: int
+    pictures: Iterable[tuple[str, Callable[[], Image]]]
     detector: Detector | None = None
     smallest: int = MIN_FACE
     side: int = FACE_SIZE
 
-    def read(self, start: int) -> Iterator[Task]:
-        """One task a picture, from picture ``start`` on, to the end; for any thread to do.
+    def face(self, name: str, picture: Callable[[], Image]) -> Image | None:
+        """An aligned (side, side, 3) uint8 face; None for a photo that is damaged or has no face that is large enough.
 
-        A task returns a name and an aligned (side, side, 3) uint8 face, or None for a photo that is damaged or has no
-        face that is large enough. It raises ``InputError`` for a face that cannot be used; its name is in the message.
+        InputError: a face that cannot be used; its name is in the message.
         """
-        return (partial(self._face, name, picture) for name, picture in self.pictures(start))
-
-    def _face(self, name: str, picture: Callable[[], Image]) -> tuple[str, Image | None]:
         try:
             image = picture()
             if self.detector is None:
-                return name, self._square(image)
+                return self._square(image)
             faces = find_faces(image, self.detector)
         except (InputError, OSError) as error:
             if self.detector is None:
                 raise InputError(f"{name}: {error}") from error
             print(f"left out: {name}: {error}", file=sys.stderr)  # there is always a photo that is damaged
-            return name, None
+            return None
         if not faces:
-            return name, None
+            return None
         landmarks = max(faces, key=lambda face: face.box[2] - face.box[0]).landmarks
-        return name, align_face(image, landmarks) if enlargement(landmarks) <= FACE_SIZE / self.smallest else None
+        return align_face(image, landmarks) if enlargement(landmarks) <= FACE_SIZE / self.smallest else None
 
     def _square(self, image: Image) -> Image:
         height, width = image.shape[:2]
@@ -101,61 +94,32 @@ def find_pictures(folders: Sequence[str | Path], *, limit: int | None = None) ->
         found += [(str(path.relative_to(folder)), path) for path in paths]
     if not found:
         raise InputError(f"No pictures ({', '.join(sorted(SUFFIXES))}) in {', '.join(map(str, folders))}.")
-    if limit is None or limit >= len(found):
-        return found
-    if limit < 1:
+    if limit is not None and limit < 1:
         raise InputError(f"At least one face is needed, not {limit}.")
-    return [found[i * len(found) // limit] for i in range(limit)]
+    count = min(limit or len(found), len(found))
+    return [found[i * len(found) // count] for i in range(count)]
 
 
 def open_folders(folders: Sequence[str | Path], limit: int | None = None, **how: Any) -> Source:
     """Pictures in folders, with detector, smallest and side of ``Source``; the rest is as for ``find_pictures``."""
     found = find_pictures(folders, limit=limit)
-
-    def pictures(start: int) -> Pictures:
-        return ((name, partial(read_image, path)) for name, path in found[start:])
-
-    return Source("\n".join(name for name, _ in found), len(found), pictures, **how)
+    return Source(len(found), [(name, partial(read_image, path)) for name, path in found], **how)
 
 
-def open_celeba(root: str, split: str, limit: int | None) -> Source:
-    """The first ``limit`` of CelebA's split train, valid, test or all, in the folder that holds torchvision's celeba.
+def open_hub(text: str, limit: int | None, **how: Any) -> Source:
+    """A data set of pictures on the Hub, owner/name[@revision][:split], or in the form of one in a folder.
 
-    Each face is aligned by the landmarks that come with it. They are 178x218 pixels small: aligned to 512 they are
-    enlarged about three times, and teach no finer detail.
-    """
-    from torchvision.datasets import CelebA
-
-    try:
-        data = CelebA(root, split, "landmarks")
-    except (RuntimeError, ValueError, OSError) as error:
-        how = f"Download it with torchvision.datasets.CelebA({root!r}, download=True)."
-        reason = str(error).partition(" You can")[0]  # torchvision's advice has no root
-        raise InputError(f"{root} does not hold CelebA's split {split!r}: {reason} {how}") from error
-
-    def aligned(index: int) -> Image:
-        picture, points = data[index]
-        return align_face(np.asarray(picture.convert("RGB")), points.double().numpy().reshape(5, 2))
-
-    count = min(len(data), limit or len(data))
-    names = [f"celeba/{name}" for name in data.filename[:count]]
-    return Source(
-        f"{CELEBA}{split}", count, lambda start: ((names[i], partial(aligned, i)) for i in range(start, count))
-    )
-
-
-def open_hub(name: str, split: str, limit: int | None, detector: Detector | None) -> Source:
-    """A data set of pictures on the Hub, owner/name[@revision], or in the form of one in a folder; by 🤗 Datasets.
-
-    Of the split the first ``limit`` are streamed.
+    The first ``limit`` pictures are streamed, by 🤗 Datasets. InputError: it cannot be read, or holds something else.
     """
     try:
         import datasets
     except ImportError as error:
         raise InputError("Data sets of the Hub are read by 🤗 Datasets: pip install datasets") from error
+    name, _, split = text.partition(":")
     repository, _, revision = name.partition("@")
     if not repository:
         raise InputError(f"Name the data set after {HUB}: {HUB}OWNER/NAME[@REVISION][:SPLIT].")
+    split = split or "train"
     try:
         stream = datasets.load_dataset(repository, split=split, revision=revision or None, streaming=True)
     except (OSError, ValueError, RuntimeError) as error:
@@ -163,50 +127,43 @@ def open_hub(name: str, split: str, limit: int | None, detector: Detector | None
     columns = [key for key, kind in (stream.features or {}).items() if isinstance(kind, datasets.Image)]
     if len(columns) != 1:
         raise InputError(f"{HUB}{name} has {len(columns)} columns of pictures; one is needed.")
-
-    stream = stream if limit is None else stream.take(limit)
-
-    def pictures(start: int) -> Pictures:
-        for index, row in enumerate(stream.skip(start), start):
-            yield f"{name}/{index}", partial(np.asarray, row[columns[0]].convert("RGB"))
-
     known = (stream.info.splits or {}).get(split)
-    total = known.num_examples if known is not None else None
-    return Source(f"{HUB}{name}:{split}", min(total, limit or total) if total else None, pictures, detector)
+    count = min(size for size in (limit, known and known.num_examples, math.inf) if size)
+    if count == math.inf:
+        raise InputError(f"{HUB}{name} does not say how many pictures it holds: give --limit.")
+    rows = enumerate(stream.take(int(count)))
+    pictures = ((f"{name}/{i}", partial(np.asarray, row[columns[0]].convert("RGB"))) for i, row in rows)
+    return Source(int(count), pictures, **how)
 
 
-def open_source(data: Sequence[str], *, limit: int | None = None, align: bool = False) -> Source:
+def open_source(
+    data: Sequence[str], *, limit: int | None = None, align: bool = False, smallest: int = MIN_FACE
+) -> Source:
     """What ``--data`` names.
 
     Args:
-        data: folders; or one ``celeba:ROOT[:SPLIT]``; or one ``hub:OWNER/NAME[@REVISION][:SPLIT]``; the split is train.
+        data: folders, or one ``hub:OWNER/NAME[@REVISION][:SPLIT]``; the split is train.
         limit: at most so many pictures, [1, …].
-        align: the pictures are photos: find the largest face of each and align it. CelebA always is, by its landmarks.
+        align: the pictures are photos: find the largest face of each and align it.
+        smallest: as in ``Source``.
 
     Raises:
         InputError: it cannot be read, is empty, or mixes what cannot be mixed.
     """
-    if limit is not None and limit < 1:
-        raise InputError(f"At least one face is needed, not {limit}.")
-    detector = load_detector(EMBEDDED) if align else None
-    if not any(text.startswith((CELEBA, HUB)) for text in data):
-        return open_folders(data, limit, detector=detector)
+    how = {"detector": load_detector(EMBEDDED) if align else None, "smallest": smallest}
+    if not any(text.startswith(HUB) for text in data):
+        return open_folders(data, limit, **how)
     if len(data) > 1:
-        raise InputError(f"Give folders, or one {CELEBA}… or {HUB}… alone, not {' '.join(data)}.")
-    kind, _, rest = data[0].partition(":")
-    name, _, split = rest.partition(":")
-    if f"{kind}:" == CELEBA:
-        return open_celeba(name, split or "train", limit)
-    return open_hub(name, split or "train", limit, detector)
+        raise InputError(f"Give folders, or one {HUB}… alone, not {' '.join(data)}.")
+    return open_hub(data[0].removeprefix(HUB), limit, **how)
 
 
 @dataclass(frozen=True)
 class Faces:
-    """Aligned faces in memory.
+    """Aligned faces.
 
     Args:
-        images: (N, 3, S, S) uint8 RGB, S of 512, or 128 for faces that exist at that size only; on the device that
-            trains.
+        images: (N, 3, S, S) uint8 RGB, S of 512, or 128 for faces that exist at that size only.
         names: N paths relative to the folder that was given; the first part is the group.
     """
 
@@ -222,70 +179,37 @@ class Faces:
         pixels = self.images[:, :, ::64, ::64].cpu().contiguous().numpy().tobytes()
         return hashlib.sha256("\n".join(self.names).encode() + pixels).hexdigest()
 
-    def epoch(self, number: int) -> Faces:
-        """What epoch ``number``, [0, …), is drawn from: always the same faces."""
-        return self
-
     def clean(self, indices: Iterable[int]) -> Tensor:
         """(B, 3, S, S) float32 in [0, 1] of the chosen faces; a copy."""
         return self.images[list(indices)].float() / 255
 
 
-class FaceStream:
-    """Faces that do not fit into memory together: epoch ``n`` is drawn from the ``n``-th window of the source.
-
-    The next window is read while one is learned from. After its last picture the source begins again.
+def read_faces(source: Source, device: str | torch.device = "cpu", store: Path | None = None) -> Faces:
+    """Read all faces of a source, in threads.
 
     Args:
-        source: of the faces.
-        size: pictures a window, [1, …]; an epoch has as many draws.
-        device: where two windows are at a time, 0.75 MiB a face.
+        device: where they stay, 0.75 MiB a face of 512 pixels.
+        store: a file that holds them instead, written anew: for more faces than fit into memory.
+
+    Raises:
+        InputError: as ``Source.face``; none of the pictures gives a face; or the memory is too small.
     """
-
-    def __init__(self, source: Source, size: int, device: str | torch.device) -> None:
-        self.source, self.size, self.device, self.count = source, size, device, source.count
-        self._windows: dict[int, Future[Faces]] = {}
-        self._reader = ThreadPoolExecutor(1, thread_name_prefix="window")
-
-    def __len__(self) -> int:
-        return self.size
-
-    @property
-    def fingerprint(self) -> str:
-        """The same for the same pictures in the same windows."""
-        return hashlib.sha256(f"{self.source.label}\n{self.size}".encode()).hexdigest()
-
-    def epoch(self, number: int) -> Faces:
-        """The faces of window ``number``, [0, …); waits until they are read. InputError as ``read_faces``."""
-        for past in [key for key in self._windows if key < number]:
-            del self._windows[past]
-        for later in (number, number + 1):
-            if later not in self._windows:
-                self._windows[later] = self._reader.submit(self._window, later)
-        return self._windows[number].result()
-
-    def _window(self, number: int) -> Faces:
-        start = number * self.size
-        if self.count is None and next(self.source.read(start), None) is None:
-            self.count = sum(1 for _ in self.source.read(0))
-        if self.count == 0:
-            raise InputError("The data set holds no picture.")
-        starts = itertools.chain([start % self.count if self.count else start], itertools.repeat(0))
-        return read_faces(itertools.chain.from_iterable(map(self.source.read, starts)), self.size, self.device)
-
-
-def read_faces(tasks: Iterable[Task], room: int, device: str | torch.device = "cpu", side: int = FACE_SIZE) -> Faces:
-    """Do the tasks of a source of faces of ``side`` pixels, at most ``room`` of them, in threads.
-
-    InputError: as the tasks, or none of them gives a face.
-    """
-    images = torch.empty(room, 3, side, side, dtype=torch.uint8)  # pages that are not written cost nothing
+    shape = source.count, 3, source.side, source.side
+    if store is None:
+        free = _free_memory(torch.device(device))
+        if math.prod(shape) > free:
+            need = f"{source.count} faces take {math.prod(shape) / 2**30:.1f} GiB, and {free / 2**30:.1f} are free."
+            raise InputError(f"{need} Keep them in a file with --on-disk, or take fewer with --limit.")
+        images = torch.empty(shape, dtype=torch.uint8)
+    else:
+        store.parent.mkdir(parents=True, exist_ok=True)
+        images = torch.from_file(str(store), shared=True, size=math.prod(shape), dtype=torch.uint8).view(shape)
     names: list[str] = []
-    skipped, left = 0, itertools.islice(tasks, room)
-    bar = tqdm(total=room, desc="reading faces", unit="face", disable=None)
+    skipped, left = 0, iter(source.pictures)
+    bar = tqdm(total=source.count, desc="reading faces", unit="face", disable=None)
     with bar, ThreadPoolExecutor() as pool:
         while some := list(itertools.islice(left, 32)):  # a few at a time: they wait decoded in memory
-            for name, face in pool.map(lambda task: task(), some):
+            for (name, _), face in zip(some, pool.map(source.face, *zip(*some, strict=True)), strict=True):
                 bar.update()
                 if face is None:
                     skipped += 1
@@ -296,7 +220,7 @@ def read_faces(tasks: Iterable[Task], room: int, device: str | torch.device = "c
         raise InputError(f"In none of the {skipped} photos is a face large enough to learn from.")
     if skipped:
         print(f"{skipped} of {skipped + len(names)} photos show no face that is large enough, and are left out.")
-    return Faces(images[: len(names)].to(device), tuple(names))
+    return Faces(images[: len(names)] if store else images[: len(names)].to(device), tuple(names))
 
 
 def load_faces(
@@ -306,32 +230,12 @@ def load_faces(
 
     Args:
         folders, limit: as for ``find_pictures``, which also says what is refused.
-        device: where they stay, 0.75 MiB a face of 512 pixels.
+        device: as for ``read_faces``.
         side: of the faces, pixels.
     """
-    source = open_folders(folders, limit, smallest=min(side, MIN_FACE), side=side)
-    return read_faces(source.read(0), source.count or 0, device, side)
+    return read_faces(open_folders(folders, limit, smallest=min(side, MIN_FACE), side=side), device)
 
 
-def gather(source: Source, device: str, window: int | None = None) -> Faces | FaceStream:
-    """All faces of a source at once, or where they are more than ``window`` a stream of them.
-
-    Args:
-        device: where the faces go.
-        window: None is as many as a quarter of the device's free memory holds: the next ones are read beside them.
-    """
-    size = window or max(1, free_memory(device) // 4 // (3 * FACE_SIZE**2))
-    if source.count is None:  # only reading tells whether it fits
-        tasks = iter(source.read(0))
-        first = read_faces(tasks, size, device)
-        return first if next(tasks, None) is None else FaceStream(source, size, device)
-    if source.count <= size:
-        return read_faces(source.read(0), source.count, device)
-    return FaceStream(source, size, device)
-
-
-def free_memory(device: str) -> int:
+def _free_memory(device: torch.device) -> int:
     """Bytes that a device has left; of a GPU its own, else the machine's."""
-    if torch.device(device).type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
-    return int(psutil.virtual_memory().available)
+    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else int(psutil.virtual_memory().available)

@@ -104,7 +104,7 @@ def read_set(text: str, align: Sequence[str], limit: int | None) -> tuple[str, i
         raise InputError(f"--faces {name}@SIDE measures at 64, 128, 256 or {FACE_SIZE} pixels, not {number or 'none'}.")
     detector = load_detector(EMBEDDED) if name in align else None
     source = open_folders([folder], limit, detector=detector, smallest=side or MIN_FACE)
-    return name, side or FACE_SIZE, read_faces(source.read(0), source.count or 0)
+    return name, side or FACE_SIZE, read_faces(source)
 
 
 def grid_protocols() -> dict[str, Distribution]:

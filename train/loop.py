@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from restoration.images import InputError
 from restoration.images.pictures import replacing
-from train.config import Diverged, Session, fastest, write_json
+from train.config import Diverged, Session, write_json
 
 CHECKPOINT, CONFIG, PROGRESS = "checkpoint.pt", "run.json", "progress.json"
 TRAIN_LOG, VALIDATION_LOG, CURVES = "train.csv", "validation.csv", "curves.png"
@@ -157,7 +157,7 @@ class Trainer:
         what = f"with other settings ({', '.join(changed)})" if changed else "on other faces"
         if changed or state["faces"] != self.faces:
             raise InputError(
-                f"{self.out} holds a run {what}. Repeat them (for faces --data, --limit and --window) to resume it, "
+                f"{self.out} holds a run {what}. Repeat them (for faces --data and --limit) to resume it, "
                 "choose another --out, or start from its weights with --init."
             )
         self.model.load_state_dict(state["model"])
@@ -199,7 +199,10 @@ def plot_curves(run: Path) -> Path:
 
 
 class WeightOptimizer:
-    """One optimiser over two: ``Muon`` where it applies, ``torch.optim.AdamW`` for the rest.
+    """One optimiser over two: ``torch.optim.Muon`` where it applies, ``torch.optim.AdamW`` for the rest.
+
+    Muon (Jordan et al., 2024) makes the update of a weight matrix orthogonal, so that all its directions learn at
+    one speed. ``match_rms_adamw`` (Liu et al., 2025) scales the update so that learning rates that suit AdamW suit it.
 
     Convention:
         - a convolution is the matrix (outputs, inputs x height x width); Muon's are the dense ones. A network's
@@ -222,9 +225,9 @@ class WeightOptimizer:
         self._matrices = [(parameter, as_matrix(parameter.data)) for parameter in matrices]
         self._parts: list[torch.optim.Optimizer] = []
         if matrices:
-            precision = torch.bfloat16 if fastest(matrices[0].device) == "bf16" else torch.float32
             views = [matrix for _, matrix in self._matrices]
-            self._parts.append(Muon(views, weight_decay=weight_decay, precision=precision))
+            muon = torch.optim.Muon(views, lr=0.0, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw")
+            self._parts.append(muon)
         self._parts.append(torch.optim.AdamW(rest, lr=0.0, weight_decay=weight_decay, betas=(0.9, 0.99), fused=True))
 
     def zero_grad(self) -> None:
@@ -251,51 +254,6 @@ class WeightOptimizer:
         """Inverse of ``state_dict`` for the same network and kind."""
         for index, part in enumerate(self._parts):
             part.load_state_dict(state[str(index)])
-
-
-class Muon(torch.optim.Muon):
-    """``torch.optim.Muon``, but for the arithmetic of its Newton-Schulz steps: torch's is bfloat16 everywhere.
-
-    Muon (Jordan et al., 2024) makes the update of a weight matrix orthogonal, so that all its directions learn at
-    one speed. ``match_rms_adamw`` (Liu et al., 2025) scales the update so that learning rates that suit AdamW suit it.
-
-    Args:
-        matrices: 2D, on one device.
-        weight_decay: decoupled, times the learning rate a step, [0, 1).
-        precision: of the Newton-Schulz steps. In bfloat16 all is torch's own, bit for bit.
-    """
-
-    def __init__(self, matrices: list[Tensor], *, weight_decay: float, precision: torch.dtype) -> None:
-        super().__init__(matrices, lr=0.0, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw")
-        self._precision = precision
-
-    @torch.no_grad()
-    def step(self, closure: None = None) -> None:  # type: ignore[override]
-        """Change the matrices by their gradients."""
-        for group in self.param_groups:
-            for matrix in group["params"]:
-                if matrix.grad is None:
-                    continue
-                state = self.state[matrix]
-                if "momentum_buffer" not in state:
-                    state["momentum_buffer"] = torch.zeros_like(matrix.grad)
-                state["momentum_buffer"].lerp_(matrix.grad, 1 - group["momentum"])
-                update = matrix.grad.lerp(state["momentum_buffer"], group["momentum"])
-                length = 0.2 * math.sqrt(max(matrix.shape))
-                matrix.mul_(1 - group["lr"] * group["weight_decay"])
-                matrix.add_(self._orthogonal(update, group), alpha=-group["lr"] * length)
-
-    def _orthogonal(self, matrix: Tensor, group: dict[str, Any]) -> Tensor:
-        """(O, I) float32 to the same shape in ``precision``, singular values near 1: Jordan's quintic iteration."""
-        a, b, c = group["ns_coefficients"]
-        wide = matrix.to(self._precision, copy=True)
-        if matrix.shape[0] > matrix.shape[1]:
-            wide = wide.T
-        wide.div_(wide.norm().clamp(min=group["eps"]))
-        for _ in range(group["ns_steps"]):
-            gram = wide @ wide.T
-            wide = torch.addmm(wide, torch.addmm(gram, gram, gram, beta=b, alpha=c), wide, beta=a)
-        return wide.T if matrix.shape[0] > matrix.shape[1] else wide
 
 
 def as_matrix(weight: Tensor, *, copy: bool = False) -> Tensor:

@@ -7,7 +7,6 @@ accelerate launch train/run.py …  shares every batch between the processes, wi
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import platform
 import sys
@@ -35,20 +34,24 @@ from restoration.restorer import select_device
 from train import evaluate
 from train.batches import Recipe
 from train.config import NETWORK, STAGES, TrainConfig, add_config, command, configurations, new_parser
-from train.data import HUB, SMALL, Faces, FaceStream, find_pictures, gather, load_faces, open_source
+from train.data import HUB, MIN_FACE, SMALL, Faces, find_pictures, load_faces, open_source, read_faces
 from train.loop import CHECKPOINT, CONFIG, PROGRESS, Trainer, plot_curves
 from train.stages import RESULT, DetailStage, FaceStage, stage_trainer
+
+FACES = "faces.uint8"  # where --on-disk keeps them
 
 
 def parser() -> argparse.ArgumentParser:
     """Options; what is not given is the stage's own, as ``TrainConfig`` and ``STAGES`` have it."""
     result = new_parser(__doc__)
     add = result.add_argument
-    data = "aligned square faces to learn from: folders, celeba:ROOT[:SPLIT], or hub:OWNER/NAME[@REVISION][:SPLIT]"
+    data = "aligned square faces to learn from: folders, or hub:OWNER/NAME[@REVISION][:SPLIT]"
     add("--data", nargs="+", required=True, metavar="SOURCE", help=data)
     add("--small", nargs="+", default=[], metavar="FOLDER", help="aligned faces of 128 pixels, for the face stage")
     add("--align", action="store_true", help="the pictures are photos: cut out and align the largest face of each")
-    add("--window", type=int, metavar="N", help="faces in memory at a time (as many as half of what is free holds)")
+    smallest = "pixels of the smallest face that is taken; a smaller one teaches no finer detail (%(default)s)"
+    add("--smallest", type=int, default=MIN_FACE, metavar="N", help=smallest)
+    add("--on-disk", action="store_true", help="keep the faces in a file of --out, not in memory")
     add("--validation", nargs="+", required=True, metavar="FOLDER", help="aligned faces of other people to watch")
     add("--out", type=Path, required=True, help="folder of the run; resumed when it holds a checkpoint")
     add("--stage", choices=("both", *STAGES), default="both", help="what is trained; both in their order (%(default)s)")
@@ -74,8 +77,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     device = select_device(options.device)
     configs = configurations(vars(options), device)
-    if any(value is not None and value < 1 for value in (options.window, options.limit, options.stop_after)):
-        raise InputError("--window, --limit and --stop-after must be at least 1.")
+    if any(value is not None and value < 1 for value in (options.smallest, options.limit, options.stop_after)):
+        raise InputError("--smallest, --limit and --stop-after must be at least 1.")
     datasets = _datasets(options.datasets)
     if options.dry_run:
         print(json.dumps(_plan(options, configs, device), indent=2))
@@ -86,13 +89,12 @@ def main(arguments: list[str] | None = None) -> int:
     accelerator = Accelerator(cpu=device.type == "cpu")
     if accelerator.num_processes > 1:
         device = accelerator.device
-    source = open_source(options.data, limit=options.limit, align=options.align)
-    faces = gather(source, str(device), options.window or _window_of(options.out))
+    source = open_source(options.data, limit=options.limit, align=options.align, smallest=options.smallest)
+    faces = read_faces(source, device, options.out / FACES if options.on_disk else None)
     watched = max(config.validation_faces for config in configs)
     validation = load_faces(options.validation, limit=watched, device=str(device))
     trainers: dict[str, Trainer] = {}
     for config in configs:
-        config = dataclasses.replace(config, window=None if isinstance(faces, Faces) else faces.size)
         trainer = trainers[config.stage] = _trainer(config, options, faces, validation, device, accelerator)
         trainer.run(options.stop_after)
         if accelerator.is_main_process:
@@ -104,7 +106,7 @@ def main(arguments: list[str] | None = None) -> int:
     facts = {
         "data": [text if text.startswith(HUB) else Path(text).name for text in options.data + options.small],
         "datasets": datasets,
-        "training_faces": len(faces) if isinstance(faces, Faces) else source.count,
+        "training_faces": len(faces),
         "processes": accelerator.num_processes,
         "hardware": torch.cuda.get_device_name() if cuda else f"{torch.get_num_threads()} CPU threads",
         "torch": torch.__version__,
@@ -118,7 +120,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _trainer(
     config: TrainConfig,
     options: argparse.Namespace,
-    faces: Faces | FaceStream,
+    faces: Faces,
     validation: Faces,
     device: torch.device,
     accelerator: Accelerator,
@@ -133,6 +135,7 @@ def _trainer(
         degradations=TRAINING[config.stage],
         seed=config.seed,
         jitter=config.jitter,
+        device=device,
         part=part,
         parts=parts,
     )
@@ -188,7 +191,7 @@ def _plan(options: argparse.Namespace, configs: list[TrainConfig], device: torch
     """What a dry run prints; everything that can be checked before the training is."""
     plan: dict[str, Any] = {config.stage: config.to_dict() for config in configs}
     plan["faces"] = {
-        "data": open_source(options.data, limit=options.limit, align=options.align).count,
+        "data": open_source(options.data, limit=options.limit).count,
         "small": len(find_pictures(options.small)) if options.small else 0,
         "validation": len(find_pictures(options.validation, limit=max(c.validation_faces for c in configs))),
     }
@@ -225,15 +228,6 @@ def _datasets(texts: list[str]) -> list[dict[str, str]]:
     if wrong := [name for name, _, licence in rows if not name or not licence]:
         raise InputError(f"--datasets takes NAME=LICENCE, for example FFHQ=cc-by-nc-sa-4.0, not {wrong[0]!r}.")
     return [{"name": name, "license": licence} for name, _, licence in rows]
-
-
-def _window_of(out: Path) -> int | None:
-    """Of a run that is resumed: how much is free now must not decide what it learns from."""
-    for stage in STAGES:
-        if (out / stage / CHECKPOINT).exists() and (out / stage / CONFIG).exists():
-            window: int | None = json.loads((out / stage / CONFIG).read_text()).get("window")
-            return window
-    return None
 
 
 if __name__ == "__main__":

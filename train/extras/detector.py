@@ -29,7 +29,7 @@ from restoration.faces.detection import DEFAULT, EMBEDDED, RetinaFaceDetector, l
 from restoration.faces.small_detector import CROP_EYES, EYES, Proposer, Refiner, cell_centres, cut_crops
 from restoration.images import Image, InputError
 from train.config import Session, add_config, command, new_parser, take_config
-from train.data import open_folders
+from train.data import load_faces
 from train.extras import RESULT, save_halves
 from train.extras.scenes import Composer, Layout, Scene
 from train.loop import Trainer
@@ -274,8 +274,8 @@ def main(arguments: list[str] | None = None) -> int:
     if isinstance(teacher, RetinaFaceDetector):
         teacher = teacher.alone()
     side, looks = (192, LOOKS[:1]) if learning else (384, LOOKS)
-    pictures = (task()[1] for task in open_folders(options.faces, options.limit).read(0))
-    faces = [cv2.resize(face, (side, side), interpolation=cv2.INTER_AREA) for face in pictures if face is not None]
+    pictures = load_faces(options.faces, limit=options.limit).images.permute(0, 2, 3, 1).numpy()
+    faces = [cv2.resize(face, (side, side), interpolation=cv2.INTER_AREA) for face in pictures]
     labels = label_faces(faces, teacher, looks)
     seen = np.asarray(np.isfinite(labels).all(axis=(1, 2)))
     if not seen.any():

@@ -1,6 +1,6 @@
 """Scenes that detectors learn from and are measured on: known faces on backgrounds that hold none.
 
-Backgrounds are drawn, or cut from the photographs that scikit-image's wheel carries.
+Backgrounds are cut from the photographs that scikit-image's wheel carries.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import skimage.data
-from skimage.draw import random_shapes
 
 from restoration.degrade import Degradation, degrade_image
 from restoration.faces import FACE_SIZE, Points
@@ -89,16 +88,16 @@ class Composer:
         return Scene(_spoil(image, rng), np.reshape(landmarks, (-1, 5, 2)))
 
     def _background(self, layout: Layout, rng: np.random.Generator) -> Image:
-        pictures, kind = (self._faces if rng.random() < layout.close else self._photographs), rng.random()
-        if kind < 0.5 or pictures is self._faces:
-            picture = pictures[int(rng.integers(len(pictures)))]
-            least = max(layout.size[0] / picture.shape[0], layout.size[1] / picture.shape[1])
-            return _cut(picture, layout.size, max(least, math.exp(rng.uniform(-1.5, 1))), rng)
-        image = clouds(layout.size, rng)
-        if kind < 0.7:
-            return image
-        shapes, _ = random_shapes(layout.size, 24, 3, 4, min(layout.size) // 2, allow_overlap=True, rng=rng)
-        return np.where((shapes < 255).any(axis=2, keepdims=True), shapes, image)
+        """A random part of a photograph or of an enlarged face, perhaps mirrored, its colours perhaps exchanged."""
+        pictures = self._faces if rng.random() < layout.close else self._photographs
+        picture = pictures[int(rng.integers(len(pictures)))]
+        least = max(side / given for side, given in zip(layout.size, picture.shape, strict=False))
+        scale = max(least, math.exp(rng.uniform(-1.5, 1)))
+        height, width = (min(n, math.ceil(m / scale)) for n, m in zip(picture.shape, layout.size, strict=False))
+        top, left = rng.integers(0, (picture.shape[0] - height + 1, picture.shape[1] - width + 1))
+        part = _resize(picture[top : top + height, left : left + width], layout.size[1], layout.size[0])
+        part = part[:, ::-1] if rng.random() < 0.5 else part
+        return np.ascontiguousarray(part[..., rng.permutation(3)] if rng.random() < 0.3 else part)
 
     def _paste(self, image: Image, face: Image, matrix: Points, rng: np.random.Generator, whole: float) -> None:
         """Blend one face into ``image`` in place; ``matrix`` maps pixels of a 512 face to those of the image."""
@@ -121,26 +120,6 @@ def photographs() -> list[Image]:
     pictures = [getattr(skimage.data, name)() for name in (*PHOTOGRAPHS.split(), "rocket", "text")]
     pictures += [skimage.data.stereo_motorcycle()[0], skimage.data.astronaut()[300:]]
     return [np.repeat(p[..., None], 3, axis=2) if p.ndim == 2 else np.ascontiguousarray(p) for p in pictures]
-
-
-def clouds(size: tuple[int, int], rng: np.random.Generator) -> Image:
-    """(H, W, 3) uint8: hardly coloured noise of several octaves, from a blurred wall to rough plaster."""
-    result, falloff = np.zeros((*size, 3), np.float32), rng.uniform(0.3, 0.9)
-    for octave in range(7):
-        noise = rng.normal(0, falloff**octave, (2 ** (octave + 1) + 1, 2 ** (octave + 1) + 1, 3)).astype(np.float32)
-        result += cv2.resize(noise, size[::-1], interpolation=cv2.INTER_CUBIC)
-    result = result.mean(axis=2, keepdims=True) + 0.3 * result
-    picture: Image = np.clip(result * rng.uniform(10, 70) + rng.uniform(30, 225, 3), 0, 255).astype(np.uint8)
-    return picture
-
-
-def _cut(picture: Image, size: tuple[int, int], scale: float, rng: np.random.Generator) -> Image:
-    """A random part of a picture resized by ``scale``, perhaps mirrored, its colours perhaps exchanged."""
-    height, width = (min(side, math.ceil(wanted / scale)) for side, wanted in zip(picture.shape, size, strict=False))
-    top, left = rng.integers(0, (picture.shape[0] - height + 1, picture.shape[1] - width + 1))
-    part = _resize(picture[top : top + height, left : left + width], size[1], size[0])
-    part = part[:, ::-1] if rng.random() < 0.5 else part
-    return np.ascontiguousarray(part[..., rng.permutation(3)] if rng.random() < 0.3 else part)
 
 
 def _resize(image: Image, width: int, height: int) -> Image:

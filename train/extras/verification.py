@@ -1,10 +1,11 @@
-"""What an identity network's angles mean: its accuracy and bands on pairs of photographs.
+"""What an identity network's angles mean, and how well it agrees with the one that it learned from.
 
     python -m train.extras.verification --pairs lfw/pairs.csv --identity FILE --out NAME.verification.json
+    python -m train.extras.verification --teacher FILE --faces val=FOLDER lfw@64=PHOTOS --align lfw --out agreement.json
 
 ``pairs.csv`` has the columns a, b (file names) and same (1 or 0). Faces are found and aligned as everywhere in this
 project. The JSON travels with the network's weights (``restoration.measure.identity.read_bands``): beside
-NAME.torchscript.pt it is called NAME.verification.json.
+NAME.torchscript.pt it is called NAME.verification.json. ``--faces`` and ``--align`` are those of ``train.evaluate``.
 """
 
 from __future__ import annotations
@@ -13,16 +14,29 @@ import csv
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
 from restoration.faces import align_face
 from restoration.faces.detection import EMBEDDED, find_faces, load_detector
 from restoration.images import InputError, read_image
-from restoration.measure.identity import Bands, angle_between, load_identity
+from restoration.measure.identity import (
+    Bands,
+    Embedding,
+    IdentityNetwork,
+    angle_between,
+    identity_crop,
+    load_identity,
+)
+from restoration.measure.recogniser import embed
 from train.config import command, new_parser, write_json
+from train.data import Faces
+from train.evaluate import read_set
+from train.summary import summary, table, with_interval
 
 FOLDS = 10
 PERCENTILES = (5, 50, 95)
@@ -74,39 +88,73 @@ def read_pairs(table: Path) -> list[tuple[str, str, bool]]:
         raise InputError(f"{table} must be a CSV file with the columns a, b and same.") from error
 
 
+def embed_photos(names: list[str], folder: Path, network: IdentityNetwork, detector: str) -> dict[str, Embedding]:
+    """By name, of every photo in which a face is found, the embedding of the one nearest to its middle."""
+    finder, found = load_detector(detector), {}
+    for name in tqdm(names, unit="photo", disable=None):
+        photo = read_image(folder / name)
+        middle = np.array(photo.shape[1::-1]) / 2
+        if faces := find_faces(photo, finder):
+            landmarks = min((face.landmarks for face in faces), key=lambda x: np.linalg.norm(x.mean(axis=0) - middle))
+            found[name] = network.embed(align_face(photo, landmarks))
+    return found
+
+
+@torch.inference_mode()
+def cosines(student: IdentityNetwork, teacher: IdentityNetwork, faces: Faces) -> list[float]:
+    """Cosine between both networks' embeddings of each face; InputError where these differ in length."""
+    result: list[float] = []
+    for index in range(len(faces)):
+        crop = identity_crop(faces.clean([index]))
+        one, other = (embed(network.network, crop) for network in (student, teacher))
+        if one.shape != other.shape:
+            sizes = f"{student.name} gives {one.shape[1]} numbers a face and {teacher.name} {other.shape[1]}"
+            raise InputError(f"{sizes}: only a recogniser that learned from the other one can agree with it.")
+        result.append(float((one * other).sum()))
+    return result
+
+
 @command
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns the exit status: 0 done, 2 unusable input."""
     parser = new_parser(__doc__)
     add = parser.add_argument
-    add("--pairs", type=Path, required=True, help="CSV file with the columns a, b, same")
-    add("--photos", type=Path, help="folder of the photos (images/ beside the pairs)")
-    add("--detector", default=EMBEDDED, help="finds the faces; the one nearest to the middle is taken (%(default)s)")
     add("--identity", help="the network, as load_identity takes it (its default)")
-    add("--out", type=Path, help="JSON file for the bands")
+    add("--pairs", type=Path, help="CSV file with the columns a, b, same")
+    add("--photos", type=Path, help="folder of their photos (images/ beside the pairs)")
+    add("--detector", default=EMBEDDED, help="finds the faces; the one nearest to the middle is taken (%(default)s)")
+    add("--teacher", help="the network that was learned from")
+    add("--faces", nargs="+", default=[], metavar="NAME=FOLDER", help="sets of aligned faces to compare the two on")
+    add("--align", nargs="+", default=[], metavar="NAME", help="of these the sets that are photos, aligned first")
+    add("--limit", type=int, help="at most so many faces a set, spread evenly")
+    add("--out", type=Path, help="JSON file for the results")
     options = parser.parse_args(arguments)
-    network, detector = load_identity(options.identity), load_detector(options.detector)
-    embeddings, missed, pairs = {}, [], read_pairs(options.pairs)
-    for name in tqdm(sorted({name for pair in pairs for name in pair[:2]}), unit="photo", disable=None):
-        photo = read_image((options.photos or options.pairs.parent / "images") / name)
-        middle = np.array(photo.shape[1::-1]) / 2
-        faces = find_faces(photo, detector)
-        if faces:
-            landmarks = min((face.landmarks for face in faces), key=lambda x: np.linalg.norm(x.mean(axis=0) - middle))
-            embeddings[name] = network.embed(align_face(photo, landmarks))
-        else:
-            missed.append(name)
-    known = [(a, b, same) for a, b, same in pairs if a in embeddings and b in embeddings]
-    angles = np.array([angle_between(embeddings[a], embeddings[b]) for a, b, _ in known])
-    bands, error = verify(angles, np.array([same for *_, same in known], bool), network.name)
+    if bool(options.pairs) == bool(options.teacher and options.faces):
+        raise InputError("Give either --pairs, or --teacher and --faces.")
+    network, facts = load_identity(options.identity), dict[str, Any]()
+    if options.pairs:
+        pairs = read_pairs(options.pairs)
+        names = sorted({name for pair in pairs for name in pair[:2]})
+        known = embed_photos(names, options.photos or options.pairs.parent / "images", network, options.detector)
+        if missed := [name for name in names if name not in known]:
+            print(f"no face found in {len(missed)} photos; their pairs are left out: {', '.join(missed[:5])} …")
+        pairs = [pair for pair in pairs if pair[0] in known and pair[1] in known]
+        angles = np.array([angle_between(known[a], known[b]) for a, b, _ in pairs])
+        bands, error = verify(angles, np.array([same for *_, same in pairs], bool), network.name)
+        facts = asdict(bands)
+        accuracy = f"{100 * bands.accuracy:.2f} ± {100 * error:.2f} % of {bands.pairs} pairs"
+        print(f"{network.name}: {accuracy}, threshold {bands.threshold:.1f}°")
+        print(f"percentiles {PERCENTILES}: same person {bands.same}°, different people {bands.different}°")
+    else:
+        teacher = load_identity(options.teacher)
+        facts = {"network": network.name, "teacher": teacher.name, "sets": []}
+        for text in options.faces:
+            name, _, faces = read_set(text, options.align, options.limit)
+            facts["sets"].append({"set": name, "pictures": len(faces), **summary(cosines(network, teacher, faces))})
+        rows = [[each["set"], each["pictures"], with_interval(each, 4)] for each in facts["sets"]]
+        print("\n".join(table(["set", "pictures", "mean cosine"], *rows)))
     if options.out:
-        write_json(options.out, asdict(bands))
-    if missed:
-        print(f"no face found in {len(missed)} photos; their pairs are left out: {', '.join(missed[:5])} …")
-    print(
-        f"{network.name}: {100 * bands.accuracy:.2f} ± {100 * error:.2f} % of {bands.pairs} pairs, threshold "
-        f"{bands.threshold:.1f}°; percentiles {PERCENTILES}: same person {bands.same}°, different {bands.different}°"
-    )
+        write_json(options.out, facts)
     return 0
 
 
