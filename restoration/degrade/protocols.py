@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import random
 from dataclasses import dataclass
+from pathlib import Path
 
 from restoration.degrade import LIMITS, Degradation
 from restoration.degrade.operations import Kernel
@@ -119,12 +121,14 @@ WIDE = Distribution(
     motion_length=(3, 41), blur_sigma=(0.2, 8), downsample=(1, 16), kernel="area", noise=(1, 50), jpeg=(20, 95),
     grayscale=0.1, skip=0.5,
 )  # fmt: skip
-_LEARNT = (BLIND, HEAVY, ORIGINAL_MOTION, ORIGINAL_LOWRES, ORIGINAL_NOISE, ORIGINAL_ALL, WIDE, IDENTITY)
+# One at a time, and further than the original project went.
+_ALONE = (Distribution(downsample=(2, 20)), Distribution(noise=(1, 50)), Distribution(jpeg=(20, 98)))
+_LEARNT = (BLIND, HEAVY, ORIGINAL_MOTION, ORIGINAL_LOWRES, ORIGINAL_NOISE, ORIGINAL_ALL, WIDE, IDENTITY, *_ALONE)
 # What each stage of the default weights learns from, as shares of these. The face stage is there for faces that hold
 # little; the detail stage needs many examples of each single degradation to gain as much as it can on them.
 TRAINING: dict[str, Mixture] = {
-    "face": Mixture(tuple(zip((5, 6, 1.5, 1.5, 0.5, 2, 2, 0.2), _LEARNT, strict=True))),
-    "detail": Mixture(tuple(zip((6, 1.5, 4, 3, 3, 2, 1, 0.3), _LEARNT, strict=True))),
+    "face": Mixture(tuple(zip((5, 6, 1.5, 1, 0.3, 2, 2, 0.2, 0.5, 0.2, 0.2), _LEARNT, strict=True))),
+    "detail": Mixture(tuple(zip((6, 1.5, 4, 2, 2, 2, 1, 0.3, 1, 1, 1), _LEARNT, strict=True))),
 }
 
 
@@ -134,45 +138,19 @@ class Preset:
 
     label: str
     description: str
-    source: Degradation | Distribution
+    source: Degradation | Distribution | Mixture
 
     def draw(self, seed: int) -> Degradation:
         """The settings that this seed gives."""
         return self.source if isinstance(self.source, Degradation) else self.source.sample(random.Random(seed))
 
 
-PRESETS: dict[str, Preset] = {
-    "old_phone": Preset(
-        "Old phone",
-        "A 2005 phone camera: few pixels, noise, strong compression.",
-        Degradation(blur_sigma=1.2, downsample=4, noise=10, jpeg=50),
-    ),
-    "video_call": Preset(
-        "Video call", "A poor connection: blocky and soft.", Degradation(blur_sigma=2, downsample=4, noise=3, jpeg=30)
-    ),
-    "cctv": Preset(
-        "CCTV",
-        "A surveillance camera at night: far away, noisy, monochrome.",
-        Degradation(blur_sigma=2.5, downsample=8, noise=15, jpeg=60, grayscale=True),
-    ),
-    "shaky_hand": Preset(
-        "Shaky hand",
-        "The camera moved while the shutter was open.",
-        Degradation(motion_length=23, motion_angle=25, noise=3, jpeg=90),
-    ),
-    "thumbnail": Preset("Thumbnail", "A 64-pixel profile picture, enlarged.", Degradation(downsample=8, jpeg=80)),
-    "blind_protocol": Preset(
-        "Research mix",
-        "One draw of the blind protocol that published work measures with; the seed chooses which.",
-        BLIND,
-    ),
-    "original_motion": Preset(
-        "Motion blur alone", "Motion blur of 9 to 31 pixels; the seed chooses length and angle.", ORIGINAL_MOTION
-    ),
-    "original_lowres": Preset(
-        "Low resolution alone", "Downsampling by 2 to 8; the seed chooses the factor.", ORIGINAL_LOWRES
-    ),
-    "original_noise": Preset(
-        "Noise alone", "Gaussian noise of 2 to 25 grey levels; the seed chooses how much.", ORIGINAL_NOISE
-    ),
-}
+def _read_presets() -> dict[str, Preset]:
+    """In the file ``degradation`` holds settings, or names one of ``PROTOCOLS``."""
+    stored = json.loads((Path(__file__).parent / "presets.json").read_text(encoding="utf-8"))
+    sources = {key: one["degradation"] for key, one in stored.items()}
+    made = {key: PROTOCOLS[x] if isinstance(x, str) else Degradation(**x) for key, x in sources.items()}
+    return {key: Preset(one["label"], one["description"], made[key]) for key, one in stored.items()}
+
+
+PRESETS = _read_presets()

@@ -46,16 +46,10 @@ class Recogniser(nn.Module):
 
     def forward(self, crops: Tensor) -> Tensor:
         """(B, 3, 112, 112) RGB in [0, 1], on ArcFace's template, to (B, 256) embeddings, not normalised."""
-        return self.read(self.maps(crops)[-1])
-
-    def maps(self, crops: Tensor) -> list[Tensor]:
-        """What each stage sees of the crops: (B, C, S, S) for C, S of ``WIDTHS`` and 48, 24, 12, 6."""
         x = 2 * crops[..., MARGIN:-MARGIN, MARGIN:-MARGIN] - 1
-        return [x := stage(x) for stage in self.stages]
-
-    def read(self, last: Tensor) -> Tensor:
-        """(B, 256, 6, 6), the last of ``maps``, to (B, 256) embeddings, not normalised."""
-        result: Tensor = self.embed(self.norm(self.places(last)).flatten(1))
+        for stage in self.stages:
+            x = stage(x)  # (B, C, S, S) for C of ``WIDTHS`` and S of 48, 24, 12, 6
+        result: Tensor = self.embed(self.norm(self.places(x)).flatten(1))
         return result
 
 
