@@ -208,7 +208,7 @@ def degrade(images: Tensor, settings: Sequence[Degradation], generators: Sequenc
         counts = f"{len(settings)} and {len(generators)}"
         raise InputError(f"{len(images)} images need as many settings and generators, not {counts}.")
     with torch.autocast(images.device.type, enabled=False):
-        return torch.cat([_degrade(*one) for one in zip(images.split(1), settings, generators, strict=True)])
+        return torch.cat([_degrade(*one) for one in zip(torch.split(images, 1), settings, generators, strict=True)])
 
 
 def _degrade(image: Tensor, s: Degradation, generator: torch.Generator) -> Tensor:

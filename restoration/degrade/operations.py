@@ -100,4 +100,5 @@ def _means(source: int, target: int) -> Tensor:
 def jpeg_roundtrip(image: Tensor, quality: int) -> Tensor:
     """A (1, 3, H, W) float32 RGB picture in [0, 1] through a JPEG file, 4:2:0, of a quality in [1, 100]."""
     encoded = encode_jpeg((image[0] * 255).round().clamp(0, 255).byte().cpu(), quality)
-    return decode_jpeg(encoded)[None].to(image) / 255
+    decoded: Tensor = decode_jpeg(encoded)[None].to(image) / 255
+    return decoded
