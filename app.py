@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 
 from restoration.images import InputError
-from restoration.page import claim_folder, keep_clean, prepare_network
+from restoration.page import claim_folder, keep_clean, prepare_network, return_memory
 
 FILES_EXPIRE = 3600  # seconds; older files are deleted as often, so after two hours at most
 
@@ -28,6 +28,7 @@ def main() -> None:
     page = build_page(site)
     site.restorer.use_lent_gpu()
     keep_clean(folder, FILES_EXPIRE)
+    return_memory(60)
     try:
         page.queue(max_size=64).launch(**LAUNCH, allowed_paths=list(site.faces.values()))
     except OSError as error:  # the port, mostly

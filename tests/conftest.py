@@ -1,7 +1,8 @@
 """What all tests share: tiny weights, the example faces, and a run that must not skip anything says so at its end."""
 
 import os
-from collections.abc import Iterator
+import resource
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -45,6 +46,14 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if os.environ.get("RESTORATION_NO_SKIPS") and _skipped and not hasattr(session.config, "workerinput"):
         print("\nskipped, but must run here: " + ", ".join(_skipped))
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.fixture
+def full_disk() -> Iterator[Callable[[int], None]]:
+    """From its call on, no file can grow beyond so many bytes (EFBIG, as ENOSPC of a full disk); -1 ends that."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.fixture(scope="session")

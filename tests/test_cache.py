@@ -1,5 +1,6 @@
 """What the page does before it starts: a folder for visitors' files, and the network's settings."""
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -8,10 +9,11 @@ import time
 from pathlib import Path
 from urllib.request import ProxyHandler, build_opener
 
+import numpy as np
 import pytest
 from served import ROOT, running_app
 
-from restoration.page import delete_old, keep_clean
+from restoration.page import delete_old, keep_clean, return_memory
 
 
 def write(path: Path, age: float) -> Path:
@@ -43,6 +45,22 @@ def test_the_folder_is_kept_clean(tmp_path: Path) -> None:
         time.sleep(0.05)
     assert not visitor.exists()
     assert first.exists()
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="another C library than glibc")
+def test_memory_that_nobody_uses_goes_back_to_the_system() -> None:
+    def used() -> float:  # MiB
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+    pieces = [np.ones(10_000) for _ in range(4000)]  # 80 kB each, from the heap
+    kept, full = pieces[::100], used()
+    del pieces
+    return_memory(0.1)
+    deadline = time.monotonic() + 20
+    while used() > full - 200 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert used() < full - 200
+    assert len(kept) == 40
 
 
 def test_what_a_killed_process_left_is_deleted_and_a_living_ones_stays(tmp_path: Path) -> None:

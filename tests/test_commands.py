@@ -1,6 +1,5 @@
 """``python -m restoration restore`` and ``degrade``: what they write, what they leave alone, how they end."""
 
-import errno
 import json
 import os
 import subprocess
@@ -203,24 +202,24 @@ def test_a_long_name_fails_alone_and_before_the_work(album: Path, tmp_path: Path
     assert (tmp_path / "other" / f"{'x' * 250}.png").exists()
 
 
-def test_a_full_disk_stops_and_the_report_before_stays(album: Path, tmp_path: Path, monkeypatch, capsys) -> None:
-    report = tmp_path / "report.json"
-    command = (album, tmp_path / "out", "--noise", 3, "--json", report)
+def test_a_full_disk_stops_and_what_was_there_stays(album: Path, tmp_path: Path, full_disk, capsys) -> None:
+    report, out = tmp_path / "report.json", tmp_path / "out"
+    command = (album, out, "--noise", 3, "--json", report, "--overwrite")
     assert degrade(*command) == 1
-    before = report.read_bytes()
-    replace = os.replace
-
-    def full(source: Path, target: Path) -> None:
-        if Path(target).name != "mirrored.jpg":
-            raise OSError(errno.ENOSPC, "No space left on device")
-        replace(source, target)
-
-    monkeypatch.setattr("restoration.images.pictures.os.replace", full)
-    assert degrade(*command, "--overwrite") == 1
+    before = {path: path.read_bytes() for path in (*out.rglob("*.*"), report)}
+    full_disk((out / "mirrored.jpg").stat().st_size)
+    assert degrade(*command) == 1
     told = capsys.readouterr()
     assert told.out.endswith("degrade: 1 done, 2 failed of 4\n")  # broken.png, mirrored.jpg, hopper.png, no wall.png
+    assert "hopper.png: File too large. Choose" in told.err
     assert "The disk is full: stopped." in told.err
-    assert report.read_bytes() == before
+    assert [row["status"] for row in rows_of(report).values()].count("failed") == 2
+    full_disk(100)  # now the report's, too
+    before[report] = report.read_bytes()
+    assert degrade(*command) == 1
+    assert f"Cannot write {report}: File too large." in capsys.readouterr().err
+    full_disk(-1)
+    assert {path: path.read_bytes() for path in (*out.rglob("*.*"), report)} == before
 
 
 def test_a_report_is_whole_after_sigterm_and_a_damaged_one_is_set_aside(album: Path, tmp_path: Path, capsys) -> None:

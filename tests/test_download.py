@@ -49,6 +49,15 @@ def test_a_broken_download_goes_on_where_it_stopped(hub: Hub, url: str, tmp_path
     assert not partial.exists()
 
 
+def test_a_full_disk_is_a_sentence_and_the_download_goes_on_later(url: str, tmp_path: Path, full_disk) -> None:
+    full_disk(1_000_000)
+    with pytest.raises(DownloadError, match=r"Cannot keep a download in .* \(File too large\)"):
+        fetch(url, SHA256, folder=tmp_path)
+    full_disk(-1)
+    assert not (tmp_path / SHA256).exists()
+    assert fetch(url, SHA256, folder=tmp_path).read_bytes() == CONTENT
+
+
 def test_a_download_that_was_complete_but_not_yet_checked_is_used(url: str, tmp_path: Path) -> None:
     (tmp_path / f"{SHA256}.partial").write_bytes(CONTENT)
     assert fetch(url, SHA256, folder=tmp_path).read_bytes() == CONTENT

@@ -19,7 +19,7 @@ from restoration.page.degrade_tab import DegradeTab
 from restoration.page.layout import build_page
 from restoration.page.photo_tab import PhotoTab
 from restoration.page.site import EXAMPLES, FACES, Site, fill
-from restoration.page.widgets import TABLES, present, read_result, t
+from restoration.page.widgets import TABLES, present, read_result, t, user_errors, write_file
 
 
 def test_the_footer_is_read_anew_whenever_the_page_is_opened(tiny_weights: Path) -> None:
@@ -108,6 +108,13 @@ def test_a_result_is_found_again_with_its_recipe(cache: Path, tiny_weights: Path
     _, pictures, recipe = read_result(present(photo, None))
     assert list(pictures) == ["Restored", "Your photo"]
     assert recipe is None
+
+
+def test_a_full_disk_is_said(cache: Path, full_disk) -> None:
+    full_disk(100)
+    for contents in (bytes(1000), read_image(EILEEN)):
+        with pytest.raises(gr.Error, match="The disk of this machine is full"):
+            user_errors(write_file)("result.zip", contents)
 
 
 def at(path: str) -> Any:

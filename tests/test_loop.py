@@ -95,6 +95,27 @@ def test_a_run_killed_between_checkpoints_repeats_what_was_lost(tmp_path: Path) 
     assert log(tmp_path / "killed" / TRAIN_LOG) == log(tmp_path / "straight" / TRAIN_LOG)
 
 
+def test_a_full_disk_is_a_sentence_and_the_run_goes_on_from_what_was_saved(tmp_path: Path, full_disk, capsys) -> None:
+    straight, path = trainer(tmp_path / "straight"), tmp_path / "run" / CHECKPOINT
+    straight.run()
+    trainer(path.parent).run(until=2)
+    before = path.read_bytes()
+    full_disk(len(before) - 1)
+    assert command(lambda _: trainer(path.parent).run() or 0)() == 2
+    full_disk(-1)
+    told = capsys.readouterr().err
+    assert f"{path}: File too large. What was saved before is whole. Free some space, and repeat the command." in told
+    assert path.read_bytes() == before
+    with (path.parent / TRAIN_LOG).open("a") as file:
+        file.write("1")  # the begin of a row, of step 10 perhaps
+    resumed = trainer(path.parent)
+    assert resumed.step == 2
+    resumed.run()
+    assert same(straight, resumed)
+    assert log(path.parent / TRAIN_LOG) == log(tmp_path / "straight" / TRAIN_LOG)
+    assert {file.name for file in path.parent.iterdir()} == {file.name for file in straight.out.iterdir()}
+
+
 def test_a_diverged_run_keeps_what_was_saved(tmp_path: Path) -> None:
     run = trainer(tmp_path, replace(CONFIGURATION, log_every=100))
     score = run.score

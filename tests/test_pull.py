@@ -257,6 +257,18 @@ def test_a_kill_in_the_middle_leaves_the_old_weights_in_use(
     assert not hub.requests
 
 
+def test_a_full_disk_leaves_the_old_weights_in_use(hub: Hub, files: Files, newer: Files, full_disk) -> None:
+    old = hub.add(REPO, files)
+    load(REPO)
+    hub.add(REPO, newer)
+    full_disk(len(newer[WEIGHTS]) // 2)
+    with pytest.raises(WeightsError, match=r"The disk is full: .* Free some space"):
+        pull(HubModel(REPO))
+    full_disk(-1)
+    assert load(REPO).commit == old
+    assert pull(HubModel(REPO)).name != old
+
+
 def test_the_configured_model_is_loaded(hub: Hub, files: Files, tiny_weights: Path, monkeypatch) -> None:
     commit = hub.add(REPO, files)
     monkeypatch.delenv("RESTORATION_MODEL", raising=False)

@@ -19,7 +19,7 @@ import torch
 
 from restoration.faces import FACE_SIZE
 from restoration.images import InputError
-from restoration.images.pictures import write_atomically
+from restoration.images.pictures import disk_is_full, write_atomically
 from restoration.measure.identity import SIDES
 from restoration.network import UNetConfig
 from restoration.restorer import select_precision
@@ -254,6 +254,12 @@ def command(main: Main) -> Main:
         except (InputError, Diverged) as error:
             print(f"{name}: {error}", file=sys.stderr)
             return 2 if isinstance(error, InputError) else 1
+        except OSError as error:
+            if not disk_is_full(error):
+                raise
+            kept = "What was saved before is whole. Free some space, and repeat the command."
+            print(f"{name}: {error.filename or 'writing'}: {error.strerror}. {kept}", file=sys.stderr)
+            return 2
         except KeyboardInterrupt:
             again = "A training goes on from its last checkpoint by the same command."
             print(f"\n{name}: stopped. {again}", file=sys.stderr)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 import pickle
 import time
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from restoration.images import InputError
-from restoration.images.pictures import replacing
+from restoration.images.pictures import replacing, write_atomically
 from train.config import Diverged, Session, write_json
 
 CHECKPOINT, CONFIG, PROGRESS = "checkpoint.pt", "run.json", "progress.json"
@@ -138,8 +139,8 @@ class Trainer:
             "average": self.average[0].state_dict() if self.average else None,
             "optimizer": self.optimizer.state_dict(),
         }
-        with replacing(self.out / CHECKPOINT) as partial:
-            torch.save(state, partial)
+        torch.save(state, buffer := io.BytesIO())  # its own way to a file does not tell of a full disk
+        write_atomically(self.out / CHECKPOINT, buffer.getbuffer())
         progress = {"step": self.step, "seconds": round(self.seconds), "config": self.config.to_dict()}
         write_json(self.out / PROGRESS, progress)
 
@@ -171,7 +172,8 @@ class Trainer:
                 with log.open() as file:
                     header, *rows = [row for row in csv.reader(file) if row] or [[]]
                 with replacing(log) as partial, partial.open("w", newline="") as file:
-                    csv.writer(file).writerows([header, *(row for row in rows if int(row[0]) <= self.step)])
+                    whole = [row for row in rows if len(row) == len(header) and int(row[0]) <= self.step]
+                    csv.writer(file).writerows([header, *whole])
 
     def _log(self, name: str, row: dict[str, float]) -> None:
         with (self.out / name).open("a", newline="") as file:

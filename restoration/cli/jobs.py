@@ -6,7 +6,6 @@ Nothing of anybody is overwritten, and a command that is repeated goes on where 
 from __future__ import annotations
 
 import argparse
-import errno
 import json
 import os
 import signal
@@ -24,13 +23,12 @@ from tqdm import tqdm
 
 from restoration.faces.photo import NoFaceError
 from restoration.images import Image, InputError, photo_file
-from restoration.images.pictures import write_atomically
+from restoration.images.pictures import disk_is_full, write_atomically
 
 Facts = dict[str, Any]
 Work = Callable[[photo_file.PhotoFile], tuple[Image, Facts]]
 _BEGINS = '{\n  "command": "'  # a report, even one that was cut off
 _REPORT_EVERY = 10.0  # seconds
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass
@@ -261,7 +259,7 @@ def _try(row: Facts, path: Path, target: Path, work: Work, options: argparse.Nam
         row.update({"status": "no face", "message": str(error)})
     except InputError as error:
         row.update({"status": "failed", "message": str(error)})
-        return isinstance(error.__cause__, OSError) and error.__cause__.errno in _FULL
+        return disk_is_full(error)
     except Exception as error:  # of this photo: the others go on
         row.update({"status": "failed", "message": _told(error)})
     return False

@@ -24,6 +24,7 @@ from restoration.hub import HubModel, find_update, load_configured, pull
 from restoration.hub.push import Card, publish_space, push_to_hub
 from restoration.hub.staging import prepare, prepare_space
 from restoration.images import Image
+from restoration.images.pictures import disk_is_full
 from restoration.measure import lanczos, non_local_means
 from restoration.measure.identity import load_identity
 from restoration.network import MAX_SIZE, MIN_SIZE
@@ -51,9 +52,11 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"restoration: {error}", file=sys.stderr)
         return 2
     except OSError as error:  # of a path that somebody gave: no right, too long, a loop of links
-        if error.filename is None:
+        full = disk_is_full(error)
+        if error.filename is None and not full:
             raise
-        print(f"restoration: {error.filename}: {error.strerror}. Check the path and its permissions.", file=sys.stderr)
+        advice = "Free some space, and repeat the command." if full else "Check the path and its permissions."
+        print(f"restoration: {error.filename or 'writing'}: {error.strerror}. {advice}", file=sys.stderr)
         return 2
     return status or 0
 

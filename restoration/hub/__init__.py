@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 
 from huggingface_hub import HfApi, errors, get_token, is_offline_mode, try_to_load_from_cache
 
-from restoration.images.pictures import write_atomically
+from restoration.images.pictures import disk_is_full, write_atomically
 from restoration.network.checkpoint import CONFIG, GOLDEN, TRAINING, WEIGHTS, Weights, WeightsError, read_weights
 
 EMBEDDED = Path(__file__).parents[1] / "weights"
@@ -245,6 +245,8 @@ def explained(model: HubModel, error: Exception) -> WeightsError:
     if isinstance(cause, errors.RepositoryNotFoundError) and not isinstance(cause, errors.GatedRepoError):
         why = "it does not exist, or it is private and the token (HF_TOKEN, or hf auth login) does not open it"
         return WeightsError(f"There is no folder {str(model)!r}, and the Hub shows no such model: {why}.")
+    if disk_is_full(error):
+        return WeightsError(f"The disk is full: {model} cannot be kept. Free some space, or set HF_HOME elsewhere.")
     if status == 401:
         return WeightsError("The Hub refuses the token. Set HF_TOKEN to a valid one, or run hf auth login.")
     if status == 403:

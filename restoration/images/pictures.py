@@ -5,6 +5,7 @@ Nothing here changes global state, so all functions may be called from several t
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import secrets
@@ -103,6 +104,12 @@ def too_large(size: str) -> str:
     return f"The picture has {size}; the limit is {MAX_PIXELS / 1e6:.0f}. Reduce it or crop to the face."
 
 
+def disk_is_full(error: BaseException | None) -> bool:
+    """Whether an error, or what caused it, is that no more can be written: a full disk or quota, a limit of files."""
+    full = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    return error is not None and (getattr(error, "errno", None) in full or disk_is_full(error.__cause__))
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A short temporary name beside ``path``, which becomes ``path`` when the block ends without an error.
@@ -111,17 +118,21 @@ def replacing(path: Path) -> Iterator[Path]:
     ``.<16 digits>.partial``, nothing reads. The umask decides who may read the file.
 
     Raises:
-        OSError: the folder is missing or cannot be written, or the disk is full; ``path`` is then as it was.
+        OSError: the folder is missing or cannot be written, or the disk is full; ``path``, which it names, is then as
+            it was.
     """
     temporary = path.with_name(f".{secrets.token_hex(8)}.partial")  # ``path``'s own name may be as long as names can be
     try:
         yield temporary
         os.replace(temporary, path)
+    except OSError as error:
+        error.filename = str(path)  # a write that fails names none
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def write_atomically(path: Path, data: bytes | str) -> None:
+def write_atomically(path: Path, data: bytes | memoryview | str) -> None:
     """Write a whole file, text as UTF-8. OSError as ``replacing``."""
     with replacing(path) as temporary:
         temporary.write_bytes(data.encode() if isinstance(data, str) else data)

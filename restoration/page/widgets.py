@@ -26,6 +26,7 @@ from gradio.utils import get_upload_folder
 from restoration.degrade import Degradation
 from restoration.degrade.protocols import PRESETS
 from restoration.images import Image, InputError, read_image, write_png
+from restoration.images.pictures import disk_is_full
 from restoration.lab import CLEAN, DEGRADED, PHOTO, RESTORED, Outcome, compare, read_face
 from restoration.lab.bundle import comparison_bundle
 from restoration.lab.recipe import Recipe, to_python
@@ -140,7 +141,11 @@ def user_errors(handler: Handler) -> Handler:
     def told() -> Iterator[None]:
         try:
             yield
-        except InputError as error:
+        except (InputError, OSError) as error:
+            if disk_is_full(error):
+                raise gr.Error("The disk of this machine is full. Try again later.") from error
+            if not isinstance(error, InputError):
+                raise
             raise gr.Error(html.escape(str(error), quote=False), print_exception=False) from error
 
     @functools.wraps(handler)
