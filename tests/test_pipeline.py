@@ -40,6 +40,19 @@ def test_restoration_is_closer_to_the_truth_than_its_input(embedded: Restorer, f
     assert ssim(restored, truth) > ssim(degraded, truth)
 
 
+@pytest.mark.parametrize("face", [*FACES, "flat grey"])
+def test_no_regular_pattern_is_left(restorer: Restorer, face: str) -> None:
+    """Power at a quarter and a half of the sampling rate, along rows and columns, beside that of its neighbours."""
+    clean = FACES.get(face, np.full((512, 512, 3), 128, np.uint8))
+    restored = restorer.restore_aligned(degrade_image(clean, Degradation(noise=15), seed=0)).mean(axis=2)
+    window = np.hanning(512)
+    power = np.square(np.abs(np.fft.fft2((restored - restored.mean()) * np.outer(window, window))))
+    for line in (power.sum(axis=0), power.sum(axis=1)):
+        for place in (128, 256):
+            beside = [line[place + step] for step in (*range(-12, -3), *range(4, 13))]
+            assert line[place - 1 : place + 2].mean() < 2 * np.mean(beside)
+
+
 def test_inputs_are_not_modified_and_results_repeat(restorer: Restorer) -> None:
     face = FACES["grace_hopper"].copy()
     first = restorer.restore_aligned(face)

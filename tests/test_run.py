@@ -119,27 +119,16 @@ def test_dry_run_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[st
 def test_two_processes_train_what_one_would(tmp_path: Path) -> None:
     command = [*COMMAND, "--steps", "3", "--batch", "4", "--squares", "2", "--save-every", "3", "--precision", "fp32"]
     command += ["--validation-faces", "1"]
+    assert main([*command, "--out", str(tmp_path / "1")]) == 0
+    start = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "train/run.py"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-
-    def launch(processes: int, *more: str) -> subprocess.CompletedProcess[str]:
-        start = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
-        whole = [*start, "train/run.py", *command, *more]
-        return subprocess.run(
-            whole, cwd=ROOT, env=environment, check=False, capture_output=True, text=True, timeout=300
-        )
-
-    for processes in (1, 2):
-        done = launch(processes, "--out", str(tmp_path / str(processes)))
-        assert done.returncode == 0, done.stderr
+    subprocess.run([*start, *command, "--out", str(tmp_path / "2")], cwd=ROOT, env=environment, check=True, timeout=300)
     for stage in ("face", "detail"):
         one, two = (torch.load(tmp_path / n / stage / CHECKPOINT, weights_only=True) for n in ("1", "2"))
         for name, value in one["model"].items():
             torch.testing.assert_close(two["model"][name], value, rtol=1e-3, atol=2e-4)
     training = json.loads((tmp_path / "2" / "weights" / "training.json").read_text())
     assert training["processes"] == 2
-    refused = launch(2, "--batch", "3", "--out", str(tmp_path / "odd"))
-    assert refused.returncode != 0
-    assert "multiple of 2" in refused.stderr
 
 
 def test_one_option_at_a_time_or_every_combination() -> None:
