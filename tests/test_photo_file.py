@@ -23,19 +23,6 @@ def exif(orientation: int) -> PIL.Image.Exif:
     return block
 
 
-def test_exif_is_kept_and_orientation_applied(tmp_path: Path) -> None:
-    PIL.Image.fromarray(COLOURS).save(tmp_path / "in.jpg", quality=95, exif=exif(6))
-    photo = read_photo(tmp_path / "in.jpg")
-    assert photo.image.shape == (60, 40, 3)  # turned upright
-    for name in ("out.jpg", "out.png", "out.webp", "out.tif"):
-        write_photo(photo.image, tmp_path / name, photo)
-        with PIL.Image.open(tmp_path / name) as written:
-            kept = written.getexif()
-            assert (written.size, kept.get(0x0112, 1), kept[0x010F]) == ((40, 60), 1, "Maker")
-            if not name.endswith("tif"):
-                assert kept.get_ifd(0x8769)[0x9003] == "2001:02:03 04:05:06"
-
-
 XMP = (
     b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6" dc:format="image/jpeg">'
     b"<xmp:Thumbnails><rdf:Alt>AAAA</rdf:Alt></xmp:Thumbnails><dc:subject>harbour</dc:subject></rdf:Description></x:xmpmeta>"
@@ -52,6 +39,7 @@ def test_what_a_jpeg_says_beside_its_pixels_is_kept_but_what_describes_them(tmp_
     beside = {"exif": block, "xmp": XMP, "comment": b"by the harbour", "dpi": (300, 300), "extra": extra}
     PIL.Image.fromarray(COLOURS).save(tmp_path / "in.jpg", quality=95, **beside)
     photo = read_photo(tmp_path / "in.jpg")
+    assert photo.image.shape == (60, 40, 3)  # turned upright
     twice = np.repeat(np.repeat(photo.image, 2, 0), 2, 1)
     for name in ("out.jpg", "out.webp", "out.png", "out.tif", "out.bmp"):
         write_photo(twice, tmp_path / name, photo)
@@ -68,9 +56,11 @@ def test_what_a_jpeg_says_beside_its_pixels_is_kept_but_what_describes_them(tmp_
             assert b"Orientation" not in xmp
             assert b"Thumbnails" not in xmp
             kept = written.getexif()
-            assert kept[0x010F] == "Maker"
+            assert (written.size, kept.get(0x0112, 1), kept[0x010F]) == ((80, 120), 1, "Maker")
             assert kept[0x9C9E].decode("utf-16-le").startswith("keywords")
-            assert 0xA002 not in kept.get_ifd(0x8769)
+            exposure = kept.get_ifd(0x8769)
+            assert 0xA002 not in exposure
+            assert name == "out.tif" or exposure[0x9003] == "2001:02:03 04:05:06"
     with PIL.Image.open(tmp_path / "out.jpg") as written:
         assert written.info["comment"] == b"by the harbour"
         assert written.info["photoshop"][0x0404] == IPTC
@@ -126,6 +116,7 @@ def test_a_broken_exif_block_costs_no_transparent_photo(tmp_path: Path, form: st
     np.testing.assert_array_equal(photo.image, COLOURS)
     np.testing.assert_array_equal(photo.alpha, alpha)
     write_photo(photo.image, tmp_path / "out.png", photo)
+    assert read_image(path).shape == COLOURS.shape  # upright
 
 
 def test_a_transparent_grey_of_16_bits_stays_transparent(tmp_path: Path) -> None:
@@ -139,6 +130,8 @@ def test_a_transparent_grey_of_16_bits_stays_transparent(tmp_path: Path) -> None
     np.testing.assert_array_equal(photo.image[..., 0], levels[::-1, ::-1] // 257)  # as stored, not over white
     write_photo(photo.image, tmp_path / "out.png", photo)
     assert PIL.Image.open(tmp_path / "out.png").mode == "LA"
+    write_photo(photo.image, tmp_path / "out.jpg", photo)
+    assert PIL.Image.open(tmp_path / "out.jpg").mode == "L"
 
 
 def test_what_a_format_cannot_hold_is_refused_with_what_to_do(tmp_path: Path) -> None:
@@ -156,17 +149,6 @@ def test_what_a_format_cannot_hold_is_refused_with_what_to_do(tmp_path: Path) ->
         assert not (tmp_path / name).exists()
     for name, side in (("out.jpg", 65_500), ("out.webp", 16_383)):  # as the encoders have it
         write_photo(long[:, :side], tmp_path / name, PhotoFile(long, None, False, b""))
-
-
-def test_grey_stays_grey_and_16_bits_become_8(tmp_path: Path) -> None:
-    levels = RNG.integers(0, 65536, (40, 60), np.uint16)
-    PIL.Image.fromarray(levels).save(tmp_path / "in.png")
-    photo = read_photo(tmp_path / "in.png")
-    assert photo.grey
-    write_photo(photo.image, tmp_path / "out.png", photo)
-    with PIL.Image.open(tmp_path / "out.png") as written:
-        assert written.mode == "L"
-        assert np.abs(np.asarray(written) - levels / 257.0).max() <= 0.5
 
 
 @pytest.mark.parametrize("name", ["out.png", "out.webp", "out.tif", "out.bmp"])

@@ -4,8 +4,8 @@ import io
 import os
 import struct
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
-from typing import Any, BinaryIO, NamedTuple, TypeAlias
+from contextlib import contextmanager, suppress
+from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
 import PIL.Image
@@ -13,7 +13,7 @@ import pillow_heif
 from numpy.typing import NDArray
 from PIL import ImageCms
 
-from restoration.images.pictures import Image, InputError, check_size, too_large
+from restoration.images.pictures import TOO_LARGE, Image, InputError, check_size
 
 pillow_heif.register_heif_opener(thumbnails=False, depth_images=False)  # type: ignore[no-untyped-call]
 
@@ -43,26 +43,12 @@ _ADOBE_RGB = (0.3127, 0.329, 0.64, 0.33, 0.21, 0.71, 0.15, 0.06)
 _DISPLAY_P3 = (0.3127, 0.329, 0.68, 0.32, 0.265, 0.69, 0.15, 0.06)
 
 
-class Decoded(NamedTuple):
-    """A picture's pixels.
-
-    Args:
-        colour: (H, W, 3) uint8 RGB, sRGB, upright; under transparency as it is stored.
-        alpha: (H, W) uint8, 255 opaque; None where the picture holds no transparency.
-        grey: whether the picture holds no colour.
-    """
-
-    colour: Image
-    alpha: NDArray[np.uint8] | None
-    grey: bool
-
-
 def read_image(source: Source) -> Image:
     """Read a picture from anywhere as upright, opaque, 8-bit sRGB.
 
     Convention:
         - EXIF (or XMP) orientation is applied; an unreadable EXIF block counts as "upright"
-        - transparency is composited over white, so the hidden colour of a fully transparent pixel never shows
+        - transparency is composited over white
         - 16 bits become 8 by v / 257, rounded to nearest; in 16-bit colour files by the high byte (PIL's
           decoder), which differs from that by at most one level. 32-bit integer pictures (PIL mode I) must
           hold 0..65535 and scale likewise; float pictures (mode F) must hold [0, 1]
@@ -82,13 +68,12 @@ def read_image(source: Source) -> Image:
         (H, W, 3) uint8 RGB, contiguous, writable, never sharing memory with ``source``.
 
     Raises:
-        InputError: missing, empty, damaged, truncated or unsupported file; a side below MIN_SIDE; more than
-            MAX_PIXELS (refused from the header, before any pixel is decoded); an array of another shape, type
-            or range.
+        InputError: missing, damaged, truncated or unsupported file; a side below MIN_SIDE; more than MAX_PIXELS
+            (refused from the header, before any pixel is decoded); an array of another shape, type or range.
     """
     with opened(source) as picture:
-        decoded = decode(picture)
-    return over_white(decoded.colour, decoded.alpha)
+        colour, alpha, _ = decode(picture)
+    return over_white(colour, alpha)
 
 
 def over_white(image: Image, alpha: NDArray[np.uint8] | None) -> Image:
@@ -102,21 +87,25 @@ def over_white(image: Image, alpha: NDArray[np.uint8] | None) -> Image:
 @contextmanager
 def opened(source: Source) -> Iterator[PIL.Image.Image]:
     """A PIL image of what ``read_image`` takes, not yet decoded, and open as long as the block. InputError as there."""
-    with ExitStack() as stack:
-        try:
-            if isinstance(source, np.ndarray):
-                yield _from_array(source)
-            elif isinstance(source, PIL.Image.Image):
-                yield source
-            else:
-                yield stack.enter_context(_identified(stack.enter_context(_stream(source))))
-        except _BOMBS as error:  # PIL's own limits come before ours for the largest; its message holds the size
-            pixels = next(int(word) for word in str(error).replace("(", " ").split() if word.isdigit())
-            raise InputError(too_large(f"{pixels / 1e6:.1f} megapixels")) from error
+    try:
+        if isinstance(source, np.ndarray):
+            yield _from_array(source)
+        elif isinstance(source, PIL.Image.Image):
+            yield source
+        else:
+            with _stream(source) as stream, _identified(stream) as picture:
+                yield picture
+    except _BOMBS as error:  # PIL's own limits come before ours for the largest
+        raise InputError(TOO_LARGE) from error
 
 
-def decode(picture: PIL.Image.Image) -> Decoded:
-    """A PIL image, possibly not yet decoded, to pixels; sizes are checked before pixels are. InputError as above."""
+def decode(picture: PIL.Image.Image) -> tuple[Image, NDArray[np.uint8] | None, bool]:
+    """A PIL image, possibly not yet decoded, to its pixels; sizes are checked before.
+
+    Returns:
+        (H, W, 3) uint8 RGB, sRGB, upright, under transparency as stored; (H, W) alpha, 255 opaque, None where all is;
+        whether the picture holds no colour. InputError as ``read_image``.
+    """
     check_size(*picture.size)
     try:
         picture.load()  # the whole first frame or an error: PIL's default refuses truncated data
@@ -124,14 +113,13 @@ def decode(picture: PIL.Image.Image) -> Decoded:
         raise InputError("The picture is damaged or cut short. Save or export it again.") from error
     try:
         turn = _UPRIGHT.get(exif_of(picture).get(0x0112, 1))
-        upright = picture if turn is None else picture.transpose(turn)
-        colour, alpha = _to_8_bit(upright)
+        colour, alpha = _to_8_bit(picture if turn is None else picture.transpose(turn))
         srgb = _to_srgb(colour, picture)
     except InputError:
         raise
     except (OSError, ValueError) as error:
         raise InputError(f"Cannot convert mode {picture.mode} ({error}). Export it as 8-bit RGB.") from error
-    return Decoded(np.array(srgb), None if alpha is None else np.array(alpha), colour.mode == "L")
+    return np.array(srgb), None if alpha is None else np.array(alpha), colour.mode == "L"
 
 
 def exif_of(picture: PIL.Image.Image) -> PIL.Image.Exif:
@@ -147,36 +135,19 @@ def _stream(source: Any) -> BinaryIO:
     if isinstance(source, (str, os.PathLike)):
         try:
             return open(source, "rb")
-        except FileNotFoundError as error:
-            raise InputError(f"There is no file at {source}. Check the path.") from error
-        except IsADirectoryError as error:
-            raise InputError(f"{source} is a folder. Give the path of one picture in it.") from error
-        except (OSError, ValueError) as error:  # no permission, name too long, a zero byte in the name
-            raise InputError(f"Cannot open {source}: {error}. Check the path and its permissions.") from error
-    if not isinstance(source, bytes) and not hasattr(source, "read"):
-        raise InputError(f"Expected a path, bytes, file, PIL image or array, got {type(source).__name__}.")
-    data = source if isinstance(source, bytes) else source.read()
+        except (OSError, ValueError) as error:  # nothing there, a folder, no permission, a zero byte in the name
+            raise InputError(f"Cannot open {source}: {getattr(error, 'strerror', error)}. Check the path.") from error
+    data = source.read() if hasattr(source, "read") else source
     if not isinstance(data, bytes):
-        raise InputError("The file was opened in text mode. Open it in binary mode ('rb').")
+        raise InputError(f"Expected a path, bytes, binary file, PIL image or array, got {type(source).__name__}.")
     return io.BytesIO(data)
 
 
 def _identified(stream: BinaryIO) -> PIL.Image.Image:
-    head = stream.read(32)
-    stream.seek(0)
-    if not head:
-        raise InputError("The file is empty. Save or upload it again.")
     try:
         return PIL.Image.open(stream, formats=FORMATS)
     except BROKEN as error:
-        starts = (b"\x89PNG", b"\xff\xd8\xff", b"RIFF", b"GIF8", b"BM", b"II*\0", b"MM\0*")
-        if head[4:8] == b"ftyp":
-            said = "The file is a video, or a damaged or unusual HEIC or AVIF. Save it as JPEG or PNG."
-        elif head.startswith(starts):
-            said = "The picture is damaged or cut short. Download, save or export it again."
-        else:
-            said = "This is not a picture in a supported format."
-        raise InputError(f"{said} {_ACCEPTED}") from error
+        raise InputError(f"This is not a picture, or it is damaged or cut short. {_ACCEPTED}") from error
 
 
 def _to_8_bit(picture: PIL.Image.Image) -> tuple[PIL.Image.Image, PIL.Image.Image | None]:

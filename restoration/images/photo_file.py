@@ -1,13 +1,11 @@
-"""What a photo's file holds beside its colours, and how that comes through a restoration.
-
-What becomes of it, as far as the result's format can hold it:
-    - EXIF is kept, its orientation applied to the pixels and set to "upright"; a TIFF keeps description, camera, date,
-      author and keywords alone
-    - XMP, IPTC (keywords), a JPEG's comment and a PNG's texts are kept
-    - dots an inch are kept, times the enlargement: the print stays as large
-    - what describes the old pixels goes: thumbnail, size, orientation, colour space
-    - transparency is kept; the colours under it are used as they are stored, not over white
-    - colours are converted to sRGB, which the result is in; 16 bits become 8; a grey photo stays grey
+"""What a photo's file holds beside its colours, and what becomes of it in a result, as far as its format can hold it:
+- EXIF is kept, its orientation applied to the pixels and set to "upright"; a TIFF keeps description, camera, date,
+  author and keywords alone
+- XMP, IPTC (keywords), a JPEG's comment and a PNG's texts are kept
+- dots an inch are kept, times the enlargement: the print stays as large
+- what describes the old pixels goes: thumbnail, size, orientation, colour space
+- transparency is kept; the colours under it are used as they are stored, not over white
+- colours are converted to sRGB, which the result is in; 16 bits become 8; a grey photo stays grey
 """
 
 from __future__ import annotations
@@ -27,7 +25,7 @@ from numpy.typing import NDArray
 from PIL.PngImagePlugin import PngInfo
 
 from restoration.images.decode import BROKEN, Source, decode, exif_of, opened, over_white
-from restoration.images.pictures import Image, InputError, write_atomically
+from restoration.images.pictures import Image, InputError, write_file
 
 # Tags of EXIF: what is kept of the first block (description, maker, model, software, date, artist, copyright, rating,
 # Windows' title, comment, author, keywords, subject), and what of the exposure's block is about the pixels.
@@ -87,8 +85,7 @@ class PhotoFile:
 def read_photo(source: Source) -> PhotoFile:
     """Read a photo, and what came with it; its pixels are ``read_image``'s, but not composited. InputError as there."""
     with opened(source) as picture:
-        pixels = decode(picture)
-        info = picture.info
+        pixels, info = decode(picture), picture.info
         xmp = info.get("xmp", b"")
         xmp = xmp.encode() if isinstance(xmp, str) else xmp
         iptc = (info.get("photoshop") or {}).get(_IPTC, b"") if picture.format == "JPEG" else b""
@@ -102,7 +99,7 @@ def read_photo(source: Source) -> PhotoFile:
                 frames = int(getattr(picture, "n_frames", 1))
     names = (_XMP_OF_PIXELS, _XMP_OF_PIXELS)
     xmp = re.sub(rb"\s(?:%b)=\"[^\"]*\"|<(%b)[\s>].*?</\1>" % names, b"", xmp, flags=re.DOTALL)
-    return PhotoFile(pixels.colour, pixels.alpha, pixels.grey, exif, frames, dpi, xmp, iptc, comment, texts)
+    return PhotoFile(*pixels, exif, frames, dpi, xmp, iptc, comment, texts)
 
 
 def check_name(path: Path) -> None:
@@ -112,12 +109,8 @@ def check_name(path: Path) -> None:
 
 
 def check_writable(path: Path, width: int, height: int, source: PhotoFile) -> None:
-    """Refuse, before the work, a result of this size, pixels, that cannot be written.
-
-    Raises:
-        InputError: a name as ``check_name`` refuses or one that is too long, a side that is too long, or too much EXIF,
-            XMP or comment.
-    """
+    """Refuse, by an InputError before the work, a result of this size, pixels, that cannot be written: a name as
+    ``check_name`` refuses or one that is too long, a side that is too long, or too much EXIF, XMP or comment."""
     check_name(path)
     form = _WRITTEN[path.suffix.lower()][0]
     if max(width, height) > (most := _LONGEST.get(form, max(width, height))):
@@ -162,11 +155,9 @@ def write_photo(image: Image, path: str | os.PathLike[str], source: PhotoFile, q
         picture.putalpha(PIL.Image.fromarray(alpha))
     buffer = io.BytesIO()
     picture.save(buffer, form, **options, **_beside(source, form, image.shape[1] / source.image.shape[1]))
-    try:
+    with contextlib.suppress(OSError):  # which the next step tells
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, buffer.getvalue())
-    except OSError as error:
-        raise InputError(f"Cannot write {path}: {error.strerror}. Choose a writable place.") from error
+    write_file(path, buffer.getvalue())
 
 
 def _beside(source: PhotoFile, form: str, scale: float) -> dict[str, Any]:
@@ -211,18 +202,13 @@ def _dpi(value: Any) -> tuple[float, float] | None:
 
 
 def _upright_exif(read: PIL.Image.Exif) -> bytes:
-    """The EXIF block with orientation 1; a TIFF's tags about its own pixels are not EXIF and are left out."""
-    try:
-        kept = PIL.Image.Exif()
+    """The EXIF block without its orientation; a TIFF's tags about its own pixels are not EXIF and are left out."""
+    kept = PIL.Image.Exif()
+    with contextlib.suppress(*BROKEN):  # as read_image: a broken EXIF block is no reason to refuse a photo
         kept.update({tag: read[tag] for tag in _KEPT if tag in read})
         for inner in (_EXPOSURE, _PLACE):
-            values = {tag: value for tag, value in read.get_ifd(inner).items() if tag not in _OF_PIXELS}
-            if values:
+            if values := {tag: value for tag, value in read.get_ifd(inner).items() if tag not in _OF_PIXELS}:
                 kept.get_ifd(inner).update(values)
                 kept[inner] = kept.get_ifd(inner)
-        if not len(kept):
-            return b""
-        kept[0x0112] = 1
-        return kept.tobytes()
-    except BROKEN:
-        return b""  # as read_image: a broken EXIF block is no reason to refuse a photo
+        return kept.tobytes() if len(kept) else b""
+    return b""

@@ -25,6 +25,7 @@ Image: TypeAlias = NDArray[np.uint8]  # (H, W, 3) RGB
 
 MIN_SIDE = 16  # pixels; below this there is no face, and SSIM's window (11) barely fits
 MAX_PIXELS = 50_000_000  # checked before decoding: 150 MB once decoded
+TOO_LARGE = f"The picture has more than {MAX_PIXELS / 1e6:.0f} megapixels. Reduce it or crop to the face."
 
 
 class InputError(ValueError):
@@ -37,12 +38,16 @@ def write_png(image: Image, destination: str | os.PathLike[str] | BinaryIO) -> N
     buffer = io.BytesIO()
     # Runs of equal bytes alone: a quarter of the time of a full search, and photographs hold little else to find.
     PIL.Image.fromarray(_check_layout(image)).save(buffer, format="PNG", compress_type=zlib.Z_RLE)
-    if not isinstance(destination, (str, os.PathLike)):
+    if isinstance(destination, (str, os.PathLike)):
+        write_file(Path(destination), buffer.getvalue())
+    else:
         destination.write(buffer.getvalue())
-        return
-    path = Path(destination)
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """``write_atomically``, where a place that cannot be written is an InputError, its cause the OSError."""
     try:
-        write_atomically(path, buffer.getvalue())
+        write_atomically(path, data)
     except OSError as error:
         raise InputError(f"Cannot write {path}: {error.strerror}. Choose a writable place.") from error
 
@@ -61,17 +66,8 @@ def to_tensor(image: Image) -> Tensor:
 
 
 def to_image(tensor: Tensor) -> Image:
-    """Turn a float tensor in [0, 1] into an 8-bit picture: clip(255 x, 0, 255), rounded half to even.
-
-    Args:
-        tensor: (3, H, W) or (1, 3, H, W), any float dtype and device. Not modified.
-
-    Returns:
-        (H, W, 3) uint8 RGB, contiguous.
-
-    Raises:
-        InputError: another shape or dtype, or NaN: it has no colour, and showing one would hide the fault.
-    """
+    """A float tensor in [0, 1], (3, H, W) or (1, 3, H, W), as an (H, W, 3) uint8 picture: clip(255 x, 0, 255), rounded
+    half to even. InputError: another shape or dtype, or NaN: it has no colour, and showing one would hide the fault."""
     if tensor.dim() == 4 and tensor.shape[0] == 1:
         tensor = tensor[0]
     if tensor.dim() != 3 or tensor.shape[0] != 3 or not tensor.is_floating_point():
@@ -96,12 +92,7 @@ def check_size(width: int, height: int) -> None:
     if min(width, height) < MIN_SIDE:
         raise InputError(f"The picture is {width} x {height}; a side needs {MIN_SIDE} pixels. Use a larger one.")
     if width * height > MAX_PIXELS:
-        raise InputError(too_large(f"{width} x {height} = {width * height / 1e6:.1f} megapixels"))
-
-
-def too_large(size: str) -> str:
-    """The sentence about a picture of too many pixels."""
-    return f"The picture has {size}; the limit is {MAX_PIXELS / 1e6:.0f}. Reduce it or crop to the face."
+        raise InputError(TOO_LARGE)
 
 
 def disk_is_full(error: BaseException | None) -> bool:
