@@ -34,8 +34,8 @@ class UNetConfig:
             level has ``encoder[-1]`` blocks and no decoder: ``len(decoder) == len(widths) - 1``.
 
     Raises:
-        InputError: lengths that do not fit together, or a value outside its bounds: 1 to 6 levels, widths from
-            1 to 1024 channels, 1 to 32 blocks a level, positions that are no multiple of the coarsest level's pixel.
+        InputError: lengths that do not fit together; not 1 to 6 levels of 1 to 1024 channels and 1 to 32 blocks;
+            positions that are no multiple of the coarsest level's pixel.
     """
 
     unshuffle: int = 2
@@ -49,25 +49,20 @@ class UNetConfig:
     def __post_init__(self) -> None:
         for name, most in MOST.items():
             value = getattr(self, name)
-            if not isinstance(value, (list, tuple)) or len(value) > 6:
-                raise InputError(f"UNetConfig.{name} must be a list of at most 6 whole numbers.")
-            if not all(_is_whole(v, 1, most) for v in value):
-                raise InputError(f"UNetConfig.{name} must be whole numbers from 1 to {most}, not {value}.")
+            if not isinstance(value, (list, tuple)) or len(value) > 6 or not all(_is_whole(v, 1, most) for v in value):
+                raise InputError(f"UNetConfig.{name} must be at most 6 whole numbers from 1 to {most}, not {value!r}.")
             object.__setattr__(self, name, tuple(value))
-        if not self.widths:
-            raise InputError("UNetConfig.widths needs at least one level.")
+        if not 0 < len(self.widths) == len(self.encoder) == len(self.decoder) + 1:
+            raise InputError("UNetConfig needs as many encoder counts as widths, and one decoder count fewer.")
         for name in ("guided", "attention"):
             if not isinstance(getattr(self, name), bool):
                 raise InputError(f"UNetConfig.{name} must be true or false, not {getattr(self, name)!r}.")
         if not _is_whole(self.unshuffle, 1, 8):
             raise InputError(f"UNetConfig.unshuffle must be a whole number from 1 to 8, not {self.unshuffle!r}.")
-        if not len(self.widths) == len(self.encoder) == len(self.decoder) + 1:
-            raise InputError("UNetConfig needs as many encoder counts as widths, and one decoder count fewer.")
         side = self.positions
-        if not (_is_whole(side, 0, 0) or _is_whole(side, MIN_SIZE, 512)):
-            raise InputError(f"UNetConfig.positions must be 0, or a side from {MIN_SIZE} to 512 pixels, not {side!r}.")
-        if side % self.multiple:
-            raise InputError(f"UNetConfig.positions must be a multiple of {self.multiple}, not {side}.")
+        if not (_is_whole(side, 0, 0) or _is_whole(side, MIN_SIZE, 512)) or side % self.multiple:
+            sides = f"a multiple of {self.multiple} from {MIN_SIZE} to 512"
+            raise InputError(f"UNetConfig.positions must be 0, or a side that is {sides} pixels, not {side!r}.")
 
     @property
     def multiple(self) -> int:
@@ -79,11 +74,11 @@ class UNetConfig:
         return dataclasses.asdict(self) | {name: list(getattr(self, name)) for name in MOST}
 
     @classmethod
-    def from_dict(cls, fields: Mapping[str, Any]) -> UNetConfig:
-        """Strict inverse of ``to_dict``. InputError: an unknown or missing key, or a value that is refused."""
+    def from_dict(cls, fields: Any) -> UNetConfig:
+        """Strict inverse of ``to_dict``. InputError: no such mapping, or a value that is refused."""
         known = {field.name for field in dataclasses.fields(cls)}
-        if set(fields) != known:
-            raise InputError(f"A U-Net configuration has exactly the keys {sorted(known)}, not {sorted(fields)}.")
+        if not isinstance(fields, Mapping) or set(fields) != known:
+            raise InputError(f"A U-Net configuration has exactly the keys {sorted(known)}: {fields!r:.300}.")
         return cls(**fields)
 
 
@@ -123,11 +118,8 @@ class ResidualBlock(nn.Module):
 
 
 class AttentionBlock(nn.Module):
-    """x + scale * what every place gathers from all others, size and width kept.
-
-    Source: self-attention (Vaswani et al., "Attention Is All You Need", 2017), without position codes: places are told
-    apart by what the convolutions around them have seen.
-    """
+    """x + scale * what every place gathers from all others, size and width kept: self-attention (Vaswani et al.,
+    "Attention Is All You Need", 2017) without position codes."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -187,25 +179,19 @@ class UNet(nn.Module):
             (B, 3, H, W), same dtype. Not clamped: values may leave [0, 1] a little.
 
         Raises:
-            InputError: wrong rank, channels or size, or a guide for a network that takes none.
+            InputError: another shape, or a guide for a network that takes none.
         """
-        if images.ndim != 4 or images.shape[1] != 3:
-            raise InputError(f"The network takes (B, 3, H, W) images, not {tuple(images.shape)}.")
-        height, width = images.shape[-2:]
-        side = self.config.positions
-        if side and (height, width) != (side, side):
-            raise InputError(f"This network takes pictures of {side}×{side} pixels, not {width}×{height}.")
-        if not (MIN_SIZE <= height <= MAX_SIZE and MIN_SIZE <= width <= MAX_SIZE):
-            bounds = f"{MIN_SIZE} to {MAX_SIZE} pixels"
-            raise InputError(f"The network takes sides from {bounds}, not {width}×{height}: resize it.")
+        low, high = (self.config.positions,) * 2 if self.config.positions else (MIN_SIZE, MAX_SIZE)
+        if images.ndim != 4 or images.shape[1] != 3 or not all(low <= side <= high for side in images.shape[2:]):
+            raise InputError(f"The network takes (B, 3, H, W), sides {low} to {high}, not {tuple(images.shape)}.")
         if guide is not None and (not self.config.guided or guide.shape != images.shape):
             raise InputError("A guide is for a guided network, and has its pictures' shape.")
         given = images
         if self.config.guided:
             change = torch.zeros_like(images) if guide is None else guide - images
             given = torch.cat((images, change), dim=1)  # (B, 6, H, W)
-        multiple = self.config.multiple
-        right, below = -width % multiple, -height % multiple
+        height, width = images.shape[2:]
+        right, below = -width % self.config.multiple, -height % self.config.multiple
         padded = F.pad(given, (0, right, 0, below), mode="reflect") if right or below else given
         x = self.head(F.pixel_unshuffle(padded, self.config.unshuffle))  # (B, W0, H/u, W/u)
         skips = []
@@ -232,9 +218,8 @@ def _stack(width: int, count: int) -> nn.Sequential:
 
 
 class CoarseToFine(nn.Module):
-    """A face stage that sees the whole aligned face, reduced, and a detail stage that sees every pixel.
-
-    The detail stage works alone where there is no aligned face.
+    """A face stage that sees the whole aligned face, reduced, and a detail stage that sees every pixel, and works alone
+    where there is no aligned face.
 
     Args:
         detail: of the stage at full size; ``guided`` where there is a face stage.
@@ -258,19 +243,14 @@ class CoarseToFine(nn.Module):
 
     @classmethod
     def from_config(cls, fields: Mapping[str, Any]) -> CoarseToFine:
-        """Inverse of ``config``. InputError: an unknown or missing key, or a value that cannot be."""
-        if not isinstance(fields, Mapping) or set(fields) != {"face", "detail"}:
-            raise InputError("A network's configuration has exactly the keys face and detail.")
-        face, detail = fields["face"], fields["detail"]
-        if not isinstance(detail, Mapping) or not isinstance(face, (Mapping, type(None))):
-            raise InputError("The configuration of a stage is an object; that of the face stage may be null.")
-        return cls(UNetConfig.from_dict(detail), None if face is None else UNetConfig.from_dict(face))
+        """Strict inverse of ``config``. InputError: an unknown or missing key, or a value that is refused."""
+        if set(fields) != {"face", "detail"}:
+            raise InputError("A network's configuration has exactly the keys face (which may be null) and detail.")
+        face, detail = fields["face"], UNetConfig.from_dict(fields["detail"])
+        return cls(detail, None if face is None else UNetConfig.from_dict(face))
 
     def forward(self, images: Tensor, aligned: bool = False) -> Tensor:
-        """Restore a batch as ``UNet.forward`` does; the face stage looks at whole faces that are ``aligned`` to the
-        face template, square. InputError: as there, or aligned faces that are not square."""
-        if aligned and images.shape[-1] != images.shape[-2]:
-            raise InputError(f"Aligned faces are square, not {images.shape[-1]}×{images.shape[-2]}.")
+        """Restore a batch as ``UNet.forward`` does; the face stage looks at squares that are ``aligned`` faces."""
         guide = None
         if aligned and self.face:
             guide = enlarge(self.face(reduce(images, self.face.config.positions)), images)

@@ -25,7 +25,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
-from torch import Tensor
+from torch import Tensor, nn
 
 from restoration.images import InputError
 from restoration.images.pictures import write_atomically
@@ -42,10 +42,9 @@ class WeightsError(InputError):
 
 @dataclass(frozen=True)
 class Weights:
-    """A network that passed every check of the loader, and what is known about it.
+    """A network that passed every check of the loader, in evaluation mode, float32, on the CPU; what is known about it.
 
     Args:
-        model: in evaluation mode, float32, on the CPU.
         training: the facts in ``training.json``.
         source: where it came from, for people.
         hub_model: ``owner/name`` or ``owner/name@revision`` as it was asked for; None where the Hub is not the source.
@@ -71,10 +70,8 @@ class Weights:
 
 
 def golden_input(model: CoarseToFine) -> Tensor:
-    """(1, 3, S, S) float32 in [0, 1]: a fixed picture of waves, edges and noise that tests a network.
-
-    S is the face stage's side, so that both stages see it; 64 where there is none.
-    """
+    """(1, 3, S, S) float32 in [0, 1]: a fixed picture of waves, edges and noise that tests a network. S is the face
+    stage's side, so that both stages see it; 64 where there is none."""
     size = model.face.config.positions if model.face else MIN_SIZE
     y, x = torch.meshgrid(*(torch.linspace(0, 1, size),) * 2, indexing="ij")
     waves = torch.stack((torch.sin(9 * x + 4 * y), torch.cos(7 * x * y * 4), torch.sin(25 * y)))
@@ -86,13 +83,9 @@ def save_weights(folder: Path, model: CoarseToFine, training: dict[str, Any]) ->
     """Write a set of weights; a kill at any moment leaves the previous set whole, or one that the loader refuses.
 
     Args:
-        folder: made when it does not exist; files of the same names are replaced, others stay. The umask decides who
-            may read them.
+        folder: made when it does not exist; files of the same names are replaced, others stay.
         model: stored as float16; its golden output is that of the rounded weights.
-        training: JSON-ready facts; ``ranges`` (name -> [low, high]), ``name`` and ``license`` are needed.
-
-    Raises:
-        WeightsError: facts that the loader would refuse.
+        training: JSON-ready facts; WeightsError: such as the loader would refuse.
     """
     check_training(training, "The training facts")
     folder.mkdir(parents=True, exist_ok=True)
@@ -129,19 +122,15 @@ def load_stage(path: Path) -> UNet:
         text = (file.metadata() or {}).get("config", "")
     try:
         stage = UNet(UNetConfig.from_dict(json.loads(text))).eval()
-    except (ValueError, TypeError, AttributeError) as error:  # InputError is a ValueError
+    except (ValueError, RecursionError) as error:  # InputError is a ValueError
         raise WeightsError(f"{path} holds no stage of a network.") from error
-    _check_shapes(path, tensors, {key: value.shape for key, value in stage.state_dict().items()})
-    stage.load_state_dict(tensors)
-    return stage.requires_grad_(False)
+    _fill(stage, path, tensors)
+    return stage
 
 
 def read_weights(folder: Path, source: str) -> Weights:
-    """Read a set of weights and check it, without a network connection. ``source`` is how people call it.
-
-    Raises:
-        WeightsError: incomplete, damaged, of another shape, or its golden output differs.
-    """
+    """Read a set of weights and check it, without a network connection. ``source`` is how people call it. WeightsError:
+    incomplete, damaged, of another shape, or its golden output differs."""
     fields = _read_json(folder / CONFIG)
     try:
         with torch.device("meta"):  # shapes without memory: a configuration may ask for any size
@@ -153,30 +142,25 @@ def read_weights(folder: Path, source: str) -> Weights:
     tensors, golden = _read_tensors(folder / WEIGHTS), _read_tensors(folder / GOLDEN)
     if model.face is None and "head.weight" in tensors:  # saved before there was a face stage
         tensors = {f"detail.{key}": value for key, value in tensors.items()}
-    _check_shapes(folder / WEIGHTS, tensors, {key: value.shape for key, value in model.state_dict().items()})
-    model.load_state_dict({key: value.float() for key, value in tensors.items()}, assign=True)
+    _fill(model, folder / WEIGHTS, tensors)
     shape = golden_input(model).shape
-    _check_shapes(folder / GOLDEN, golden, {"input": shape, "output": shape})
-    if odd := {str(value.dtype) for value in golden.values()} - {"torch.float32"}:
-        raise WeightsError(f"{folder / GOLDEN} holds {', '.join(sorted(odd))}, not torch.float32.")
+    if {key: value.shape for key, value in golden.items()} != {"input": shape, "output": shape}:
+        raise WeightsError(f"{folder / GOLDEN} does not fit {CONFIG}.")
     with torch.inference_mode():
-        deviation = float((model(golden["input"], aligned=True) - golden["output"]).abs().max())
+        deviation = float((model(golden["input"].float(), aligned=True) - golden["output"]).abs().max())
     if not deviation <= GOLDEN_TOLERANCE:  # also catches NaN
         raise WeightsError(f"The weights in {folder} are damaged: their golden output is off by {deviation:.3g}.")
-    return Weights(model.requires_grad_(False), training, source)
+    return Weights(model, training, source)
 
 
 def check_training(facts: dict[str, Any], where: str) -> None:
-    """Refuse training facts that the page or a model card could not tell; ``where`` is what the message calls them.
-
-    Raises:
-        WeightsError: name, licence or ranges are missing, or something known has another type.
-    """
+    """Refuse, by a WeightsError, training facts that the page or a model card could not tell: name, licence or ranges
+    are missing, or something known has another type. ``where`` is what the message calls them."""
     if missing := {"name", "license", "ranges"} - set(facts):
         raise WeightsError(f"{where} lacks {', '.join(sorted(missing))}.")
-    for keys, holds, what in _FACTS:
-        if not all(holds(facts[key]) for key in keys if key in facts):
-            raise WeightsError(f"{where} must hold {what}.")
+    for key, holds in _FACTS.items():
+        if key in facts and not holds(facts[key]):
+            raise WeightsError(f"{where}: {key} cannot be {facts[key]!r:.60}.")
 
 
 def _is_text(value: Any) -> bool:
@@ -188,7 +172,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _is_count(value: Any) -> bool:
-    return _is_number(value) and isinstance(value, int) and value >= 0
+    return isinstance(value, int) and _is_number(value) and value >= 0
 
 
 def _is_span(value: Any) -> bool:
@@ -199,57 +183,41 @@ def _is_data_set(value: Any) -> bool:
     return isinstance(value, dict) and {"name", "license"} <= set(value) and all(map(_is_text, value.values()))
 
 
-_FACTS: tuple[tuple[tuple[str, ...], Callable[[Any], bool], str], ...] = (
-    (("name", "license"), lambda value: _is_text(value) and bool(value.strip()), "name and license, texts"),
-    (
-        ("ranges",),
-        lambda value: isinstance(value, dict) and all(map(_is_span, value.values())),
-        "ranges, setting -> [low, high]",
-    ),
-    (("hardware", "torch", "python"), _is_text, "hardware and versions, texts"),
-    (("step",), _is_count, "step, a count"),
-    (
-        ("training_faces",),
-        lambda value: value is None or _is_count(value),
-        "training_faces, a count, or null where a stream does not tell",
-    ),
-    (("seconds",), _is_number, "seconds, a number"),
-    (("config",), lambda value: isinstance(value, dict), "config, an object"),
-    (("data",), lambda value: isinstance(value, list) and all(map(_is_text, value)), "data, a list of texts"),
-    (
-        ("datasets",),
-        lambda value: all(map(_is_data_set, value if isinstance(value, list) else [value])),
-        'datasets, a list of {"name", "license", "id"}, texts',
-    ),
-)
+_FACTS: dict[str, Callable[[Any], bool]] = {
+    **dict.fromkeys(("name", "license", "hardware", "torch", "python"), _is_text),
+    "ranges": lambda value: isinstance(value, dict) and all(map(_is_span, value.values())),
+    "step": _is_count,
+    "training_faces": lambda value: value is None or _is_count(value),  # a stream does not tell
+    "seconds": _is_number,
+    "config": lambda value: isinstance(value, dict),
+    "data": lambda value: isinstance(value, list) and all(map(_is_text, value)),
+    "datasets": lambda value: all(map(_is_data_set, value if isinstance(value, list) else [value])),
+}
 
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
         fields = json.loads(path.read_text())
+        if isinstance(fields, dict):
+            return fields
     except OSError as error:
         raise WeightsError(f"Weights are incomplete: {path} cannot be read ({error.strerror}).") from error
-    except (ValueError, RecursionError) as error:
-        raise WeightsError(f"{path} is not valid JSON: {error}.") from error
-    if not isinstance(fields, dict):
-        raise WeightsError(f"{path} must hold one JSON object.")
-    return fields
+    except (ValueError, RecursionError):
+        pass
+    raise WeightsError(f"{path} is not valid JSON, or no object.")
 
 
 def _read_tensors(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path)
-    except OSError as error:
-        raise WeightsError(f"Weights are incomplete: {path} cannot be read.") from error
-    except SafetensorError as error:
-        raise WeightsError(f"{path} is damaged or is not a safetensors file: {error}.") from error
+    except (OSError, SafetensorError) as error:
+        raise WeightsError(f"{path} cannot be read: missing, damaged or not a safetensors file ({error}).") from error
 
 
-def _check_shapes(path: Path, tensors: dict[str, Tensor], expected: dict[str, torch.Size]) -> None:
-    if odd := sorted(set(tensors) ^ set(expected)):
-        raise WeightsError(f"{path} does not fit its configuration: unknown or missing {', '.join(odd[:5])}.")
-    for key, shape in expected.items():
-        if tensors[key].shape != shape:
-            raise WeightsError(f"{path}: {key} has shape {tuple(tensors[key].shape)}, not {tuple(shape)}.")
-        if not tensors[key].is_floating_point():
-            raise WeightsError(f"{path}: {key} holds {tensors[key].dtype}, not floating-point numbers.")
+def _fill(network: nn.Module, path: Path, tensors: dict[str, Tensor]) -> None:
+    """Give a network its tensors, as float32: exactly those that it has."""
+    try:
+        network.load_state_dict({key: value.float() for key, value in tensors.items()}, assign=True)
+    except RuntimeError as error:
+        raise WeightsError(f"{path} does not fit its configuration: {' '.join(str(error).split()):.400}") from error
+    network.requires_grad_(False)
