@@ -17,7 +17,7 @@ from torch import Tensor
 from restoration.degrade import LIMITS, Degradation
 from restoration.faces import FACE_SIZE, Detector, Face
 from restoration.faces.detection import load_detector
-from restoration.faces.pasting import load_parser
+from restoration.faces.pasting import face_parts, load_parser
 from restoration.faces.photo import MASKS, Background, CentredSquare, Mask, Progress, Restoration, restore_photo
 from restoration.hub import load_weights
 from restoration.images import Image, InputError, check_image, to_image, to_tensor
@@ -54,8 +54,7 @@ class Restorer:
                 of an embedded set; None is the embedded default. Only a model of the Hub that is not in its client's
                 cache yet needs a network connection.
             revision: branch, tag or commit of a model on the Hub.
-            device: as ``select_device`` takes it.
-            precision: of the convolutions, as ``select_precision`` takes it.
+            device, precision: as ``select_device`` and ``select_precision`` take them.
 
         Raises:
             WeightsError: the weights are missing, damaged or do not fit.
@@ -64,13 +63,11 @@ class Restorer:
         """
         return cls(load_weights(source, revision=revision), select_device(device), precision)
 
-    @torch.inference_mode()
     def restore_aligned(self, image: Image) -> Image:
         """Restore a face that already fills the picture: ``restore_batch`` of one."""
         return self.restore_batch([image])[0]
 
-    @torch.inference_mode()
-    def restore_batch(self, images: Sequence[Image], *, aligned: bool = True) -> list[Image]:
+    def restore_batch(self, images: Sequence[Image], aligned: bool = True) -> list[Image]:
         """Restore several faces of one size in one pass: cheaper than one by one.
 
         Args:
@@ -93,40 +90,29 @@ class Restorer:
                 face[:] = face.mean(dim=0)
         return [to_image(face) for face in restored]
 
-    @torch.inference_mode()
     def restore_tensor(self, faces: Tensor, *, aligned: bool = True) -> Tensor:
         """The network itself: (B, 3, H, W) float32 in [0, 1] to the same shape on the CPU, not rounded or clamped;
         ``aligned`` faces of 512x512 are looked at by the face stage."""
-        whole = aligned and faces.shape[-2:] == (FACE_SIZE, FACE_SIZE)
-        if self._lent_run is not None:
-            return torch.from_numpy(self._lent_run(faces.cpu().numpy(), whole))
-        return self._run(self._model, faces.to(self._device, memory_format=torch.channels_last), whole)
-
-    def _run(self, model: torch.nn.Module, faces: Tensor, whole: bool) -> Tensor:
-        with torch.autocast(faces.device.type, torch.bfloat16, enabled=self._precision == "bf16"):
-            restored: Tensor = model(faces, whole).float().cpu()
-        return restored
-
-    def use_lent_gpu(self) -> None:
-        """Run the network under ``spaces.GPU`` from now on, on a Space with ZeroGPU hardware; elsewhere do nothing.
-
-        There a GPU is lent for one call at a time, to another process. To be called once, after the page is built:
-        before it is served none is lent.
-        """
-        if not _lends_gpu():  # the package is installed on Spaces with other hardware, too
-            return
-        import spaces  # ZeroGPU hardware brings it
-
-        self._model, self._lent_run = self._weights.model, spaces.GPU(self._run_lent)
+        run = self._lent_run or self._run
+        return torch.from_numpy(run(faces.cpu().numpy(), aligned and faces.shape[-2:] == (FACE_SIZE, FACE_SIZE)))
 
     @torch.inference_mode()
-    def _run_lent(self, faces: NDArray[np.float32], whole: bool) -> NDArray[np.float32]:
-        """Arrays rather than tensors, because they go to another process and come back."""
-        device = torch.device("cuda") if torch.cuda.is_available() else self._device
-        model = self._model.to(device)  # in the process that has the GPU, and once in its life
+    def _run(self, faces: NDArray[np.float32], whole: bool) -> NDArray[np.float32]:
+        """Arrays rather than tensors, because they go to another process and come back where a GPU is lent."""
+        device = torch.device("cuda") if self._lent_run and torch.cuda.is_available() else self._device
         batch = torch.from_numpy(faces).to(device, memory_format=torch.channels_last)
-        restored: NDArray[np.float32] = self._run(model, batch, whole).numpy()
-        return restored
+        with torch.autocast(device.type, torch.bfloat16, enabled=self._precision == "bf16"):
+            restored: Tensor = self._model.to(device)(batch, whole)  # on a lent GPU once in that process's life
+        array: NDArray[np.float32] = restored.float().cpu().numpy()
+        return array
+
+    def use_lent_gpu(self) -> None:
+        """On a Space with ZeroGPU hardware, where a GPU is lent to another process for one call at a time, run the
+        network so from now on; elsewhere do nothing. To be called once, after the page is built."""
+        if _lends_gpu():  # the package is installed on Spaces with other hardware, too
+            import spaces  # ZeroGPU hardware brings it
+
+            self._lent_run = spaces.GPU(self._run)
 
     @functools.cached_property
     def calibration(self) -> Calibration | None:
@@ -185,7 +171,7 @@ class Restorer:
             scale=scale,
             strength=strength,
             background=background,
-            parse=load_parser().parts if mask == "parsing" else None,
+            parse=functools.partial(face_parts, parser=load_parser()) if mask == "parsing" else None,
             progress=progress,
         )
 
@@ -265,11 +251,7 @@ def select_precision(name: str, device: torch.device) -> Literal["fp32", "bf16"]
 
     Args:
         name: "fp32"; "bf16": products of bfloat16, summed in float32; or "auto": the latter where a CPU has matrix
-            units for it (Intel AMX) and so is twice as fast or more, float32 elsewhere. Without these units bfloat16
-            is the slower one. The two differ by a grey level in every eighth value.
-
-    Raises:
-        InputError: another name.
+            units for it (Intel AMX) and so is twice as fast or more, float32 elsewhere. InputError: another name.
     """
     if name not in get_args(Precision):
         raise InputError(f"The precision must be one of {', '.join(get_args(Precision))}, not {name!r}.")

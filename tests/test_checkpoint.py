@@ -158,26 +158,20 @@ class Killed(BaseException):
 def kill_at(monkeypatch: pytest.MonkeyPatch, last: int) -> None:
     """Let the ``last``-th change of a file, and all later ones, be a kill; a file being written stays half written."""
     turn = count(1)
-    write, unlink, replace = Path.write_bytes, Path.unlink, os.replace
 
-    def write_bytes(path: Path, data: bytes) -> int:
-        if (now := next(turn)) == last:
-            write(path, data[: len(data) // 2])
-        if now >= last:
-            raise Killed
-        return write(path, data)
-
-    def other(change):  # type: ignore[no-untyped-def]
+    def dying(change):  # type: ignore[no-untyped-def]
         def changed(*arguments, **options):  # type: ignore[no-untyped-def]
-            if next(turn) >= last:
+            if (now := next(turn)) == last and change.__name__ == "write_bytes":
+                path, data = arguments
+                change(path, data[: len(data) // 2])
+            if now >= last:
                 raise Killed
             return change(*arguments, **options)
 
         return changed
 
-    monkeypatch.setattr(Path, "write_bytes", write_bytes)
-    monkeypatch.setattr(Path, "unlink", other(unlink))
-    monkeypatch.setattr(os, "replace", other(replace))
+    for owner, name in ((Path, "write_bytes"), (Path, "unlink"), (os, "replace")):
+        monkeypatch.setattr(owner, name, dying(getattr(owner, name)))
 
 
 @pytest.mark.parametrize("retrained", [True, False], ids=["other weights", "same weights, other facts"])

@@ -1,18 +1,18 @@
 """Detectors: where they come from, that the embedded one finds people, and in which coordinates they answer."""
 
 import hashlib
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
-import cv2
 import numpy as np
 import pytest
 import torch
 from facexlib.detection.retinaface import RetinaFace
 
 from examples.make_examples import PORTRAITS
-from restoration.faces import FACE_TEMPLATE, MIRRORED, Face, align_face, detection
+from restoration.faces import FACE_TEMPLATE, Face, detection, download
 from restoration.faces.detection import (
     DEFAULT,
     EMBEDDED,
@@ -22,15 +22,7 @@ from restoration.faces.detection import (
     load_detector,
 )
 from restoration.faces.download import DownloadError
-from restoration.faces.small_detector import (
-    CROP,
-    CROP_EYES,
-    CROP_TEMPLATE,
-    EmbeddedDetector,
-    cut_crops,
-    pyramid,
-    refine,
-)
+from restoration.faces.small_detector import MIRRORED, EmbeddedDetector, refine
 from restoration.images import Image, read_image
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -125,10 +117,13 @@ def test_faces_that_cannot_be_aligned_are_left_out() -> None:
     assert find_faces(photo, SimpleNamespace(name="scripted", find=lambda photo: bad)) == []
 
 
-def forget() -> None:
-    """What this process knows about detectors that it loaded, or could not fetch."""
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty cache, and a process that has loaded no detector yet."""
+    monkeypatch.setattr(download, "cache_folder", lambda: tmp_path)
     detection._load.cache_clear()
-    detection._can_fetch.cache_clear()
+    yield tmp_path
+    detection._load.cache_clear()
 
 
 def published(folder: Path) -> Path:
@@ -193,61 +188,24 @@ def test_a_second_look_finds_landmarks_again_and_does_not_prefer_a_side(embedded
     back, _ = refine(refiner, np.ascontiguousarray(photo[:, ::-1]), torch.from_numpy(turned)[None].float())
     mirrored = (back[0].numpy() * (-1, 1) + mirror)[MIRRORED]
     assert np.linalg.norm(mirrored - seen[0].numpy(), axis=1).max() < 0.02 * eyes
-    none, no_scores = refine(refiner, photo, torch.zeros(0, 5, 2))
-    assert none.shape == (0, 5, 2)
-    assert no_scores.shape == (0,)
 
 
-def test_the_published_file_comes_from_the_cache_by_its_checksum(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = published(tmp_path)
-    monkeypatch.setattr(detection, "cache_folder", lambda: tmp_path)
-    for names, checksum in (((DEFAULT, "auto"), hashlib.sha256(path.read_bytes()).hexdigest()), ((), "0" * 64)):
-        monkeypatch.setitem(detection.PUBLISHED, DEFAULT, (path.name, checksum))
-        for name in names:
-            forget()
-            assert load_detector(name).name == DEFAULT
-    forget()
+def test_the_published_file_comes_from_the_cache_by_its_checksum(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = published(cache)
+    checksum = hashlib.sha256(path.read_bytes()).hexdigest()
+    monkeypatch.setitem(detection.PUBLISHED, DEFAULT, (path.name, checksum))
+    assert load_detector("auto").name == load_detector(DEFAULT).name == DEFAULT
+    detection._load.cache_clear()
+    path.write_bytes(b"damaged")
     with pytest.raises(DownloadError, match="checksum"):
         load_detector(DEFAULT)
-    forget()
 
 
-def test_without_network_and_cache_the_embedded_detector_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(detection, "cache_folder", lambda: tmp_path)
+def test_without_network_and_cache_the_embedded_detector_is_named(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(detection, "_RELEASE", "http://127.0.0.1:9/")  # nothing listens on the discard port
-    forget()
     assert load_detector("auto").name == EMBEDDED
     with pytest.raises(DownloadError, match="cannot be reached"):
         load_detector(DEFAULT)
-    # A file that somebody puts there is used at once, and the network is not asked again for it.
-    file, _ = detection.PUBLISHED[DEFAULT]
-    checksum = hashlib.sha256(published(tmp_path).read_bytes()).hexdigest()
-    monkeypatch.setitem(detection.PUBLISHED, DEFAULT, (file, checksum))
-    assert load_detector("auto").name == DEFAULT
-    forget()
-
-
-def test_the_pyramid_falls_by_half_the_area_and_says_its_scales() -> None:
-    photo = PORTRAITS[0].read()[:500, :509]
-    levels = pyramid(photo, 12)
-    assert [round(scale, 3) for _, scale in levels[:4]] == [1, 0.707, 0.5, 0.354]
-    for picture, scale in levels:
-        assert picture.shape[0] % 8 == picture.shape[1] % 8 == 0
-        assert 0 <= picture.shape[1] - round(509 * scale) < 8
-
-
-def test_crops_are_what_alignment_cuts_and_their_transform_leads_back() -> None:
-    for portrait in PORTRAITS:
-        photo, landmarks = portrait.read(), np.array(portrait.landmarks)
-        [crop], [back] = cut_crops(photo, landmarks[None])
-        scale, (dx, dy) = CROP_EYES / 125.92, CROP_TEMPLATE[2] - (np.array([256.63, 314.02]) * CROP_EYES / 125.92)
-        smooth, place = cv2.GaussianBlur(align_face(photo, landmarks), (0, 0), 2.5), [[scale, 0, dx], [0, scale, dy]]
-        expected = cv2.warpAffine(smooth, np.array(place), (CROP, CROP), borderMode=cv2.BORDER_REPLICATE)
-        inner = np.s_[8:56, 8:56]
-        assert np.abs(crop[inner].astype(int) - expected[inner]).mean() < 8
-        placed = CROP_TEMPLATE @ back[:, :2].T + back[:, 2]
-        assert np.abs(placed - landmarks).max() < 4  # five points never fall on the template exactly
+    monkeypatch.setattr(download, "HF_HUB_OFFLINE", True)
+    with pytest.raises(DownloadError, match="HF_HUB_OFFLINE"):
+        load_detector(DEFAULT)

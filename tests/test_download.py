@@ -24,7 +24,7 @@ def test_a_file_is_fetched_once_and_comes_from_the_cache_afterwards(hub: Hub, ur
     path = fetch(url, SHA256, folder=tmp_path / "new" / "cache")
     assert path == tmp_path / "new" / "cache" / SHA256
     assert path.read_bytes() == CONTENT
-    assert fetch(url, SHA256.upper(), folder=path.parent) == path
+    assert fetch(url, SHA256, folder=path.parent) == path
     assert len(hub.requests) == 1
 
 
@@ -64,20 +64,15 @@ def test_a_download_that_was_complete_but_not_yet_checked_is_used(url: str, tmp_
 
 
 def test_a_wrong_checksum_keeps_nothing(url: str, tmp_path: Path) -> None:
-    with pytest.raises(DownloadError, match="another file than expected"):
-        fetch(url, "0" * 64, folder=tmp_path)
+    (tmp_path / SHA256).write_bytes(b"damaged")
+    for _ in range(2):  # as it lies there, then as it is fetched
+        with pytest.raises(DownloadError, match="It was deleted"):
+            fetch(url, "0" * 64, folder=tmp_path)
     assert not list(tmp_path.glob(f"{SHA256}*[!k]"))  # the lock may stay
 
 
-def test_a_damaged_file_in_the_cache_is_named_and_not_used(hub: Hub, url: str, tmp_path: Path) -> None:
-    (tmp_path / SHA256).write_bytes(b"half")
-    with pytest.raises(DownloadError, match="Delete it"):
-        fetch(url, SHA256, folder=tmp_path)
-    assert not hub.requests
-
-
 def test_what_cannot_be_reached_says_what_to_do(hub: Hub, url: str, tmp_path: Path) -> None:
-    with pytest.raises(DownloadError, match=r"status 404.*put it at .*missing"):
+    with pytest.raises(DownloadError, match=r"cannot be reached.*put it at .*missing"):
         fetch(f"{hub.storage}/storage/missing", SHA256, folder=tmp_path)
     with pytest.raises(DownloadError, match=r"cannot be reached.*put it at"):
         fetch("http://127.0.0.1:1/weights.pth", SHA256, folder=tmp_path)

@@ -19,19 +19,14 @@ HOPPER = PORTRAITS[1]
 
 def group() -> tuple[Image, list[Face]]:
     """Two portraits side by side and where their faces are, the larger first."""
-    collins, hopper = (portrait.read()[:500, :500] for portrait in PORTRAITS)
-    photo = np.hstack([collins, hopper])
+    photo = np.hstack([portrait.read()[:500, :500] for portrait in PORTRAITS])
     points = np.array(PORTRAITS[0].landmarks), np.add(HOPPER.landmarks, (500, 0))
     faces = [Face((*(p.min(axis=0) - 50), *(p.max(axis=0) + 50)), p, 1.0) for p in points]
     return photo, faces[::-1]
 
 
-def darken_all(images: Sequence[Image], *, aligned: bool) -> list[Image]:
+def darken_all(images: Sequence[Image], aligned: bool) -> list[Image]:
     return [darken(image) for image in images]
-
-
-def invert_all(images: Sequence[Image], *, aligned: bool) -> list[Image]:
-    return [255 - image for image in images]
 
 
 def darken(image: Image) -> Image:
@@ -40,17 +35,10 @@ def darken(image: Image) -> Image:
     return np.clip(image + (40 * ((x // 8 + y // 8) % 2) - 20)[..., None], 0, 255).astype(np.uint8)
 
 
-class Nobody:
-    name = "nobody"
-
-    def find(self, photo: Image) -> list[Face]:
-        return []
-
-
 def test_every_face_is_restored_and_reported_and_the_rest_stays() -> None:
     photo, faces = group()
     steps = []
-    result = restore_photo(photo, darken_all, Nobody(), faces=faces, progress=lambda *done: steps.append(done))
+    result = restore_photo(photo, darken_all, None, faces=faces, progress=lambda *done: steps.append(done))
     assert steps == [(1, 2), (2, 2)]
     assert [face.face for face in result.faces] == faces
     for face in result.faces:
@@ -68,25 +56,25 @@ def test_faces_and_tiles_go_through_the_network_together() -> None:
     photo, faces = group()
     passes, steps = [], []
 
-    def count(images: Sequence[Image], *, aligned: bool) -> list[Image]:
+    def count(images: Sequence[Image], aligned: bool) -> list[Image]:
         assert {image.shape for image in images} == {(512, 512, 3)}
         passes.append((len(images), aligned))
-        return darken_all(images, aligned=aligned)
+        return darken_all(images, aligned)
 
     many = [replace(faces[0], landmarks=faces[0].landmarks + i) for i in range(10)]
-    result = restore_photo(photo, count, Nobody(), faces=many, progress=lambda *done: steps.append(done))
+    result = restore_photo(photo, count, None, faces=many, progress=lambda *done: steps.append(done))
     assert passes == [(8, True), (2, True)]
     assert steps == [(i, 10) for i in range(1, 11)]
     for face in result.faces:
         np.testing.assert_array_equal(face.restored_crop, darken(align_face(photo, face.face.landmarks)))
     passes.clear()
-    restore_photo(photo, count, Nobody(), faces=faces, scale=2, background="network")
+    restore_photo(photo, count, None, faces=faces, scale=2, background="network")
     assert passes == [(8, False), (7, False), (2, True)]  # 3 rows of 5 tiles, then the faces
 
 
 def test_strength_changes_without_the_network() -> None:
     photo, faces = group()
-    result = restore_photo(photo, darken_all, Nobody(), faces=faces, strength=(0.0, 1.0))
+    result = restore_photo(photo, darken_all, None, faces=faces, strength=(0.0, 1.0))
     np.testing.assert_array_equal(result.photo[:, 500:], photo[:, 500:])  # the first face is the one on the right
     assert (result.photo[:, :500] != photo[:, :500]).any()
     np.testing.assert_array_equal(result.blend(0), photo)
@@ -99,7 +87,7 @@ def test_strength_changes_without_the_network() -> None:
 @pytest.mark.parametrize("scale", [2, 4])
 def test_the_result_is_larger_by_the_scale(scale: int) -> None:
     photo, faces = group()
-    result = restore_photo(photo, darken_all, Nobody(), faces=faces[:1], scale=scale)
+    result = restore_photo(photo, darken_all, None, faces=faces[:1], scale=scale)
     assert result.photo.shape == (500 * scale, 1000 * scale, 3)
     np.testing.assert_array_equal(result.photo[:, : 500 * scale], result.base[:, : 500 * scale])
     y, x = (int(scale * (value + 0.5)) for value in faces[0].landmarks[2][::-1])
@@ -110,7 +98,7 @@ def test_the_result_is_larger_by_the_scale(scale: int) -> None:
 @pytest.mark.parametrize("size", [(64, 80), (512, 512), (700, 1300)])
 def test_tiles_of_a_pointwise_network_leave_no_trace(size: tuple[int, int]) -> None:
     image = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
-    np.testing.assert_array_equal(in_tiles(image, invert_all), 255 - image)
+    np.testing.assert_array_equal(in_tiles(image, lambda tiles, aligned: [255 - tile for tile in tiles]), 255 - image)
 
 
 def test_tiles_that_differ_fade_into_each_other() -> None:
@@ -125,13 +113,13 @@ def test_tiles_that_differ_fade_into_each_other() -> None:
 def test_no_face_and_options_out_of_range_are_refused_with_what_to_do() -> None:
     photo, faces = group()
     with pytest.raises(NoFaceError, match="centred square"):
-        restore_photo(photo, darken_all, Nobody())
+        restore_photo(photo, darken_all, None)
     with pytest.raises(InputError, match="1, 2 or 4"):
-        restore_photo(photo, darken_all, Nobody(), faces=faces, scale=3)
+        restore_photo(photo, darken_all, None, faces=faces, scale=3)
     with pytest.raises(InputError, match="lanczos or network"):
-        restore_photo(photo, darken_all, Nobody(), faces=faces, background="magic")  # type: ignore[arg-type]
+        restore_photo(photo, darken_all, None, faces=faces, background="magic")  # type: ignore[arg-type]
     with pytest.raises(InputError, match="megapixels"):
-        restore_photo(np.zeros((5000, 5000, 3), np.uint8), darken_all, Nobody(), faces=faces, scale=4)
+        restore_photo(np.zeros((5000, 5000, 3), np.uint8), darken_all, None, faces=faces, scale=4)
 
 
 MEMORY = """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import math
 import os
@@ -15,29 +14,23 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from huggingface_hub.constants import HF_HUB_OFFLINE
 from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from restoration.faces import (
-    FACE_SIZE,
-    FACE_TEMPLATE,
+from restoration.faces import FACE_SIZE, FACE_TEMPLATE, Detector, Face, Points, resample, similarity_transform, usable
+from restoration.faces.download import DownloadError, fetch, load_checkpoint
+from restoration.faces.small_detector import (
     MIRRORED,
     MOST_PIXELS_ACROSS,
     SAME_FACE,
-    Detector,
-    Face,
-    Points,
-    area,
+    EmbeddedDetector,
+    Proposer,
+    Refiner,
     distinct,
-    is_usable,
-    resample,
-    similarity_transform,
+    refine,
     without_parts,
 )
-from restoration.faces.download import DownloadError, cache_folder, fetch, load_checkpoint
-from restoration.faces.small_detector import EmbeddedDetector, Proposer, Refiner, refine
 from restoration.images import Image, InputError, check_image
 
 ENVIRONMENT_VARIABLE = "RESTORATION_DETECTOR"
@@ -69,10 +62,8 @@ MOST_LOOKS, LOOKS = 400, 16  # faces that are looked at again, surest first; and
 
 class RetinaFaceDetector:
     """facexlib's RetinaFace with published weights, in evaluation mode, on the CPU. Safe to share between threads: one
-    at a time runs the network, which keeps the scale of its picture in itself.
-
-    With the embedded detector's refiner the mean of both networks' landmarks is taken, which err independently.
-    """
+    at a time runs the network, which keeps the scale of its picture in itself. With the embedded detector's refiner
+    the mean of both networks' landmarks is taken, which err independently."""
 
     PROPOSED, SURE = 0.4, 0.6  # scores from which on a second look is worth it, and from which on it is a face
 
@@ -87,17 +78,16 @@ class RetinaFaceDetector:
     def find(self, photo: Image) -> list[Face]:
         """As ``Detector.find``; about 0.8 s a searched megapixel on a CPU core."""
         seen = []
-        height, width = check_image(photo).shape[:2]
+        height, width = photo.shape[:2]
         longest = max(height, width)
         enlarged = max(longest, min(MOST_PIXELS_ACROSS, round(ENLARGED * longest)))
         for across in sorted({min(enlarged, MOST_PIXELS_ACROSS), min(longest, LARGE_FACES_ACROSS)}, reverse=True):
             scale = across / longest
             size = max(1, round(width * scale)), max(1, round(height * scale))
             kernel = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-            picture = photo if scale == 1 else cv2.resize(photo, size, interpolation=kernel)
-            seen += self._see(picture[None], scale)
+            seen += self._see(cv2.resize(photo, size, interpolation=kernel)[None], scale)
         boxes, points, scores = (torch.cat(values) for values in zip(*seen, strict=True))
-        faces = [face for face in distinct(boxes, points, scores) if is_usable(face, width, height)][:MOST_LOOKS]
+        faces = [face for face in distinct(boxes, points, scores) if usable(face.landmarks, width, height)][:MOST_LOOKS]
         looks = [self._look_again(photo, faces[first : first + LOOKS]) for first in range(0, len(faces), LOOKS)]
         sure = [face for part in looks for face in part if face.score > self.SURE]
         if self._refiner and sure:
@@ -114,8 +104,7 @@ class RetinaFaceDetector:
             rows = zip(*self._network.batched_detect_faces(frames, self.PROPOSED, SAME_FACE), strict=True)
         result = []
         for boxes, points in rows:  # (N, 5) and (N, 10), or (0,); the corner of a picture is at 0 there
-            box = torch.from_numpy(boxes).reshape(-1, 5)
-            landmarks = torch.from_numpy(points).reshape(-1, 5, 2)
+            box, landmarks = torch.from_numpy(boxes).reshape(-1, 5), torch.from_numpy(points).reshape(-1, 5, 2)
             result.append((box[:, :4] / scale - 0.5, landmarks / scale - 0.5, box[:, 4]))
         return result
 
@@ -123,8 +112,7 @@ class RetinaFaceDetector:
         """The faces that are seen again in upright crops of one size for all, and in their mirror images, with the mean
         landmarks and scores of both. One look is some 5 % of the distance between the eyes off."""
         places = [similarity_transform(face.landmarks, LOOK_TEMPLATE) for face in faces]
-        drawn = [resample(photo, place, LOOK_SIZE, LOOK_SIZE) for place in places]
-        crops = np.stack([crop for crop in drawn if crop is not None]).clip(0, 255)  # all are: usable faces lie inside
+        crops = np.stack([resample(photo, place, LOOK_SIZE, LOOK_SIZE) for place in places]).clip(0, 255)
         looks = self._see(np.concatenate((crops, crops[:, :, ::-1])))
         result = []
         for face, place, *both in zip(faces, places, looks[: len(faces)], looks[len(faces) :], strict=True):
@@ -148,25 +136,22 @@ class RetinaFaceDetector:
 def find_faces(photo: Image, detector: Detector) -> list[Face]:
     """All faces of an (H, W, 3) uint8 RGB photo, sides >= 16, that can be aligned, the largest first.
 
-    Where those that are found do not stand upright beyond doubt, the photo is searched again turned as they lie, then
-    at its other quarter turns: the same faces are found however it lies. The turn with the largest sum of the upright
-    faces' scores is taken. InputError: not an ``Image``.
+    Where those that are found do not stand upright beyond doubt, the photo is searched again at its other quarter
+    turns: the same faces are found however it lies. The turn with the largest sum of the upright faces' scores is
+    taken. InputError: not an ``Image``.
     """
     height, width = check_image(photo).shape[:2]
-    found: dict[int, list[Face]] = {}  # quarter turns anticlockwise -> what was found there
-    upright: dict[int, float] = {}  # sum of the scores of those that stand upright at that turn
-    turns = [0, 1, 3, 2]
-    while turns:
-        turn = turns.pop(0)
-        turned = np.ascontiguousarray(np.rot90(photo, turn))
-        faces = [_turn_back(face, turn, width, height) for face in detector.find(turned)]
-        found[turn] = [face for face in faces if is_usable(face, width, height)]
-        votes = [sum(face.score for face in found[turn] if _lies(face) == other) for other in range(4)]
-        upright[turn], most = votes[turn], votes.index(max(votes))
-        if most == turn and any(face.score > CERTAIN and _lies(face) == turn for face in found[turn]):
+    best, most = list[Face](), -1.0  # the faces at one turn, and the sum of the scores of those that stand upright
+    for turn in range(4):  # quarters, anticlockwise
+        found = detector.find(np.ascontiguousarray(np.rot90(photo, turn)))
+        turned = (_turn_back(face, turn, width, height) for face in found)
+        faces = [face for face in turned if usable(face.landmarks, width, height)]
+        votes = [sum(face.score for face in faces if _lies(face) == other) for other in range(4)]
+        if votes[turn] > most:
+            best, most = faces, votes[turn]
+        if votes[turn] == max(votes) and any(face.score > CERTAIN and _lies(face) == turn for face in faces):
             break
-        turns.sort(key=lambda other: votes[other] == 0 or other != most)
-    return sorted(found[max(found, key=upright.__getitem__)], key=area, reverse=True)
+    return sorted(best, key=lambda face: face.area, reverse=True)
 
 
 def _lies(face: Face) -> int:
@@ -176,46 +161,33 @@ def _lies(face: Face) -> int:
 
 
 def load_detector(name: str | Path | None = None) -> Detector:
-    """A detector by name, loaded once a process.
+    """A detector by name, loaded, or chosen, once a process.
 
     Args:
         name: "retinaface_mobile0.25" or "retinaface_resnet50", from the project's cache or fetched into it once
-            (1.8 or 110 MB); "embedded"; "auto", which is the first of these that can be had, the embedded one last;
-            a folder, whose file of one of the published names is loaded without comparing its checksum. None is the
+            (1.8 or 110 MB); "embedded"; "auto", the first of these where it can be had, else the embedded one; a
+            folder, whose file of one of the published names is loaded without comparing its checksum. None is the
             environment variable RESTORATION_DETECTOR, else "auto".
 
     Raises:
         InputError: no such name or folder, or a folder without such a file.
         DownloadError: a network that was asked for by name cannot be had, or its file is damaged.
     """
-    chosen = str(name or os.environ.get(ENVIRONMENT_VARIABLE) or AUTO)
-    return _load_auto() if chosen == AUTO else _load(chosen)
-
-
-def _load_auto() -> Detector:
-    """Asks for the download once a process, but sees a file that comes into the cache later."""
-    if (cache_folder() / PUBLISHED[DEFAULT][0]).is_file() or (not HF_HUB_OFFLINE and _can_fetch()):
-        with contextlib.suppress(DownloadError):  # every result, page and report names the detector that was used
-            return _load(DEFAULT)
-    return _load(EMBEDDED)
-
-
-@functools.cache
-def _can_fetch() -> bool:
-    try:
-        _load(DEFAULT)
-    except DownloadError:
-        return False
-    return True
+    return _load(str(name or os.environ.get(ENVIRONMENT_VARIABLE) or AUTO))
 
 
 @functools.lru_cache(maxsize=4)
 def _load(name: str) -> Detector:
+    if name == AUTO:
+        try:
+            return _load(DEFAULT)
+        except DownloadError:  # every result, page and report names the detector that was used
+            return _load(EMBEDDED)
     if name == EMBEDDED:
         return EmbeddedDetector(*_own_networks())
     if name in PUBLISHED:
         file, sha256 = PUBLISHED[name]
-        return _load_retinaface(name, fetch(_RELEASE + file, sha256, folder=cache_folder()))
+        return _load_retinaface(name, fetch(_RELEASE + file, sha256))
     for known, (file, _) in PUBLISHED.items():
         if (Path(name) / file).is_file():
             return _load_retinaface(known, Path(name) / file)
@@ -244,5 +216,5 @@ def _turn_back(face: Face, quarters: int, width: int, height: int) -> Face:
     x, y = np.concatenate((np.reshape(face.box, (2, 2)), face.landmarks)).T
     turned = {0: (x, y), 1: (width - 1 - y, x), 2: (width - 1 - x, height - 1 - y), 3: (y, height - 1 - x)}
     points = np.stack(turned[quarters], axis=1)  # two corners of the box, then the landmarks
-    (left, top), (right, bottom) = points[:2].min(axis=0).tolist(), points[:2].max(axis=0).tolist()
-    return Face((left, top, right, bottom), points[2:], face.score)
+    box = *points[:2].min(axis=0).tolist(), *points[:2].max(axis=0).tolist()
+    return Face(box, points[2:], face.score)

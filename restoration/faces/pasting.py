@@ -1,24 +1,20 @@
-"""A restored face goes back into its photo without a seam; on request only what ParseNet calls face.
-
-Convention: "enlarged" means that a point x of the photo lies at scale (x + 0.5) - 0.5, so that pixel borders, not
-pixel centres, fall on each other.
-"""
+"""A restored face goes back into its photo without a seam; on request only what ParseNet calls face."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
+from torch import nn
 
 from restoration.faces import FACE_SIZE, face_to_photo, frame, resample
-from restoration.faces.download import cache_folder, fetch, load_checkpoint
-from restoration.images import Image, InputError, check_image
+from restoration.faces.download import fetch, load_checkpoint
+from restoration.images import Image, InputError, to_tensor
 
 # Rounded squares around the whole head, hair included, that fade out before the edge of the 512 face.
 MASK_CENTRE = (255.5, 264.0)  # x, y
@@ -66,16 +62,14 @@ def face_mask(fade: tuple[float, float] = MASK_FADE) -> NDArray[np.uint8]:
 
 
 def match_colour(restored: Image, original: Image) -> Image:
-    """Give a restored face the lighting of the face that it was made from, so that it fits its surroundings: restored +
-    G(original - restored), G a Gaussian of ``COLOUR_SIGMA``; all (512, 512, 3) uint8 RGB."""
+    """A restored face in the lighting of the one that it was made from: restored + G(original - restored), G a Gaussian
+    of ``COLOUR_SIGMA``; all (512, 512, 3) uint8 RGB."""
     return _rounded(restored + _blurred(original.astype(np.float32) - restored, COLOUR_SIGMA))
 
 
 def fit_texture(restored: Image, original: Image, parts: NDArray[np.uint8] | None = None) -> Image:
-    """Give the outside of a restored face the texture of its photo, so that the mask's border does not show.
-
-    As in a multiresolution spline (Burt and Adelson, ACM Transactions on Graphics 2(4), 1983), each band fades by its
-    own mask: the coarse one at the mask's border, the fine one further inside and over a wider way.
+    """Give the outside of a restored face the texture of its photo, so that the mask's border does not show: each band
+    fades by its own mask, the coarse one at the mask's border, the fine one further inside and over a wider way.
 
     Args:
         restored, original: (512, 512, 3) uint8 RGB. Not modified.
@@ -84,6 +78,9 @@ def fit_texture(restored: Image, original: Image, parts: NDArray[np.uint8] | Non
     Returns:
         (512, 512, 3) uint8 RGB: restored where ``face_mask(TEXTURE_FADE)`` is 255; where it is 0, original +
         G(restored - original), G a Gaussian of ``TEXTURE_SIGMA``; between, a mixture.
+
+    Source:
+        Burt and Adelson, "A multiresolution spline", ACM Transactions on Graphics 2(4), 1983.
     """
     mask = face_mask(TEXTURE_FADE) if parts is None else np.minimum(face_mask(TEXTURE_FADE), parts)
     change = restored.astype(np.float32) - original
@@ -92,12 +89,8 @@ def fit_texture(restored: Image, original: Image, parts: NDArray[np.uint8] | Non
 
 
 def kept_detail(restored: Image, original: Image) -> NDArray[np.uint8]:
-    """How much of the finest detail of a face the network left: where it removed noise, noise must not come back.
-
-    (512, 512, 1) uint8, 255 for "all": the local ratio of the amplitudes of what is finer than ``DETAIL_SIGMA``,
-    restored over original, both (512, 512, 3) uint8 RGB, at most 1.
-    """
-
+    """(512, 512, 1) uint8: how much of a face's finest detail the network left, 255 for all: the local ratio of the
+    amplitudes of what is finer than ``DETAIL_SIGMA``, restored over original, (512, 512, 3) uint8 RGB, at most 1."""
     levels = [image.astype(np.float32) for image in (original, restored)]
     before, after = (_blurred(((x - _blurred(x, DETAIL_SIGMA)) ** 2).mean(axis=2), LOCAL_SIGMA) for x in levels)
     ratio = np.where(after >= before, 1, np.sqrt(after / np.maximum(before, 1e-3)))
@@ -113,33 +106,24 @@ def make_patch(
     scale: int,
     taken: NDArray[np.uint8],
     parts: NDArray[np.uint8] | None = None,
-) -> Patch | None:
+) -> Patch:
     """Draw a restored face where it belongs.
 
-    Cutting a face out and drawing it back loses a little sharpness, and all detail that is finer than a pixel of the
-    crop. That loss is known, and is added again as far as the network kept such detail (``kept_detail``): a face that
-    was not changed leaves the photo exactly as it was.
+    Cutting a face out and drawing it back loses what is finer than a pixel of the crop. That loss is known, and is
+    added again as far as the network kept such detail (``kept_detail``): an unchanged face changes nothing.
 
     Args:
         photo: (H, W, 3) uint8 RGB, enlarged by ``scale`` already. Not modified.
         face: (512, 512, 3) uint8 RGB, as ``align_face`` cut it out of the photo before it was enlarged.
         restored: (512, 512, 3) uint8 RGB.
-        landmarks: (5, 2) in the photo before it was enlarged.
+        landmarks: as ``align_face`` took them.
         taken: (H, W) uint8: the share of each pixel, of 255, that other faces have; this face's share is added.
         parts: as for ``fit_texture``.
-
-    Returns:
-        None where the face lies outside the photo.
-
-    Raises:
-        InputError: landmarks that ``align_face`` refuses.
     """
     place = face_to_photo(landmarks, scale)
     corners = frame(place, FACE_SIZE, FACE_SIZE)
     low = np.maximum(np.floor(corners.min(axis=1)).astype(int), 0)
-    high = np.minimum(np.ceil(corners.max(axis=1)).astype(int) + 1, (photo.shape[1], photo.shape[0]))
-    if (low >= high).any():
-        return None
+    high = np.minimum(np.ceil(corners.max(axis=1)).astype(int) + 1, photo.shape[1::-1])
     (left, top), (right, bottom) = low.tolist(), high.tolist()
     fitted = fit_texture(match_colour(restored, face), face, parts)
     source = np.concatenate((fitted, face, kept_detail(fitted, face), face_mask()), axis=2)  # (512, 512, 8)
@@ -149,8 +133,6 @@ def make_patch(
         band = pixels[first : first + rows]
         local = place - np.array([[0, 0, left], [0, 0, top + first]])
         drawn = resample(source, local, band.shape[1], band.shape[0])
-        if drawn is None:
-            continue
         others = taken[top + first : top + first + len(band), left:right]  # a view
         share = np.rint(np.minimum(drawn[..., 7].clip(0, 255), 255.0 - others))
         others += share.astype(np.uint8)
@@ -160,84 +142,58 @@ def make_patch(
     return Patch(left, top, pixels)
 
 
-def blend(photo: Image, patches: Sequence[Patch | None], strengths: Sequence[float]) -> Image:
-    """The photo with its faces, each as strong as wanted; costs no more than copying it.
+def blend(photo: Image, patches: Sequence[Patch], strengths: Sequence[float]) -> Image:
+    """The photo with its faces, each as strong as wanted, at the cost of copying it.
 
     Args:
         photo: (H, W, 3) uint8 RGB, that the patches were drawn on. Not modified.
-        patches: of the faces; shares of overlapping ones must not exceed 1, as ``make_patch`` sees to.
         strengths: one a patch, 0 (untouched) to 1 (restored). Outside the patches' masks, and everywhere at strength
             0, the photo's own pixels stay.
 
     Raises:
         InputError: another number of strengths, or one outside [0, 1].
     """
-    if len(strengths) != len(patches):
-        raise InputError(f"There are {len(patches)} faces; give one strength or that many, not {len(strengths)}.")
-    if not all(0 <= strength <= 1 for strength in strengths):
-        raise InputError(f"A strength lies between 0 (untouched) and 1 (restored), not {list(strengths)}.")
+    if len(strengths) != len(patches) or not all(0 <= strength <= 1 for strength in strengths):
+        given = list(strengths)
+        raise InputError(f"Each of the {len(patches)} faces has a strength from 0 (untouched) to 1, not {given}.")
     result: Image = photo.copy()
     for patch, strength in zip(patches, strengths, strict=True):
-        if patch is None or strength == 0:
-            continue
-        original, region = patch.region(photo), patch.region(result)
-        rows = max(1, BAND_PIXELS // patch.pixels.shape[1])
-        for first in range(0, len(region), rows):
-            band = slice(first, first + rows)
-            change = strength * (patch.pixels[band].astype(np.float32) - original[band])
-            region[band] = _rounded(region[band] + change)
+        change = cv2.addWeighted(patch.pixels, strength, patch.region(photo), -strength, 0, dtype=cv2.CV_16S)
+        region = patch.region(result)
+        region[:] = cv2.add(region, change, dtype=cv2.CV_8U)
     return result
 
 
 def enlarge(photo: Image, scale: int) -> Image:
-    """The photo by Lanczos (8 x 8), ``scale`` times as large; a copy at 1.
-
-    Raises:
-        InputError: a scale other than 1, 2 and 4, or a result of more than ``MAX_RESULT`` pixels.
-    """
+    """The photo by Lanczos (8 x 8), ``scale`` times as large: x lies at scale (x + 0.5) - 0.5; a copy at 1. InputError:
+    a scale other than 1, 2 and 4, or a result of more than ``MAX_RESULT`` pixels."""
     if scale not in (1, 2, 4):
         raise InputError(f"A photo can be enlarged by 1, 2 or 4, not {scale}.")
     height, width = photo.shape[0] * scale, photo.shape[1] * scale
     if width * height > MAX_RESULT:
-        raise InputError(
-            f"{photo.shape[1]}×{photo.shape[0]} enlarged {scale} times has {width * height / 1e6:.0f} megapixels; "
-            f"the limit is {MAX_RESULT / 1e6:.0f}. Choose a smaller scale, or reduce the photo."
-        )
+        most = f"{MAX_RESULT / 1e6:.0f} megapixels"
+        raise InputError(f"{width}×{height} are more than {most}. Choose a smaller scale, or reduce the photo.")
     if scale == 1:
         return np.array(photo)
     enlarged: Image = cv2.resize(photo, (width, height), interpolation=cv2.INTER_LANCZOS4)
     return enlarged
 
 
-class FaceParser:
-    """facexlib's ParseNet, loaded. Safe to share between threads."""
-
-    def __init__(self, network: Any) -> None:
-        self._network = network
-
-    @torch.inference_mode()
-    def parts(self, face: Image) -> NDArray[np.uint8]:
-        """Where an aligned (512, 512, 3) uint8 RGB face is face; InputError: not an ``Image``.
-
-        Returns:
-            (512, 512, 1) uint8: 255 well inside skin, features and hair, 0 well outside, smooth between.
-        """
-        pixels = torch.from_numpy(np.ascontiguousarray(check_image(face))).permute(2, 0, 1)[None].float()
-        classes = self._network(pixels / 127.5 - 1)[0][0].argmax(dim=0).numpy()
-        return _rounded(_blurred(np.isin(classes, FACE_CLASSES).astype(np.float32) * 255, FEATHER))[..., None]
-
-
-def load_parser() -> FaceParser:
-    """The parser, from the project's cache or fetched into it once (85 MB); loaded once a process. DownloadError: its
-    weights cannot be had, or the file is damaged."""
-    return _load(fetch(URL, SHA256, folder=cache_folder()))
-
-
-@functools.lru_cache(maxsize=1)
-def _load(path: Path) -> FaceParser:
+@functools.cache
+def load_parser() -> nn.Module:
+    """facexlib's ParseNet, from the project's cache or fetched into it once (85 MB). DownloadError: its weights cannot
+    be had, or the file is damaged."""
     from facexlib.parsing.parsenet import ParseNet  # here: takes seconds to import
 
-    return FaceParser(load_checkpoint(path, ParseNet(in_size=FACE_SIZE, out_size=FACE_SIZE, parsing_ch=19)))
+    return load_checkpoint(fetch(URL, SHA256), ParseNet(in_size=FACE_SIZE, out_size=FACE_SIZE, parsing_ch=19))
+
+
+@torch.inference_mode()
+def face_parts(face: Image, parser: nn.Module) -> NDArray[np.uint8]:
+    """(512, 512, 1) uint8 of an aligned (512, 512, 3) uint8 RGB face: 255 well inside skin, features and hair, 0 well
+    outside, smooth between."""
+    classes = parser(to_tensor(face) * 2 - 1)[0][0].argmax(dim=0).numpy()
+    return _rounded(_blurred(np.isin(classes, FACE_CLASSES).astype(np.float32) * 255, FEATHER))[..., None]
 
 
 def _blurred(values: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
