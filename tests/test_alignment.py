@@ -162,17 +162,17 @@ def test_inputs_are_not_changed_and_memory_not_shared() -> None:
     photo = photo_of_waves(512, 512, 9)
     landmarks = FACE_TEMPLATE.copy()
     align_face(photo, landmarks)[:] = 0
-    crop_centre(photo)[0][:] = 0
+    crop_centre(photo)[:] = 0
     assert np.array_equal(photo, photo_of_waves(512, 512, 9))
     assert np.array_equal(landmarks, FACE_TEMPLATE)
 
 
 @pytest.mark.parametrize("landmarks", [
     np.full((5, 2), 50.0), np.full((5, 2), np.nan), FACE_TEMPLATE / 100, FACE_TEMPLATE * 1e5, FACE_TEMPLATE + 5000,
-    FACE_TEMPLATE[:4] / 5,
+    FACE_TEMPLATE[:4] / 5, np.full((5, 3), 50.0),
 ])  # fmt: skip
 def test_landmarks_of_no_face_in_the_photo(landmarks: NDArray[np.float64]) -> None:
-    with pytest.raises(InputError, match=r"do not lie on one face|\(4, 2\)"):
+    with pytest.raises(InputError, match=r"do not lie on one face|\(4, 2\)|\(5, 3\)|in one place"):
         align_face(photo_of_waves(200, 200, 9), landmarks)
 
 
@@ -180,24 +180,17 @@ def test_enlargement() -> None:
     assert enlargement(apply(known(1 / 2.9, 30, 5, 6), FACE_TEMPLATE)) == pytest.approx(2.9)
 
 
-@pytest.mark.parametrize(("size", "box"), [
-    ((512, 512), (0, 0, 512, 512)), ((600, 512), (0, 44, 512, 556)), ((512, 1001), (244, 0, 756, 512)),
-    ((100, 131), (15, 0, 115, 100)), ((16, 16), (0, 0, 16, 16)),
-])  # fmt: skip
-def test_crop_centre_takes_the_largest_centred_square(size: tuple[int, int], box: tuple[int, ...]) -> None:
+@pytest.mark.parametrize(("size", "left", "top"), [((512, 512), 0, 0), ((600, 512), 0, 44), ((512, 1001), 244, 0)])
+def test_crop_centre_takes_the_largest_centred_square(size: tuple[int, int], left: int, top: int) -> None:
     photo = photo_of_waves(*size, 9)
-    face, found = crop_centre(photo)
-    assert found == box
-    assert (face.shape, face.dtype) == ((512, 512, 3), np.uint8)
-    if min(size) == 512:
-        assert np.array_equal(face, photo[found.top : found.bottom, found.left : found.right])
+    assert np.array_equal(crop_centre(photo), photo[top : top + 512, left : left + 512])
 
 
 @pytest.mark.parametrize("side", [128, 333, 1500])
 def test_crop_centre_is_not_half_a_pixel_off(side: int) -> None:
     """Crop pixel x is photo pixel (x + 0.5) side / 512 - 0.5."""
     f = side / 512
-    face, _ = crop_centre(photo_of_waves(side, side, side / 20))
+    face = crop_centre(photo_of_waves(side, side, side / 20))
     error, misplaced = compare(face, known(f, 0, (f - 1) / 2, (f - 1) / 2), (side, side), side / 20)
     assert error < 0.6
     assert misplaced < 0.1

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -38,30 +38,21 @@ IDENTITY_TEMPLATE.setflags(write=False)
 MAX_ENLARGEMENT = 64.0  # a face whose eyes are 2 pixels apart; beyond that the landmarks are wrong
 
 
-class Box(NamedTuple):
-    """A rectangle of whole pixels of a photo: ``photo[top:bottom, left:right]``."""
-
-    left: int
-    top: int
-    right: int
-    bottom: int
-
-
-def crop_centre(photo: Image) -> tuple[Image, Box]:
+def crop_centre(photo: Image) -> Image:
     """Cut out the largest centred square, and reduce it by area averaging or enlarge it by Lanczos (8 x 8): (512, 512,
-    3) uint8 RGB, never sharing memory with ``photo``, and where the square lies. InputError: not an ``Image``."""
-    box = centre_square(check_image(photo))
-    square = np.ascontiguousarray(photo[box.top : box.bottom, box.left : box.right])
-    kernel = cv2.INTER_AREA if len(square) > FACE_SIZE else cv2.INTER_LANCZOS4
-    return cv2.resize(square, (FACE_SIZE, FACE_SIZE), interpolation=kernel).copy(), box
+    3) uint8 RGB, never sharing memory with ``photo``. InputError: not an ``Image``."""
+    left, top, side = centre_square(check_image(photo))
+    kernel = cv2.INTER_AREA if side > FACE_SIZE else cv2.INTER_LANCZOS4
+    square = photo[top : top + side, left : left + side]
+    face: Image = cv2.resize(square, (FACE_SIZE, FACE_SIZE), interpolation=kernel)
+    return face
 
 
-def centre_square(photo: Image) -> Box:
-    """Where the largest centred square of a photo lies; an odd margin loses its extra pixel on the right or below."""
+def centre_square(photo: Image) -> tuple[int, int, int]:
+    """Left, top and side of a photo's largest centred square; an odd margin is larger on the right or below."""
     height, width = photo.shape[:2]
     side = min(height, width)
-    left, top = (width - side) // 2, (height - side) // 2
-    return Box(left, top, left + side, top + side)
+    return (width - side) // 2, (height - side) // 2, side
 
 
 def similarity_transform(source_points: ArrayLike, target_points: ArrayLike) -> Transform:
@@ -100,16 +91,16 @@ def align_face(photo: Image, landmarks: ArrayLike) -> Image:
         InputError: not an ``Image``, or landmarks that are not (5, 2) or not ``usable``.
     """
     height, width = check_image(photo).shape[:2]
+    to_crop = similarity_transform(landmarks, FACE_TEMPLATE)
     if not usable(landmarks, width, height):
         raise InputError("The landmarks do not lie on one face of this photo. Check that they belong to it.")
-    drawn = resample(photo, similarity_transform(landmarks, FACE_TEMPLATE), FACE_SIZE, FACE_SIZE)
-    return np.clip(np.rint(drawn), 0, 255).astype(np.uint8)
+    return np.clip(np.rint(resample(photo, to_crop, FACE_SIZE, FACE_SIZE)), 0, 255).astype(np.uint8)
 
 
 def usable(landmarks: ArrayLike, width: int, height: int) -> bool:
     """Whether (5, 2) landmarks can be those of a face in a photo of this size: their middle lies in it, and the face
     is neither enlarged by more than ``MAX_ENLARGEMENT`` nor reduced to a pixel."""
-    x, y = np.mean(landmarks, axis=0)
+    x, y = np.asarray(landmarks, np.float64).mean(axis=0)
     if not (-0.5 <= x < width - 0.5 and -0.5 <= y < height - 0.5):  # nor where they hold NaN
         return False
     to_photo = similarity_transform(FACE_TEMPLATE, landmarks)

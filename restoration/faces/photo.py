@@ -10,7 +10,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from restoration.faces import FACE_TEMPLATE, Detector, Face, align_face, centre_square
+from restoration.faces import FACE_SIZE, FACE_TEMPLATE, Detector, Face, align_face, centre_square
 from restoration.faces.detection import find_faces
 from restoration.faces.pasting import Patch, blend, enlarge, make_patch
 from restoration.images import Image, InputError, check_image
@@ -138,10 +138,9 @@ class CentredSquare:
 
     def find(self, photo: Image) -> list[Face]:
         """One face, whose landmarks are the template's; its score of 0 says that nobody looked."""
-        box = centre_square(photo)
-        scale = (box.right - box.left) / 512
-        landmarks = (FACE_TEMPLATE + 0.5) * scale - 0.5 + (box.left, box.top)
-        return [Face((box.left - 0.5, box.top - 0.5, box.right - 0.5, box.bottom - 0.5), landmarks, 0.0)]
+        left, top, side = centre_square(photo)
+        landmarks = (FACE_TEMPLATE + 0.5) * (side / FACE_SIZE) - 0.5 + (left, top)
+        return [Face((left - 0.5, top - 0.5, left + side - 0.5, top + side - 0.5), landmarks, 0.0)]
 
 
 def in_tiles(image: Image, restore: Restore) -> Image:

@@ -108,7 +108,7 @@ class EmbeddedDetector:
         if faces := self._search(photo, SURE):
             return faces
         margin = max(photo.shape[:2]) // 2
-        framed = cv2.copyMakeBorder(photo, *[margin] * 4, cv2.BORDER_CONSTANT, value=(128,) * 3)
+        framed = cv2.copyMakeBorder(photo, margin, margin, margin, margin, cv2.BORDER_CONSTANT, value=(128,) * 3)
         return [
             Face(tuple(edge - margin for edge in face.box), face.landmarks - margin, face.score)  # type: ignore[arg-type]
             for face in self._search(framed, FRAMED)

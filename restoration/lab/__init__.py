@@ -69,9 +69,9 @@ def read_face(photo: str | bytes | None) -> tuple[Image, list[str]]:
     if photo is None:
         raise InputError("There is no picture yet. Upload one, take one with the camera, or choose an example.")
     image = read_image(photo)
-    face, box = crop_centre(image)
-    side, notes = box.right - box.left, []
+    face, notes = crop_centre(image), []
     height, width = image.shape[:2]
+    side = min(height, width)
     if height != width:
         notes.append(f"Only the centred {side} × {side} square of your {width} × {height} photo is used.")
     if side < FACE_SIZE:

@@ -86,13 +86,8 @@ def _is_whole(value: object, low: int, high: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
 
 
-class ChannelNorm(nn.Module):
+class ChannelNorm(nn.LayerNorm):
     """Layer normalisation over the channels of each pixel. Source: LayerNorm2d of NAFNet (Chen et al., 2022)."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(width))
-        self.bias = nn.Parameter(torch.zeros(width))
 
     def forward(self, x: Tensor) -> Tensor:
         # With channels last in memory the permutations cost nothing.
@@ -219,14 +214,11 @@ def _stack(width: int, count: int) -> nn.Sequential:
 
 class CoarseToFine(nn.Module):
     """A face stage that sees the whole aligned face, reduced, and a detail stage that sees every pixel, and works alone
-    where there is no aligned face.
+    where there is no aligned face. InputError: stages that do not fit together.
 
     Args:
         detail: of the stage at full size; ``guided`` where there is a face stage.
         face: of the stage at ``face.positions`` pixels; None where there is none.
-
-    Raises:
-        InputError: stages that do not fit together.
     """
 
     def __init__(self, detail: UNetConfig, face: UNetConfig | None = None) -> None:
