@@ -37,13 +37,8 @@ def darken(image: Image) -> Image:
 
 def test_every_face_is_restored_and_reported_and_the_rest_stays() -> None:
     photo, faces = group()
-    steps = []
-    result = restore_photo(photo, darken_all, None, faces=faces, progress=lambda *done: steps.append(done))
-    assert steps == [(1, 2), (2, 2)]
+    result = restore_photo(photo, darken_all, None, faces=faces)
     assert [face.face for face in result.faces] == faces
-    for face in result.faces:
-        np.testing.assert_array_equal(face.input_crop, align_face(photo, face.face.landmarks))
-        np.testing.assert_array_equal(face.restored_crop, darken(face.input_crop))
     np.testing.assert_array_equal(result.base, photo)
     changed = (result.photo != photo).any(axis=2)
     assert changed[:, :500].any()
@@ -66,7 +61,8 @@ def test_faces_and_tiles_go_through_the_network_together() -> None:
     assert passes == [(8, True), (2, True)]
     assert steps == [(i, 10) for i in range(1, 11)]
     for face in result.faces:
-        np.testing.assert_array_equal(face.restored_crop, darken(align_face(photo, face.face.landmarks)))
+        np.testing.assert_array_equal(face.input_crop, align_face(photo, face.face.landmarks))
+        np.testing.assert_array_equal(face.restored_crop, darken(face.input_crop))
     passes.clear()
     restore_photo(photo, count, None, faces=faces, scale=2, background="network")
     assert passes == [(8, False), (7, False), (2, True)]  # 3 rows of 5 tiles, then the faces
@@ -79,9 +75,6 @@ def test_strength_changes_without_the_network() -> None:
     assert (result.photo[:, :500] != photo[:, :500]).any()
     np.testing.assert_array_equal(result.blend(0), photo)
     np.testing.assert_array_equal(result.blend((0.0, 1.0)), result.photo)
-    for wrong in ((1.0,), 2.0):
-        with pytest.raises(InputError, match="strength"):
-            result.blend(wrong)
 
 
 @pytest.mark.parametrize("scale", [2, 4])
