@@ -67,10 +67,12 @@ def similarity_transform(source_points: ArrayLike, target_points: ArrayLike) -> 
     source, target = np.asarray(source_points, np.float64), np.asarray(target_points, np.float64)
     if source.shape != target.shape or source.ndim != 2 or source.shape[1] != 2 or len(source) < 2:
         raise InputError(f"Expected two equal sets of points (N, 2), N >= 2; got {source.shape} and {target.shape}.")
+    if not np.isfinite([source, target]).all():
+        raise InputError("The points hold NaN or infinity. Check what found them.")
     z, w = source @ (1, 1j), target @ (1, 1j)  # (N,) complex
     spread = np.sum(np.abs(z - z.mean()) ** 2)
-    if not (np.isfinite(z + w).all() and spread > 1e-12 * (1 + abs(z.mean()) ** 2)):
-        raise InputError("The points lie in one place, or hold NaN or infinity. Check what found them.")
+    if spread <= 1e-12 * (1 + abs(z.mean()) ** 2):
+        raise InputError("All points lie in one place: no scale or rotation follows from them.")
     a = np.sum(np.conj(z - z.mean()) * (w - w.mean())) / spread
     b = w.mean() - a * z.mean()
     return np.array([[a.real, -a.imag, b.real], [a.imag, a.real, b.imag]])
