@@ -12,7 +12,6 @@ from tiny import EXAMPLES, FACTS, Pool, tiny_network
 from torch import nn
 
 from restoration import Degradation, InputError, Restorer, degrade_image, lab, read_image, write_png
-from restoration.hub import save_weights
 from restoration.lab import (
     LANCZOS,
     NETWORK,
@@ -27,6 +26,7 @@ from restoration.lab import (
 )
 from restoration.measure import Scores, lanczos, non_local_means, score
 from restoration.measure.identity import IdentityNetwork
+from restoration.network.checkpoint import save_weights
 
 EILEEN = str(EXAMPLES / "eileen_collins.png")
 SETTINGS = Degradation(blur_sigma=2, downsample=4, noise=10)
