@@ -29,7 +29,6 @@ from restoration.faces.pasting import (
 )
 from restoration.images import Image, InputError, read_image, write_png
 from restoration.restorer import Restorer
-from train.extras.scenes import clouds
 
 COLLINS, HOPPER = PORTRAITS
 SETTINGS = (
@@ -168,6 +167,16 @@ def border_energy(
     gradient = np.array(np.gradient(after))
     energies = [(g**2).sum(axis=0)[border].mean() for g in (gradient, gradient - seam, np.array(np.gradient(before)))]
     return float(energies[0] / energies[1]), float(energies[0] / energies[2])
+
+
+def clouds(size: tuple[int, int], rng: np.random.Generator) -> Image:
+    """(H, W, 3) uint8: hardly coloured noise of several octaves, from a blurred wall to rough plaster."""
+    result, falloff = np.zeros((*size, 3), np.float32), rng.uniform(0.3, 0.9)
+    for side in (3, 5, 9, 17, 33, 65, 129):
+        noise = rng.normal(0, falloff ** np.log2((side - 1) / 2), (side, side, 3)).astype(np.float32)
+        result += cv2.resize(noise, size[::-1], interpolation=cv2.INTER_CUBIC)
+    result = result.mean(axis=2, keepdims=True) + 0.3 * result
+    return np.clip(result * rng.uniform(10, 70) + rng.uniform(30, 225, 3), 0, 255).astype(np.uint8)
 
 
 def before_a_wall(portrait: Portrait, eyes: float, seed: int) -> tuple[Image, NDArray[np.float64]]:
