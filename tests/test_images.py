@@ -407,7 +407,7 @@ def test_write_png_is_atomic_and_says_what_is_wrong(tmp_path: Path, monkeypatch:
     path = tmp_path / "out.png"
     write_png(sample(), path)
     before = path.read_bytes()
-    for wrong in (tmp_path / "missing" / "out.png", tmp_path):
+    for wrong in (path / "out.png", tmp_path):
         with pytest.raises(InputError, match="Cannot write"):
             write_png(sample(), wrong)
     with pytest.raises(InputError, match="float64"):

@@ -155,8 +155,6 @@ def write_photo(image: Image, path: str | os.PathLike[str], source: PhotoFile, q
         picture.putalpha(PIL.Image.fromarray(alpha))
     buffer = io.BytesIO()
     picture.save(buffer, form, **options, **_beside(source, form, image.shape[1] / source.image.shape[1]))
-    with contextlib.suppress(OSError):  # which the next step tells
-        path.parent.mkdir(parents=True, exist_ok=True)
     write_file(path, buffer.getvalue())
 
 
