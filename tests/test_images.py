@@ -3,7 +3,6 @@
 import concurrent.futures
 import contextlib
 import io
-import os
 import struct
 import warnings
 import zlib
@@ -390,7 +389,7 @@ def test_threads_and_global_state() -> None:
     assert before == state()
 
 
-def test_write_png_is_lossless_and_replaces(tmp_path: Path) -> None:
+def test_write_png_is_lossless_and_atomic_and_says_what_is_wrong(tmp_path: Path, full_disk) -> None:
     noise, buffer = np.random.default_rng(0).integers(0, 256, (33, 47, 3), dtype=np.uint8), io.BytesIO()
     path, other = tmp_path / "out.png", tmp_path / "other"
     for file in (path, other):
@@ -399,28 +398,17 @@ def test_write_png_is_lossless_and_replaces(tmp_path: Path) -> None:
     write_png(noise, buffer)
     assert np.array_equal(read_image(path), noise)
     assert path.stat().st_mode == other.stat().st_mode  # the umask decides
-    assert {*tmp_path.iterdir()} == {path, other}
-    assert buffer.getvalue() == path.read_bytes()
-
-
-def test_write_png_is_atomic_and_says_what_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "out.png"
-    write_png(sample(), path)
-    before = path.read_bytes()
     for wrong in (path / "out.png", tmp_path):
         with pytest.raises(InputError, match="Cannot write"):
             write_png(sample(), wrong)
     with pytest.raises(InputError, match="float64"):
         write_png(sample() / 255, path)  # type: ignore[arg-type]
-
-    def full_disk(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("restoration.images.pictures.os.replace", full_disk)
-    with pytest.raises(InputError, match="No space left"):
-        write_png(255 - sample(), path)
-    assert path.read_bytes() == before
-    assert os.listdir(tmp_path) == ["out.png"]
+    full_disk(100)
+    with pytest.raises(InputError, match="File too large"):
+        write_png(255 - noise, path)
+    full_disk(-1)
+    assert path.read_bytes() == buffer.getvalue()
+    assert {*tmp_path.iterdir()} == {path, other}
 
 
 def test_tensor_round_trip_is_exact() -> None:

@@ -82,10 +82,9 @@ def to_image(tensor: Tensor) -> Image:
 
 
 def _check_layout(image: Image) -> Image:
-    if not isinstance(image, np.ndarray):
-        raise InputError(f"Expected an array, got {type(image).__name__}. Use read_image.")
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-        raise InputError(f"Expected (H, W, 3) uint8, got {image.shape} {image.dtype}. Use read_image.")
+    if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        given = type(image).__name__, getattr(image, "shape", ""), getattr(image, "dtype", "")
+        raise InputError(f"Expected (H, W, 3) uint8, got {' '.join(map(str, given))}. Use read_image.")
     return image
 
 
