@@ -15,6 +15,8 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
+import skimage.data
+from matplotlib.cbook import get_sample_data
 
 from restoration import Degradation, Restorer, degrade_image, read_image, write_png
 from restoration.faces import align_face, enlargement
@@ -39,28 +41,16 @@ class Portrait(NamedTuple):
     landmarks: tuple[tuple[float, float], ...]
 
 
-def _read_collins() -> Image:
-    import skimage.data  # here: who reads the landmarks below needs no photo
-
-    return read_image(skimage.data.astronaut())  # ships inside scikit-image's wheel
-
-
-def _read_hopper() -> Image:
-    from matplotlib.cbook import get_sample_data  # here: as above
-
-    return read_image(get_sample_data("grace_hopper.jpg", asfileobj=False))
-
-
 COLLINS = Portrait(
     name="eileen_collins",
     credit="Eileen Collins, NASA, public domain (scikit-image: data.astronaut)",
-    read=_read_collins,
+    read=lambda: read_image(skimage.data.astronaut()),  # ships inside scikit-image's wheel
     landmarks=((203.3, 101.0), (246.3, 102.8), (224.3, 127.0), (202.3, 139.0), (244.7, 140.0)),
 )
 HOPPER = Portrait(
     name="grace_hopper",
     credit="Grace Hopper, US Navy, public domain (matplotlib: sample_data/grace_hopper.jpg)",
-    read=_read_hopper,
+    read=lambda: read_image(get_sample_data("grace_hopper.jpg", asfileobj=False)),
     landmarks=((221.5, 189.3), (305.2, 186.8), (267.5, 241.0), (228.0, 281.0), (308.0, 279.5)),
 )
 PORTRAITS = (COLLINS, HOPPER)
