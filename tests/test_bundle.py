@@ -138,9 +138,6 @@ def test_the_code_of_a_comparison_prints_its_numbers_for_an_own_picture_too(rest
     assert code.count(OWN_FACE) == 1
     table = comparison_csv(compare(face, cases, 1, restorer, load_identity()))
     close(printed(code.replace(OWN_FACE, str(path)), tmp_path), table)
-
-
-def test_a_curve_has_code_too(restorer: Restorer) -> None:
-    curve = recipe_of("sweep", restorer, plan=SeverityGrid(Degradation(), Axis("jpeg", (10, 50, 90))))
-    compile(to_python(curve), "recipe.py", "exec")
-    assert "y=None" in to_python(curve)
+    curve = to_python(recipe_of("sweep", restorer, plan=SeverityGrid(Degradation(), Axis("jpeg", (10, 50, 90)))))
+    compile(curve, "recipe.py", "exec")
+    assert "y=None" in curve

@@ -2,7 +2,7 @@
 
 import json
 import math
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,6 @@ from restoration.lab import (
     Outcome,
     Row,
     compare,
-    gain,
     run_degrade,
     run_experiment,
 )
@@ -108,11 +107,8 @@ def test_the_crop_is_told(tmp_path: Path, size: tuple[int, int], expected: list[
     assert face.shape == (512, 512, 3)
     assert len(notes) == len(expected)
     assert all(words in note for note, words in zip(notes, expected, strict=True))
-
-
-def test_no_photo_is_refused(restorer: Restorer) -> None:
     with pytest.raises(InputError, match="There is no picture yet"):
-        run_experiment(None, SETTINGS, 0, restorer, None)
+        lab.read_face(None)
 
 
 def test_settings_outside_the_trained_range_are_warned_of_after_the_notes(restorer: Restorer, tmp_path: Path) -> None:
@@ -129,21 +125,14 @@ def test_settings_outside_the_trained_range_are_warned_of_after_the_notes(restor
 def test_a_report_is_the_outcome_in_json(restorer: Restorer, identity: IdentityNetwork) -> None:
     outcome = run_experiment(EILEEN, SETTINGS, 3, restorer, identity)
     told = json.loads(json.dumps(lab.report(outcome, restorer), allow_nan=False))
-    assert told["metrics"] == [
-        {
-            "method": label.lower(),
-            "psnr_db": scores.psnr,
-            "ssim": scores.ssim,
-            "identity_angle_deg": scores.identity_angle,
-            "identical": False,
-        }
-        for label, scores in outcome.scores.items()
-    ]
+    for row, (label, scores) in zip(told["metrics"], outcome.scores.items(), strict=True):
+        numbers = (row["psnr_db"], row["ssim"], row["identity_angle_deg"])
+        assert (row["method"], *numbers, row["identical"]) == (label.lower(), *astuple(scores), False)
     assert told["settings"] == asdict(SETTINGS)
     assert told["warnings"] == outcome.warnings == restorer.out_of_range(SETTINGS) != []
     assert told["seconds"] == outcome.seconds
-    known = ("name", "license", "parameters", "device", "precision")
-    assert told["model"] == {key: restorer.info[key] for key in known}
+    assert told["model"].items() <= restorer.info.items()
+    assert set(told["model"]) == {"name", "license", "parameters", "device", "precision"}
 
 
 def test_a_report_has_no_infinity_and_without_truth_no_metrics(restorer: Restorer, face: np.ndarray) -> None:
@@ -213,21 +202,11 @@ def test_worse_is_named_metric_by_metric() -> None:
         (base, Scores(24.89, 0.6949, 41.1), ("PSNR", "SSIM", "identity")),
         (perfect, Scores(40, 0.99, 1), ("PSNR", "SSIM", "identity")),
     ):
-        assert gain(before, after).worse == worse
-    assert gain(Scores(25, 0.7, None), Scores(24, 0.8, None)).identity_angle is None
-    assert gain(perfect, perfect).psnr == 0
-    assert gain(perfect, Scores(40, 0.99, 1)).psnr == -math.inf
-    assert gain(Scores(40, 0.99, 1), perfect).psnr == math.inf
-
-
-def test_rows_arrive_one_at_a_time(face: np.ndarray, restorer: Restorer, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = []
-    restore = restorer.restore_aligned
-    monkeypatch.setattr(restorer, "restore_aligned", lambda image: seen.append(image) or restore(image))
-    arriving = compare(face, {"noise": CASES["noise"], "small": CASES["small"]}, 0, restorer)
-    next(arriving)
-    arriving.close()
-    assert len(seen) == 1
+        assert lab.gain(before, after).worse == worse
+    assert lab.gain(Scores(25, 0.7, None), Scores(24, 0.8, None)).identity_angle is None
+    assert lab.gain(perfect, perfect).psnr == 0
+    assert lab.gain(perfect, Scores(40, 0.99, 1)).psnr == -math.inf
+    assert lab.gain(Scores(40, 0.99, 1), perfect).psnr == math.inf
 
 
 @pytest.mark.parametrize("count", [0, 13])

@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 from restoration.degrade import LIMITS, Degradation, degrade_image
 from restoration.images import Image, InputError
@@ -21,15 +22,7 @@ AXES = ("motion_length", "blur_sigma", "downsample", "noise", "jpeg")
 
 @dataclass(frozen=True)
 class Axis:
-    """One setting and the values that it takes.
-
-    Args:
-        name: one of ``AXES``.
-        values: rising, at least 2, within the setting's ``LIMITS``.
-
-    Raises:
-        InputError: another name, or values that are too few, not rising or outside the limits.
-    """
+    """One setting of ``AXES``, and the values that it takes: rising, at least 2, within its ``LIMITS``. InputError."""
 
     name: str
     values: tuple[float, ...]
@@ -47,7 +40,7 @@ class Axis:
     def spaced(cls, name: str, low: float, high: float, count: int) -> Axis:
         """``count`` values from ``low`` to ``high`` in equal steps, each rounded to the setting's own step.
 
-        InputError as for ``Axis``; equal neighbours after rounding ask for fewer steps.
+        InputError as for ``Axis``; also where rounding makes neighbours equal.
         """
         if name not in AXES or count < 2:
             return cls(name, ())  # which says what is wrong
@@ -83,12 +76,12 @@ class SeverityGrid:
 
     def settings(self, column: int, row: int = 0) -> Degradation:
         """The degradation at one point."""
-        changed = {self.x.name: self.x.values[column]}
+        changed: dict[str, Any] = {self.x.name: self.x.values[column]}
         if self.y:
             changed[self.y.name] = self.y.values[row]
         if "blur_sigma" in changed:  # such a blur is round: its second axis would stay behind
-            changed["blur_sigma_y"] = None  # type: ignore[assignment]
-        return dataclasses.replace(self.base, **changed)  # type: ignore[arg-type]
+            changed["blur_sigma_y"] = None
+        return dataclasses.replace(self.base, **changed)
 
     def places(self) -> list[tuple[int, int]]:
         """(column, row) of every point, row by row."""
@@ -98,11 +91,8 @@ class SeverityGrid:
 
 @dataclass(frozen=True, kw_only=True)
 class Point:
-    """One point of a grid: where it lies, what was done there, and the scores before and after restoration.
-
-    degraded, restored: (512, 512, 3) uint8 RGB. trained: whether every setting lies in the range that the network was
-    trained on.
-    """
+    """One point of a grid: where it lies, the (512, 512, 3) uint8 RGB pictures and scores before and after restoration,
+    and whether every setting lies in the range that the network was trained on."""
 
     column: int
     row: int
@@ -119,26 +109,17 @@ def run_grid(
 ) -> Iterator[Point]:
     """Degrade, restore and measure every point of a grid, row by row, as they are done.
 
-    Stop by closing the generator: what was begun is lost.
-
-    Args:
-        face: (512, 512, 3) uint8 RGB, clean. Not modified.
-        plan: the grid.
-        seed: of the noise, the same at every point: neighbours differ by the settings alone.
-        restorer: sees degraded faces alone.
-        identity: measures the identity angle; None leaves it unmeasured.
-
-    Raises:
-        InputError: the face cannot be used.
+    Arguments as ``lab.compare``'s; neighbours differ by the settings alone. Close the generator to stop: what was begun
+    is lost. InputError: the face cannot be used.
     """
 
     def measure(place: tuple[int, int]) -> Point:
-        settings = plan.settings(*place)
+        (column, row), settings = place, plan.settings(*place)
         degraded = degrade_image(face, settings, seed)
         restored = restorer.restore_aligned(degraded)
         return Point(
-            column=place[0],
-            row=place[1],
+            column=column,
+            row=row,
             settings=settings,
             degraded=degraded,
             restored=restored,

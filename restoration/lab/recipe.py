@@ -110,11 +110,9 @@ class Recipe:
             raise error if isinstance(error, InputError) else InputError(DAMAGED) from error
 
     def check(self, face: Image | None, model: str) -> list[str]:
-        """What keeps this face and these weights from giving the recipe's pictures; plain sentences, empty for nothing.
+        """What keeps this clean face and these weights from giving the recipe's pictures; plain sentences, often none.
 
-        Args:
-            face: the clean face that is to be used; None where it is not there to be looked at.
-            model: ``Restorer.fingerprint`` of the weights in use.
+        ``face`` is None where it is not there to be looked at.
         """
         notes = []
         if face is not None and picture_id(face) != self.picture:
@@ -150,9 +148,9 @@ from restoration.lab.grid import Axis, SeverityGrid, run_grid
 from restoration.measure.identity import load_identity
 
 restorer = Restorer.from_pretrained()
-if restorer.fingerprint != {model}:
+if restorer.fingerprint != {model!r}:
     print(f"Other weights ({{restorer.fingerprint}}) than the recipe's: the numbers will differ.", file=sys.stderr)
-face, _ = read_face({face})  # (512, 512, 3) uint8 RGB
+face, _ = read_face({face!r})  # (512, 512, 3) uint8 RGB
 '''
 COMPARISON = """cases = {{
 {cases}}}
@@ -160,8 +158,8 @@ print(comparison_csv(compare(face, cases, {seed}, restorer, load_identity())), e
 """
 GRID = """plan = SeverityGrid(
     {base},
-    x=Axis({x}),
-    y={y},
+    x={x!r},
+    y={y!r},
 )
 points = run_grid(face, plan, {seed}, restorer, load_identity())
 print(grid_csv(itertools.islice(points, {reached}), {names}), end="")
@@ -170,33 +168,20 @@ OWN_FACE = "your_face.png"  # stands for a visitor's own picture, whose name a r
 
 
 def to_python(recipe: Recipe, reached: int | None = None) -> str:
-    """A whole script that prints the metrics.csv of this recipe.
+    """A whole script that prints the metrics.csv of this recipe; of a grid that was stopped, the points ``reached``.
 
-    The face is an example's file, or ``OWN_FACE`` for the visitor to replace. Identity is measured where the page's
-    own network is found, as on the page.
-
-    Args:
-        reached: how many points of its grid were measured before it was stopped; None for all.
+    The face is an example's file, or ``OWN_FACE`` for the visitor to replace.
     """
     face = f"examples/{recipe.face}.png" if recipe.face else OWN_FACE
-    header = HEADER.format(model=_text(recipe.model), face=_text(face))
-    if recipe.plan is None:
-        lines = (f"    {_text(label)}: {_code(settings)},\n" for label, settings in recipe.cases.items())
+    header, plan = HEADER.format(model=recipe.model, face=face), recipe.plan
+    if plan is None:
+        lines = (f"    {label!r}: {_code(settings)},\n" for label, settings in recipe.cases.items())
         return header + COMPARISON.format(cases="".join(lines), seed=recipe.seed)
-    x, y = recipe.plan.x, recipe.plan.y
-    return header + GRID.format(
-        base=_code(recipe.plan.base),
-        x=f"{_text(x.name)}, {x.values}",
-        y=f"Axis({_text(y.name)}, {y.values})" if y else None,
-        seed=recipe.seed,
-        reached=len(recipe.plan) if reached is None else reached,  # they come in the order of the plan
-        names=", ".join(_text(axis.name) for axis in (x, y) if axis),
-    )
+    names = ", ".join(repr(axis.name) for axis in (plan.x, plan.y) if axis)
+    count = len(plan) if reached is None else reached  # they come in the order of the plan
+    base = _code(plan.base)
+    return header + GRID.format(base=base, x=plan.x, y=plan.y, seed=recipe.seed, reached=count, names=names)
 
 
 def _code(settings: Degradation) -> str:
     return f"Degradation({', '.join(f'{name}={value!r}' for name, value in _changed(settings).items())})"
-
-
-def _text(value: str) -> str:
-    return json.dumps(value)  # quoted and escaped: a label may hold anything
