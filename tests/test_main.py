@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -31,25 +32,24 @@ def test_info_command(capsys: pytest.CaptureFixture[str]) -> None:
 def test_info_and_pull_tell_what_the_hub_has(
     hub: Hub, files: Files, newer: Files, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    def told(*command: str) -> dict[str, Any]:
+        assert main([*command]) == 0
+        return json.loads(capsys.readouterr().out)
+
     first = hub.add(REPO, files)
-    assert main(["info", "--weights", REPO]) == 0
-    facts = json.loads(capsys.readouterr().out)
+    facts = told("info", "--weights", REPO)
     assert (facts["weights"]["source"], facts["weights"]["revision"]) == (f"Hub: {REPO}", first)
     assert facts["update"] is None
     second = hub.add(REPO, newer)
-    assert main(["info", "--weights", REPO]) == 0
-    facts = json.loads(capsys.readouterr().out)
+    facts = told("info", "--weights", REPO)
     assert facts["weights"]["revision"] == first
     assert second in facts["update"]
-    assert main(["pull", REPO]) == 0
-    assert json.loads(capsys.readouterr().out)["revision"] == second
+    assert told("pull", REPO)["revision"] == second
     hub.fail("GET /api", status(503))
-    assert main(["info", "--weights", REPO]) == 0
-    facts = json.loads(capsys.readouterr().out)
+    facts = told("info", "--weights", REPO)
     assert facts["weights"]["revision"] == second
     assert "could not be reached" in facts["update"]
-    assert main(["pull", REPO]) == 2
-    assert main(["pull", "nonsense"]) == 2
+    assert (main(["pull", REPO]), main(["pull", "nonsense"])) == (2, 2)
     assert "owner/name" in capsys.readouterr().err
 
 

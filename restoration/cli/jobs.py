@@ -11,7 +11,6 @@ import os
 import signal
 import sys
 import tempfile
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -50,10 +49,6 @@ def find_jobs(options: argparse.Namespace) -> Jobs:
     for formats that are not written; where two results would have one name, the second photo's keeps its old ending
     within: ``p.gif.png``.
 
-    Args:
-        options: ``source``, ``destination``, ``json``, ``format``, ``suffix``, ``quality``, ``overwrite`` as the
-            commands on photos have them.
-
     Raises:
         InputError: no photo, an option out of range, a file that would be replaced by something else, a folder that
             cannot be written in, or a single result that is there already.
@@ -71,8 +66,6 @@ def find_jobs(options: argparse.Namespace) -> Jobs:
     elif source.is_file():
         jobs.photos = _with_results([source], source.parent, options)
     elif source.is_dir():
-        if destination.exists() and not destination.is_dir():
-            raise InputError(f"{destination} is a file; a folder of photos needs a folder to go to.")
         inside, whole = _real(destination), _real(source)
         found = sorted(path for path in _files(source, jobs.unread) if not path.name.startswith("._"))
         found = [path for path in found if inside == whole or inside not in _real(path).parents]
@@ -191,30 +184,31 @@ def run_jobs(jobs: Jobs, work: Work, common: Facts, options: argparse.Namespace)
         The exit status: 0 all done, 1 some photos could not be done (each is named), 130 interrupted, 143 ended by
         SIGTERM.
     """
-    rows: list[Facts] = [
-        {"input": str(error.filename), "status": "failed", "message": f"The folder cannot be read: {error.strerror}."}
-        for error in jobs.unread
-    ]
-    for folder in rows:
-        print(f"{folder['input']}: {folder['message']}", file=sys.stderr)
-    status, saved, full = 1 if rows else 0, time.monotonic(), False
-    if in_main := threading.current_thread() is threading.main_thread():
-        before = signal.signal(signal.SIGTERM, _end)
+    common = json.loads(json.dumps(common))  # as an earlier report holds it
+    taken_up = jobs.report.get("photos", []) if common.items() <= jobs.report.items() else []
+    targets = {str(target) for _, target in jobs.photos}
+    rows: dict[str, Facts] = {row["output"]: row for row in taken_up if row.get("output") in targets}
+    states, saved, full, interrupted = Counter(failed=len(jobs.unread)), time.monotonic(), False, 0
+    for error in jobs.unread:
+        told = f"The folder cannot be read: {error.strerror}."
+        rows[str(error.filename)] = {"input": str(error.filename), "status": "failed", "message": told}
+        print(f"{error.filename}: {told}", file=sys.stderr)
+    before = signal.signal(signal.SIGTERM, _end)
     try:
         with tqdm(jobs.photos, unit="photo", disable=None, desc=common["command"]) as bar:
             for path, target in bar:
                 bar.set_postfix_str(path.name)
-                row: Facts = {"input": str(path), "output": str(target)}
-                rows.append(row)
+                row: Facts = {"input": str(path), "output": str(target), "status": "skipped"}
                 if os.path.lexists(target) and not options.overwrite:
-                    row["status"] = "skipped"
-                    continue
-                begun = time.perf_counter()
-                full = _try(row, path, target, work, options)
-                row["total_seconds"] = round(time.perf_counter() - begun, 4)
-                status = status if row["status"] == "done" else 1
-                for said in (row[key] for key in ("notice", "message") if key in row):
-                    bar.write(f"{path}: {said}", file=sys.stderr)
+                    row = {**rows.get(str(target), {}), **row}
+                else:
+                    begun = time.perf_counter()
+                    full = _try(row, path, target, work, options)
+                    row["total_seconds"] = round(time.perf_counter() - begun, 4)
+                    for said in (row[key] for key in ("notice", "message") if key in row):
+                        bar.write(f"{path}: {said}", file=sys.stderr)
+                rows[str(target)] = row
+                states[row["status"]] += 1
                 if full:
                     bar.write("The disk is full: stopped. The same command goes on from here.", file=sys.stderr)
                     break
@@ -222,21 +216,19 @@ def run_jobs(jobs: Jobs, work: Work, common: Facts, options: argparse.Namespace)
                     _report(rows, jobs, common, options.json)
                     saved = time.monotonic()
     except KeyboardInterrupt as stop:
-        status = 143 if stop.args == (signal.SIGTERM,) else 130
+        interrupted = 143 if stop.args == (signal.SIGTERM,) else 130
     finally:
-        if in_main:
-            signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, before)
         try:
             _report(rows, jobs, common, options.json)
         except InputError as error:
             if not full:
                 raise
             print(error, file=sys.stderr)
-    states = Counter(row.get("status") for row in rows)
     counts = [f"{states[state]} {state}" for state in ("done", "skipped", "no face", "failed") if states[state]]
-    end = ", interrupted" if status > 2 else ""
+    end = ", interrupted" if interrupted else ""
     print(f"{common['command']}: {', '.join(counts) or 'nothing'} of {len(jobs.photos) + len(jobs.unread)}{end}")
-    return status
+    return interrupted or int(states["failed"] + states["no face"] > 0)
 
 
 def _end(number: int, _frame: object) -> None:
@@ -274,17 +266,11 @@ def _told(error: Exception) -> str:
     return f"{kind}: {' '.join(str(error).split())}. This is a fault of the program: please report it with the photo."
 
 
-def _report(rows: list[Facts], jobs: Jobs, common: Facts, path: Path | None) -> None:
-    """Write the report; photos that were skipped, or not reached yet, keep what an earlier one told of them."""
+def _report(rows: dict[str, Facts], jobs: Jobs, common: Facts, path: Path | None) -> None:
+    """Write the report, if one is asked for."""
     if path is None:
         return
-    targets = {str(target) for _, target in jobs.photos}
-    same = {key: jobs.report.get(key) for key in common} == json.loads(json.dumps(common))
-    told = [row for row in jobs.report.get("photos", []) if same and row.get("output") in targets]
-    earlier = {row["output"]: row for row in told}
-    now = {row.get("output", row["input"]): row for row in rows if "status" in row}
-    skipped = {key: {**earlier.get(key, {}), **row} for key, row in now.items() if row["status"] == "skipped"}
-    facts = {**common, "photos": [*{**earlier, **now, **skipped}.values()], "left_out": [*map(str, jobs.left_out)]}
+    facts = {**common, "photos": [*rows.values()], "left_out": [*map(str, jobs.left_out)]}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, json.dumps(facts, indent=2, allow_nan=False) + "\n")

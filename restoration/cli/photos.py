@@ -6,12 +6,9 @@ import argparse
 import math
 import sys
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, get_args
-
-from tqdm import tqdm
 
 from restoration.cli.jobs import Facts, find_jobs, run_jobs
 from restoration.degrade import LIMITS, Degradation, degrade_image
@@ -100,12 +97,13 @@ def _which(text: str) -> list[int]:
 def _choose(faces: Sequence[Face], which: list[int] | None, max_face: float | None) -> list[Face]:
     """Of a photo's faces, the largest first, those up to ``max_face`` pixels wide and high whose numbers, from 1, are
     in ``which``; None is any. Where ``which`` is empty, it is the largest of those that remain."""
-    numbered = [
-        (number, face)
+    fitting = {
+        number: face
         for number, face in enumerate(faces, 1)
         if max_face is None or max(face.box[2] - face.box[0], face.box[3] - face.box[1]) <= max_face
-    ]
-    return [face for number, face in (numbered[:1] if which == [] else numbered) if not which or number in which]
+    }
+    wanted = list(fitting)[:1] if which == [] else which or list(fitting)
+    return [face for number, face in fitting.items() if number in wanted]
 
 
 def _restore(options: argparse.Namespace) -> int:
@@ -126,13 +124,7 @@ def _restore(options: argparse.Namespace) -> int:
         if chosen:
             given["faces"] = _choose(every, options.faces, options.max_face)
         try:
-            with closing(tqdm(unit="face", desc="faces", leave=False, disable=None, delay=1)) as bar:
-
-                def step(done: int, faces: int) -> None:
-                    bar.total = faces
-                    bar.update(done - bar.n)
-
-                result = restorer.restore(photo.image, detector=detector, progress=step, **given)
+            result = restorer.restore(photo.image, detector=detector, **given)
         except NoFaceError as error:
             told = f"None of the {len(every)} faces is one of those to restore." if every else f"{error} (--centre)"
             if options.scale == 1 or options.background != "network":
