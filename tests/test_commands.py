@@ -303,7 +303,7 @@ def test_what_cannot_work_says_so_before_anything_is_done(album: Path, tmp_path:
         (["restore", "/nowhere", out], "no file or folder"),
         (["restore", str(album), out, "--strength", "2"], "between 0"),
         (["restore", str(album), out, "--detector", "toaster"], "no detector"),
-        (["restore", str(album), str(album / "notes.txt")], "needs a folder"),
+        (["restore", str(album), str(album / "notes.txt")], "Not a directory"),
         (["degrade", str(album), out, "--noise", "-1"], "noise"),
         (["degrade", str(album), out, "--preset", "cctv", "--noise", "3"], "not both"),
         (["degrade", str(album), out, "--quality", "0"], "between 1 and 100"),

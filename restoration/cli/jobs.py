@@ -69,7 +69,7 @@ def find_jobs(options: argparse.Namespace) -> Jobs:
         inside, whole = _real(destination), _real(source)
         found = sorted(path for path in _files(source, jobs.unread) if not path.name.startswith("._"))
         found = [path for path in found if inside == whole or inside not in _real(path).parents]
-        photos = [path for path in found if path.suffix.lower() in photo_file.SUFFIXES and _may_be_photo(path)]
+        photos = [path for path in found if path.suffix.lower() in photo_file.SUFFIXES and os.path.isfile(path)]
         jobs.left_out = sorted(set(found) - set(photos))
         if not photos and jobs.unread:
             raise jobs.unread[0]
@@ -95,20 +95,15 @@ def find_jobs(options: argparse.Namespace) -> Jobs:
 
 
 def _files(source: Path, unread: list[OSError]) -> Iterator[Path]:
-    """Every file in a folder and its sub-folders, then in the folders that links lead to, and that were not seen."""
+    """Every file in a folder, its sub-folders, and those that links lead to; no folder is read twice."""
     seen: set[Path] = set()
-    starts = [str(source)]
-    while starts:
-        links = []
-        for start in starts:
-            for folder, inner, files in os.walk(start, onerror=unread.append):
-                if _real(Path(folder)) in seen:
-                    inner.clear()
-                    continue
-                seen.add(_real(Path(folder)))
-                links += sorted(path for name in inner if os.path.islink(path := os.path.join(folder, name)))
-                yield from (Path(folder, name) for name in files)
-        starts = links
+    for folder, inner, files in os.walk(source, followlinks=True, onerror=unread.append):
+        if _real(Path(folder)) in seen:
+            inner.clear()
+        else:
+            seen.add(_real(Path(folder)))
+            inner.sort(key=lambda name: (os.path.islink(os.path.join(folder, name)), name))
+            yield from (Path(folder, name) for name in files)
 
 
 def _with_results(photos: list[Path], source: Path, options: argparse.Namespace) -> list[tuple[Path, Path]]:
@@ -130,13 +125,6 @@ def _ending(path: Path) -> str:
 
 def _real(path: Path) -> Path:
     return Path(os.path.realpath(path))  # unlike ``Path.resolve``, a loop of links is no error
-
-
-def _may_be_photo(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:
-        return True  # reading it will tell why it cannot be done
 
 
 def _read_report(report: Path, photos: set[Path]) -> Facts:

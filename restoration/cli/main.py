@@ -114,10 +114,9 @@ def _benchmark(options: argparse.Namespace) -> None:
     The first round is not counted. The ratio is the median over rounds of a method's time by the network's in the same.
     """
     size, rounds, threads = options.size, options.rounds, options.threads
-    if not MIN_SIZE <= size <= MAX_SIZE:
-        raise InputError(f"The benchmark takes a size from {MIN_SIZE} to {MAX_SIZE} pixels, not {size}.")
-    if rounds < 1 or not 1 <= threads <= 1024:
-        raise InputError("The benchmark needs at least one round, and 1 to 1024 threads.")
+    if not (MIN_SIZE <= size <= MAX_SIZE and rounds >= 1 and 1 <= threads <= 1024):
+        span = f"a size from {MIN_SIZE} to {MAX_SIZE} pixels, at least one round, and 1 to 1024 threads"
+        raise InputError(f"The benchmark takes {span}.")
     torch.set_num_threads(threads)  # OpenCV uses its own
     restorer, identity, values = open_restorer(options), load_identity(), np.random.default_rng(0)
     face: Image = values.integers(0, 256, (FACE_SIZE, FACE_SIZE, 3), np.uint8)
