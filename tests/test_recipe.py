@@ -60,6 +60,7 @@ BROKEN = {
     "an unknown field": token_of(changed("test", x=1)),
     "no cases": token_of(changed("test", cases={})),
     "another view": token_of(changed("test", view="admin")),
+    "a plan that is none": token_of(changed("test", view="sweep", cases={}, plan={})),
     "a long face": token_of(changed("test", face="x" * 100)),
     "three axes": token_of(changed("map", axes={name: [1, 2] for name in ("noise", "jpeg", "x")})),
     "too long": "a" * 10_000,

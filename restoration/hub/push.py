@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, get_token
 from huggingface_hub.errors import RepositoryNotFoundError
 
-from restoration.hub import ANSWER, CHECKSUMS, ENVIRONMENT, FILES, SLOWEST, HubModel, explained, in_time, staging
+from restoration.hub import ANSWER, CHECKSUMS, ENVIRONMENT, FILES, SLOWEST, HubModel, in_time, staging
 from restoration.hub.staging import CARD
 from restoration.network.checkpoint import TRAINING, WeightsError
 
@@ -166,10 +166,5 @@ def _push(repo_id: str, out: Path, state: Any, public: bool, tag: str | None, ca
         numbers = [int(name[1:]) for name in tags if name.startswith("v") and name[1:].isdecimal()]
         tag = next((name for name in sorted(tags) if tags[name] == commit), f"v{max(numbers, default=0) + 1}")
     if tag not in tags:
-        try:
-            api.create_tag(repo_id, tag=tag, revision=commit, tag_message=message)
-        except Exception as error:
-            told = explained(HubModel(repo_id), error)
-            kept = f"Everything was sent to {repo_id} (revision {commit}), but its tag {tag} was not set: push again."
-            raise type(told)(f"{kept} {told}") from error
+        api.create_tag(repo_id, tag=tag, revision=commit, tag_message=message)
     return Pushed(repo_id, commit, tag, tuple(stale))

@@ -7,13 +7,12 @@ same pictures bit for bit.
 from __future__ import annotations
 
 import base64
-import binascii
 import dataclasses
 import hashlib
 import json
 import zlib
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from restoration.degrade import Degradation
 from restoration.images import Image, InputError, check_image
@@ -53,11 +52,11 @@ class Recipe:
     plan: SeverityGrid | None = None
 
     def __post_init__(self) -> None:
-        texts = (self.face, self.picture, self.model, *self.cases)
-        if any(not isinstance(text, str) or len(text) > MAX_LABEL for text in texts) or self.view not in get_args(View):
-            raise InputError(DAMAGED)
-        wanted = {"test": len(self.cases) == 1, "compare": 1 <= len(self.cases) <= MAX_CASES}
-        if not wanted.get(self.view, not self.cases) or (self.plan is not None) != (self.view == "sweep"):
+        texts, count = (self.face, self.picture, self.model, *self.cases), len(self.cases)
+        low, high = {"test": (1, 1), "compare": (1, MAX_CASES), "sweep": (0, 0)}.get(self.view, (1, 0))
+        planned = isinstance(self.plan, SeverityGrid if self.view == "sweep" else type(None))
+        short = all(isinstance(text, str) and len(text) <= MAX_LABEL for text in texts)
+        if not (short and planned and low <= count <= high):
             raise InputError(DAMAGED)
         object.__setattr__(self, "seed", make_seed(self.seed))
 
@@ -102,12 +101,12 @@ class Recipe:
         try:
             packed = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
             unpacker = zlib.decompressobj()
-            text = unpacker.decompress(packed, MAX_TEXT)
-            if not unpacker.eof:
-                raise InputError(DAMAGED)
-            return cls.from_json(text.decode())
-        except (binascii.Error, zlib.error, ValueError) as error:
-            raise error if isinstance(error, InputError) else InputError(DAMAGED) from error
+            text = unpacker.decompress(packed, MAX_TEXT).decode()
+        except (zlib.error, ValueError) as error:
+            raise InputError(DAMAGED) from error
+        if not unpacker.eof:
+            raise InputError(DAMAGED)
+        return cls.from_json(text)
 
     def check(self, face: Image | None, model: str) -> list[str]:
         """What keeps this clean face and these weights from giving the recipe's pictures; plain sentences, often none.
