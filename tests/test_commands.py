@@ -117,7 +117,6 @@ def test_a_report_never_replaces_a_photo_or_a_stranger(album: Path, tmp_path: Pa
 
 def test_one_photo_does_not_stop_the_others(album: Path, tmp_path: Path, monkeypatch, capsys) -> None:
     out, report = tmp_path / "out", tmp_path / "report.json"
-    PIL.Image.new("RGB", (10_001, 16)).save(album / "long.png")
     moving = [PIL.Image.fromarray(HOPPER[:64, :64]), PIL.Image.fromarray(HOPPER[64:128, :64])]
     moving[0].save(album / "moving.gif", save_all=True, append_images=moving[1:])
     (album / "locked").mkdir()
@@ -139,13 +138,12 @@ def test_one_photo_does_not_stop_the_others(album: Path, tmp_path: Path, monkeyp
     command = (album, out, "--downsample", 2, "--json", report)
     assert degrade(*command, "--overwrite") == 1
     told = capsys.readouterr()
-    assert told.out == "degrade: 2 done, 5 failed of 7\n"
+    assert told.out == "degrade: 2 done, 4 failed of 6\n"
     assert "the first is taken" in told.err
     rows = rows_of(report)
     for name, message in {
         "locked": "cannot be read: Permission denied",
         "broken.png": "not a picture",
-        "long.png": "sides up to 10000 pixels",
         "hopper.png": "ZeroDivisionError: nobody thought of this",
         "wall.png": "Cannot write",
     }.items():

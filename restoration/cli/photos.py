@@ -25,7 +25,6 @@ from restoration.measure import psnr, ssim
 from restoration.restorer import Precision, Restorer, describe, select_device
 
 WEIGHTS_HELP = "a folder, owner/name[@revision] on the Hub, or an embedded set"
-_LONGEST_RESAMPLED = 10_000  # pixels: the maps of ``resampling`` grow with the square of a side, 1 GB here
 
 
 def add_photo_commands(commands: Any) -> None:
@@ -155,10 +154,6 @@ def _degrade(options: argparse.Namespace) -> int:
     jobs = find_jobs(options)
 
     def work(photo: PhotoFile) -> tuple[Image, Facts]:
-        if settings.downsample != 1 and max(photo.image.shape) > _LONGEST_RESAMPLED:
-            size = f"{photo.image.shape[1]} x {photo.image.shape[0]}"
-            limit = f"--downsample takes sides up to {_LONGEST_RESAMPLED} pixels"
-            raise InputError(f"The photo is {size}; {limit}. Reduce or crop it first.")
         degraded = degrade_image(photo.image, settings, seed)
         decibels = psnr(degraded, photo.image)  # of identical pictures infinite, which JSON has no number for
         measured = {"psnr_db": decibels if math.isfinite(decibels) else None, "ssim": ssim(degraded, photo.image)}

@@ -23,7 +23,6 @@ from restoration.lab.recipe import Recipe, to_python
 from restoration.measure import Scores
 
 METRICS = ("psnr_db", "ssim", "identity_angle_deg")
-GAINS = tuple(f"gain_{name}" for name in METRICS)
 COLOURS = {"Restored": "#0f766e", "Non-local means": "#b45309", "Lanczos": "#6d28d9", "Wiener": "#475569"}
 GAIN_LABEL = "gain in PSNR over the degraded input, dB"
 
@@ -85,9 +84,7 @@ def archive(files: Mapping[str, bytes]) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as packed:
         for name, data in files.items():
-            entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
-            pressed = zipfile.ZIP_STORED if name.endswith(".png") else zipfile.ZIP_DEFLATED
-            packed.writestr(entry, data, compress_type=pressed)
+            packed.writestr(zipfile.ZipInfo(name), data, zipfile.ZIP_DEFLATED)  # such an entry has no date
     return buffer.getvalue()
 
 
@@ -108,12 +105,12 @@ def comparison_csv(rows: Iterable[Row]) -> str:
     """
     lines = []
     for row in rows:
-        lines.append([row.label, "Degraded input", *_numbers(row.degraded.scores), "", "", "", ""])
+        lines.append({"degradation": row.label, "method": "Degraded input", **_numbers("", row.degraded.scores)})
         for method, cell in row.cells.items():
-            change = row.gain(method)
-            if cell is not None and change is not None:
-                lines.append([row.label, method, *_numbers(cell.scores, change), " ".join(change.worse)])
-    return _csv(["degradation", "method", *METRICS, *GAINS, "worse"], lines)
+            if cell and (change := row.gain(method)):
+                numbers = {**_numbers("", cell.scores), **_numbers("gain_", change), "worse": " ".join(change.worse)}
+                lines.append({"degradation": row.label, "method": method, **numbers})
+    return _csv(lines)
 
 
 def grid_csv(points: Iterable[Point], *names: str) -> str:
@@ -123,21 +120,23 @@ def grid_csv(points: Iterable[Point], *names: str) -> str:
     """
     lines = []
     for point in points:
-        place = [f"{getattr(point.settings, name):g}" for name in names]
-        numbers = _numbers(point.before, point.after, gain(point.before, point.after))
-        lines.append([*place, "yes" if point.trained else "no", *numbers])
-    stages = [f"{stage}_{name}" for stage in ("degraded", "restored") for name in METRICS]
-    return _csv([*names, "trained", *stages, *GAINS], lines)
+        place = {name: f"{getattr(point.settings, name):g}" for name in names}
+        change = _numbers("gain_", gain(point.before, point.after))
+        numbers = {**_numbers("degraded_", point.before), **_numbers("restored_", point.after), **change}
+        lines.append({**place, "trained": "yes" if point.trained else "no", **numbers})
+    return _csv(lines)
 
 
-def _numbers(*scores: Scores) -> list[str]:
-    numbers = (number for each in scores for number in (each.psnr, each.ssim, each.identity_angle))
-    return ["" if number is None else f"{number:.4f}" for number in numbers]
+def _numbers(start: str, scores: Scores) -> dict[str, str]:
+    values = zip(METRICS, (scores.psnr, scores.ssim, scores.identity_angle), strict=True)
+    return {f"{start}{name}": "" if value is None else f"{value:.4f}" for name, value in values}
 
 
-def _csv(header: list[str], lines: list[list[str]]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([header, *lines])
+def _csv(lines: list[dict[str, str]]) -> str:
+    names = dict.fromkeys(name for line in lines for name in line)
+    writer = csv.DictWriter(text := io.StringIO(), list(names), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(lines)
     return text.getvalue()
 
 
