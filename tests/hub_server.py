@@ -35,13 +35,6 @@ class Blob:
             return hashlib.sha256(self.content).hexdigest()
         return hashlib.sha1(b"blob %d\0" % len(self.content) + self.content).hexdigest()
 
-    @property
-    def facts(self) -> dict[str, Any]:
-        """As the Hub tells them of a file in a model."""
-        size = len(self.content)
-        lfs = {"lfs": {"sha256": self.oid, "size": size, "pointerSize": 130}} if self.large else {}
-        return {"size": size, "blobId": self.oid[:40], **lfs}
-
 
 @dataclass
 class Repository:
@@ -62,7 +55,7 @@ class Repository:
         return {path: blob.content for path, blob in self.commits[self.head].items()}
 
     def resolve(self, revision: str) -> str | None:
-        return {**dict(zip(self.commits, self.commits, strict=True)), **self.branches, **self.tags}.get(revision)
+        return {**{commit: commit for commit in self.commits}, **self.branches, **self.tags}.get(revision)
 
     def commit(self, files: dict[str, Blob], message: str) -> str:
         text = json.dumps([len(self.commits), message, sorted((path, blob.oid) for path, blob in files.items())])
@@ -173,8 +166,7 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection |= self.cut is not None
 
     def error(self, code: int, message: str, error_code: str = "") -> None:
-        headers = {"X-Error-Message": message, **({"X-Error-Code": error_code} if error_code else {})}
-        self.send(code, {"error": message}, headers)
+        self.send(code, {"error": message}, {"X-Error-Message": message, "X-Error-Code": error_code})
 
     def body(self) -> bytes:
         if "chunked" not in self.headers.get("Transfer-Encoding", ""):
@@ -239,7 +231,7 @@ class Handler(BaseHTTPRequestHandler):
             commit = repo.resolve(rest or "main")
             if commit is None:
                 return self.error(404, "Revision not found", "RevisionNotFound")
-            siblings = [{"rfilename": path, **blob.facts} for path, blob in repo.commits[commit].items()]
+            siblings = [{"rfilename": path, "size": len(blob.content)} for path, blob in repo.commits[commit].items()]
             facts = {"id": name, "sha": commit, "private": repo.private, "siblings": siblings, "tags": []}
             return self.send(200, facts)
         if part == "refs":
@@ -257,12 +249,10 @@ class Handler(BaseHTTPRequestHandler):
                 return self.error(409, "Tag already exists")
             repo.tags[wanted["tag"]] = repo.resolve(rest) or ""
             return self.send(200, {})
-        files, here = [], repo.commits[repo.head]  # preupload
-        for file in wanted["files"]:
-            mode = "lfs" if is_large(file["path"], bytes(file["size"])) else "regular"
-            old = here.get(file["path"])
-            row = {"path": file["path"], "uploadMode": mode, "shouldIgnore": False}
-            files.append({**row, "oid": old.oid if old else None})
+        files, here = wanted["files"], repo.commits[repo.head]  # preupload
+        for file in files:
+            file["uploadMode"] = "lfs" if is_large(file["path"], bytes(file["size"])) else "regular"
+            file |= {"shouldIgnore": False, "oid": here[file["path"]].oid if file["path"] in here else None}
         return self.send(200, {"files": files})
 
     def commit(self, repo: Repository, name: str, data: bytes) -> None:
@@ -284,10 +274,10 @@ class Handler(BaseHTTPRequestHandler):
         return self.send(200, {"commitUrl": f"{self.hub.endpoint}/{prefix}{name}/commit/{made}", "commitOid": made})
 
     def lfs(self, repo: Repository, name: str, part: str, rest: str, data: bytes) -> None:
-        rows = []
-        for row in json.loads(data)["objects"]:
-            upload = {"actions": {"upload": {"href": f"{self.hub.storage}/storage/{row['oid']}"}}}
-            rows.append({**row, **({} if row["oid"] in self.hub.objects else upload)})
+        rows = json.loads(data)["objects"]
+        for row in rows:
+            if row["oid"] not in self.hub.objects:
+                row["actions"] = {"upload": {"href": f"{self.hub.storage}/storage/{row['oid']}"}}
         return self.send(200, {"transfer": "basic", "objects": rows})
 
     def file(self, repo: Repository, name: str, revision: str, path: str, data: bytes) -> None:

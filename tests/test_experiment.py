@@ -12,17 +12,7 @@ from tiny import EXAMPLES, FACTS, Pool, tiny_network
 from torch import nn
 
 from restoration import Degradation, InputError, Restorer, degrade_image, lab, read_image, write_png
-from restoration.lab import (
-    LANCZOS,
-    NETWORK,
-    NON_LOCAL_MEANS,
-    WIENER,
-    Outcome,
-    Row,
-    compare,
-    run_degrade,
-    run_experiment,
-)
+from restoration.lab import LANCZOS, NETWORK, NON_LOCAL_MEANS, WIENER, Row, compare, run_degrade, run_experiment
 from restoration.measure import Scores, lanczos, non_local_means, score
 from restoration.measure.identity import IdentityNetwork
 from restoration.network.checkpoint import save_weights
@@ -140,7 +130,7 @@ def test_a_report_has_no_infinity_and_without_truth_no_metrics(restorer: Restore
     (row,) = json.loads(json.dumps(lab.report(outcome, restorer), allow_nan=False))["metrics"]
     expected = {"psnr_db": None, "identical": True, "ssim": 1, "identity_angle_deg": None}
     assert row == {"method": "degraded input", **expected}
-    photo = Outcome(pictures={lab.PHOTO: face, lab.RESTORED: face}, caption="a photo", seconds=0.5)
+    photo = lab.Outcome(pictures={lab.PHOTO: face, lab.RESTORED: face}, caption="a photo", seconds=0.5)
     told = json.loads(json.dumps(lab.report(photo, restorer), allow_nan=False))
     assert (told["metrics"], told["settings"], told["warnings"], told["seconds"]) == ([], None, [], 0.5)
 
