@@ -44,10 +44,9 @@ class Jobs:
 def find_jobs(options: argparse.Namespace) -> Jobs:
     """What is to be done, after everything was refused that can be known to fail before the first photo.
 
-    Nothing is written, but a damaged report is set aside. Links to folders are followed, and no folder is read twice.
-    What macOS puts beside photos (``._photo.jpg``) is passed over without a word. Names and sub-folders are kept, but
-    for formats that are not written; where two results would have one name, the second photo's keeps its old ending
-    within: ``p.gif.png``.
+    Nothing is written, but a damaged report is set aside. What macOS puts beside photos (``._photo.jpg``) is passed
+    over. Names and sub-folders are kept, but for formats that are not written; where two results would have
+    one name, the second photo's keeps its old ending within: ``p.gif.png``.
 
     Raises:
         InputError: no photo, an option out of range, a file that would be replaced by something else, a folder that
@@ -163,14 +162,12 @@ def run_jobs(jobs: Jobs, work: Work, common: Facts, options: argparse.Namespace)
 
     Args:
         jobs: as ``find_jobs`` found them.
-        work: makes of a photo its result, and tells what the report tells of it. NoFaceError and InputError are told,
-            and any other exception as a fault of the program.
+        work: makes of a photo its result, and what the report tells of it; its exceptions are told.
         common: what the report tells of all photos; only a report with the same is taken up.
         options: ``overwrite``, ``quality``, ``json``, and ``scale`` where results are larger.
 
     Returns:
-        The exit status: 0 all done, 1 some photos could not be done (each is named), 130 interrupted, 143 ended by
-        SIGTERM.
+        The exit status: 0 all done, 1 not all (each is named), 130 interrupted, 143 ended by SIGTERM.
     """
     common = json.loads(json.dumps(common))  # as an earlier report holds it
     taken_up = jobs.report.get("photos", []) if common.items() <= jobs.report.items() else []

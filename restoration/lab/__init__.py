@@ -1,7 +1,4 @@
-"""Experiments: a face is degraded, restored, and measured against what it was; or several ways and methods compared.
-
-The other modules hold grids of severities, recipes, and what is taken home.
-"""
+"""Experiments: a face is degraded, restored, and measured against what it was; or several ways and methods compared."""
 
 from __future__ import annotations
 

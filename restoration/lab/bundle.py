@@ -48,11 +48,10 @@ def grid_bundle(recipe: Recipe, face: Image, points: Sequence[Point]) -> bytes:
 
     Args:
         recipe: with a plan.
-        points: at least one; a stopped grid has fewer than its plan, its first ones.
+        points: the first ones of the plan, at least one.
 
     Returns:
-        A zip as ``comparison_bundle``'s. Of a stopped grid recipe.json holds the whole plan, recipe.py prints the
-        points that there are, and missing.txt says which there are not.
+        A zip as ``comparison_bundle``'s; missing.txt says which points of the plan were not measured, if any.
     """
     assert recipe.plan is not None
     plan = recipe.plan
@@ -94,14 +93,11 @@ def _name(label: str) -> str:
 
 
 def comparison_csv(rows: Iterable[Row]) -> str:
-    """One line a picture: the degraded input first, then every method that had something to undo.
+    """CSV with a line a picture: the degraded input first, then every method that had something to undo.
 
     Convention:
         - four decimals; "inf" where a picture equals the truth; empty where nothing was measured
         - gains are method minus degraded input; "worse" names the metrics by which the method is worse
-
-    Returns:
-        CSV with a header, lines ended by one newline character.
     """
     lines = []
     for row in rows:
@@ -114,10 +110,8 @@ def comparison_csv(rows: Iterable[Row]) -> str:
 
 
 def grid_csv(points: Iterable[Point], *names: str) -> str:
-    """One line a point: where it lies, the scores before and after, and whether the network was trained there.
-
-    ``names`` are those of the settings along the axes, x first. CSV as ``comparison_csv``'s.
-    """
+    """CSV with a line a point: where it lies along the axes, ``names``, x first; whether the network was trained there;
+    and the scores, as ``comparison_csv`` has them."""
     lines = []
     for point in points:
         place = {name: f"{getattr(point.settings, name):g}" for name in names}
@@ -157,10 +151,7 @@ def _comparison_plot(rows: Sequence[Row]) -> Figure:
 
 
 def _grid_plot(points: Sequence[Point], plan: SeverityGrid) -> Figure:
-    """PSNR before and after along one setting, or a map of the gain over two; the trained range is marked.
-
-    A stopped grid's plot keeps the places of its missing points free and says so.
-    """
+    """PSNR before and after along one setting, or a map of the gain over two; the trained range is marked."""
     figure, axes = (_curves if plan.y is None else _map)(points, plan)
     notes = [f"{GAIN_LABEL}; in brackets: outside the trained range"] if plan.y else []
     if len(points) < len(plan):

@@ -38,10 +38,8 @@ class Axis:
 
     @classmethod
     def spaced(cls, name: str, low: float, high: float, count: int) -> Axis:
-        """``count`` values from ``low`` to ``high`` in equal steps, each rounded to the setting's own step.
-
-        InputError as for ``Axis``; also where rounding makes neighbours equal.
-        """
+        """``count`` values from ``low`` to ``high`` in equal steps, each rounded to the setting's own step. InputError
+        as for ``Axis``; also where rounding makes neighbours equal."""
         if name not in AXES or count < 2:
             return cls(name, ())  # which says what is wrong
         step = LIMITS[name].step
@@ -51,14 +49,9 @@ class Axis:
 
 @dataclass(frozen=True)
 class SeverityGrid:
-    """Severities over a base degradation.
+    """What changes from column to column (x) and from row to row (y; None is a single row) of a base degradation.
 
-    Args:
-        base: every other setting; those of the axes are replaced.
-        x, y: what changes from column to column, and from row to row; y None is a single row.
-
-    Raises:
-        InputError: both axes the same setting, or more than ``MAX_POINTS`` points.
+    InputError: both axes the same setting, or more than ``MAX_POINTS`` points.
     """
 
     base: Degradation

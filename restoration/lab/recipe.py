@@ -109,10 +109,8 @@ class Recipe:
         return cls.from_json(text)
 
     def check(self, face: Image | None, model: str) -> list[str]:
-        """What keeps this clean face and these weights from giving the recipe's pictures; plain sentences, often none.
-
-        ``face`` is None where it is not there to be looked at.
-        """
+        """What keeps this clean face (None where it is not there) and the weights of this fingerprint from giving the
+        recipe's pictures; plain sentences, often none."""
         notes = []
         if face is not None and picture_id(face) != self.picture:
             notes.append("This recipe was made with another picture: its numbers will differ.")
@@ -168,9 +166,7 @@ OWN_FACE = "your_face.png"  # stands for a visitor's own picture, whose name a r
 
 def to_python(recipe: Recipe, reached: int | None = None) -> str:
     """A whole script that prints the metrics.csv of this recipe; of a grid that was stopped, the points ``reached``.
-
-    The face is an example's file, or ``OWN_FACE`` for the visitor to replace.
-    """
+    The face is an example's file, or ``OWN_FACE`` for the visitor to replace."""
     face = f"examples/{recipe.face}.png" if recipe.face else OWN_FACE
     header, plan = HEADER.format(model=recipe.model, face=face), recipe.plan
     if plan is None:
