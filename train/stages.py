@@ -87,7 +87,9 @@ class DetailStage:
         """(F, 3, 512, 512) degraded faces to the face stage's answers, enlarged."""
         if self.face is None:
             return None
-        return enlarge(self.face(reduce(degraded, self.face.config.positions)).float(), degraded)
+        with torch.autocast(degraded.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
+            answer = self.face(reduce(degraded, self.face.config.positions))
+        return enlarge(answer.float(), degraded)
 
     def batch(self, step: int) -> tuple[tuple[Tensor, ...], Tensor]:
         """Degraded squares and their part of the face stage's answer, and the clean squares: (B, 3, crop, crop)."""

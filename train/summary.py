@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from restoration.faces import FACE_SIZE
 from restoration.images import to_image
@@ -21,37 +21,40 @@ PSNR_CAP = 60.0  # dB; an exact picture has an infinite PSNR, and then no mean
 METRICS = {"psnr": 2, "ssim": 4, "identity_angle": 1}  # name -> digits in tables
 RATIO = "identity_ratio"  # of the mean angle to that of the degraded input
 Summary = dict[str, float]  # mean, ci95
+Column = NDArray[np.float64]
 MIN_GROUP = 5  # faces; a mean of fewer says nothing about a group
 THIRDS = ("darkest", "middle", "lightest")
 
 
-def summary(values: Sequence[float]) -> Summary:
+def summary(values: ArrayLike) -> Summary:
     """Mean and half the width of its 95 % confidence interval (normal approximation) over images."""
-    spread = statistics.stdev(values) if len(values) > 1 else math.nan
-    return {"mean": statistics.fmean(values), "ci95": 1.96 * spread / math.sqrt(len(values))}
+    x = np.asarray(values, np.float64)
+    spread = x.std(ddof=1) if len(x) > 1 else math.nan
+    return {"mean": float(x.mean()), "ci95": float(1.96 * spread / math.sqrt(len(x)))}
 
 
-def metric_values(rows: Sequence[Scores]) -> dict[str, list[float]]:
-    """metric -> its value for every row, PSNR capped; a metric that some row lacks is left out."""
-    columns = {name: [getattr(row, name) for row in rows] for name in METRICS}
-    columns["psnr"] = [min(value, PSNR_CAP) for value in columns["psnr"]]
-    return {name: values for name, values in columns.items() if None not in values}
+def columns(per_image: Sequence[dict[str, Scores]]) -> dict[str, dict[str, Column]]:
+    """method -> metric -> its value for every image, PSNR capped; what some image lacks is left out."""
+    result = {}
+    for method in per_image[0]:
+        scores = [row[method] for row in per_image]
+        found = {name: np.array([getattr(one, name) for one in scores], np.float64) for name in METRICS}  # None is NaN
+        found["psnr"] = np.minimum(found["psnr"], PSNR_CAP)
+        result[method] = {name: values for name, values in found.items() if not np.isnan(values).any()}
+    return result
 
 
 def summarise(per_image: Sequence[dict[str, Scores]]) -> dict[str, dict[str, Summary]]:
     """method -> metric -> mean and interval; of every method but the input also ``RATIO``, where it was measured."""
-    columns = {method: metric_values([row[method] for row in per_image]) for method in per_image[0]}
-    result = {method: {name: summary(x) for name, x in metrics.items()} for method, metrics in columns.items()}
-    before = columns[INPUT].get("identity_angle", [])
-    if any(before):
-        whole = statistics.fmean(before)
-        for method in columns.keys() - {INPUT}:
-            after = columns[method]["identity_angle"]
-            ratio = statistics.fmean(after) / whole
+    found = columns(per_image)
+    result = {method: {name: summary(x) for name, x in metrics.items()} for method, metrics in found.items()}
+    before = found[INPUT].get("identity_angle")
+    if before is not None and before.any():
+        for method in found.keys() - {INPUT}:
+            after = found[method]["identity_angle"]
+            ratio = after.mean() / before.mean()
             # The interval is that of a ratio of means, to first order.
-            result[method][RATIO] = summary(
-                [ratio + (a - ratio * b) / whole for a, b in zip(after, before, strict=True)]
-            )
+            result[method][RATIO] = summary(ratio + (after - ratio * before) / before.mean())
     return result
 
 
@@ -61,12 +64,11 @@ def against(per_image: Sequence[dict[str, Scores]]) -> dict[str, Summary]:
     Returns:
         mean and ci95 in dB, and ``share``: of the faces on which it is above, [0, 1]. Empty where nothing was restored.
     """
-    columns = {method: metric_values([row[method] for row in per_image])["psnr"] for method in per_image[0]}
-    restored = columns.pop(RESTORED, None)
+    found = {method: metrics["psnr"] for method, metrics in columns(per_image).items()}
+    restored = found.pop(RESTORED, None)
     if restored is None:
         return {}
-    gains = {method: [a - b for a, b in zip(restored, other, strict=True)] for method, other in columns.items()}
-    return {name: {**summary(x), "share": statistics.fmean(gain > 0 for gain in x)} for name, x in gains.items()}
+    return {name: {**summary(restored - x), "share": float((restored > x).mean())} for name, x in found.items()}
 
 
 def lightness_groups(faces: Faces) -> list[str]:
@@ -112,9 +114,9 @@ def groupings(faces: Faces, per_image: Sequence[dict[str, Scores]]) -> list[dict
         groups: list[dict[str, Any]] = []
         for name in names:
             if len(rows := members[name]) >= MIN_GROUP:
-                before, after = (metric_values([row[which] for row in rows]) for which in (INPUT, method))
-                shared = [metric for metric in METRICS if metric in after and metric in before]
-                gain = {m: summary([a - b for a, b in zip(after[m], before[m], strict=True)]) for m in shared}
+                found = columns(rows)
+                shared = [metric for metric in METRICS if metric in found[method] and metric in found[INPUT]]
+                gain = {metric: summary(found[method][metric] - found[INPUT][metric]) for metric in shared}
                 groups.append({"name": name, "images": len(rows), "methods": summarise(rows), "gain": gain})
         if len(groups) > 1:
             own, gained = ({g["name"]: g[key] for g in groups} for key in ("methods", "gain"))
