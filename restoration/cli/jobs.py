@@ -244,11 +244,10 @@ def _try(row: Facts, path: Path, target: Path, work: Work, options: argparse.Nam
 
 def _told(error: Exception) -> str:
     """What nobody expected, with its class: to be shown, and to be reported as a fault."""
-    kind = type(error).__name__
-    signs = ("allocate memory", "OutOfMemory", "Insufficient memory")  # torch on the CPU and a GPU, OpenCV
-    if isinstance(error, MemoryError) or any(sign in f"{kind} {error}" for sign in signs):
+    told = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    if "memory" in told.lower():  # torch on the CPU and a GPU, OpenCV and Python have no exception in common
         return "There is not enough memory for this photo. Reduce it, or close other programs."
-    return f"{kind}: {' '.join(str(error).split())}. This is a fault of the program: please report it with the photo."
+    return f"{told}. This is a fault of the program: please report it with the photo."
 
 
 def _report(rows: dict[str, Facts], jobs: Jobs, common: Facts, path: Path | None) -> None:
