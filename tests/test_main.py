@@ -29,9 +29,7 @@ def test_info_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert "embedded set: default, permissive." in told  # the estimator's folder is none
 
 
-def test_info_and_pull_tell_what_the_hub_has(
-    hub: Hub, files: Files, newer: Files, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_info_and_pull_tell_what_the_hub_has(hub: Hub, files: Files, newer: Files, capsys) -> None:
     def told(*command: str) -> dict[str, Any]:
         assert main([*command]) == 0
         return json.loads(capsys.readouterr().out)

@@ -283,9 +283,7 @@ def test_the_configured_model_is_loaded(hub: Hub, files: Files, tiny_weights: Pa
     assert Restorer.from_pretrained().info["revision"] is None
 
 
-def test_an_unreachable_hub_gives_embedded_weights_and_says_so(
-    hub: Hub, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_an_unreachable_hub_gives_embedded_weights_and_says_so(hub: Hub, monkeypatch, caplog) -> None:
     hub.fail("GET /api", status(503))
     monkeypatch.setenv("RESTORATION_MODEL", REPO)
     with caplog.at_level(logging.WARNING):

@@ -212,9 +212,7 @@ def test_a_push_that_is_killed_half_way_leaves_the_old_revision_and_no_token(
     assert push_to_hub(run, REPO).tag == "v2"
 
 
-def test_a_dry_run_writes_the_folder_and_asks_nobody(
-    hub: Hub, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_dry_run_writes_the_folder_and_asks_nobody(hub: Hub, run: Path, tmp_path: Path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
     assert main(["push", str(run), REPO, "--dry-run"]) == 0
     printed = capsys.readouterr().out
@@ -227,9 +225,7 @@ def test_a_dry_run_writes_the_folder_and_asks_nobody(
     assert {path.name: path.read_bytes() for path in folder.iterdir()}.items() <= hub.model(REPO).files.items()
 
 
-def test_a_dry_run_deletes_nothing_but_its_own_folder(
-    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_dry_run_deletes_nothing_but_its_own_folder(run: Path, tmp_path: Path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
     theirs = tmp_path / "runs" / "mine" / "notes.txt"
     for path in (theirs, tmp_path / "runs" / "push" / "other" / "notes.txt"):

@@ -32,9 +32,7 @@ def config(address: str) -> dict[str, Any]:
 
 
 @pytest.mark.usefixtures("page_environment")
-def test_train_push_and_the_page_on_that_revision(
-    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_train_push_and_the_page_on_that_revision(hub: Hub, tmp_path: Path, monkeypatch, capsys) -> None:
     monkeypatch.setenv("HF_TOKEN", WRITER)
     monkeypatch.chdir(tmp_path)
     out = tmp_path / "run"
@@ -72,9 +70,7 @@ def test_train_push_and_the_page_on_that_revision(
 
 
 @pytest.mark.usefixtures("page_environment")
-def test_without_a_hub_the_page_starts_on_embedded_weights_and_says_so(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_a_hub_the_page_starts_on_embedded_weights_and_says_so(tmp_path: Path, monkeypatch) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{free.getsockname()[1]}")
