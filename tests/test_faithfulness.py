@@ -86,7 +86,7 @@ def restorer(tiny_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Re
     shutil.copytree(tiny_weights, folder)
     calibration = dataclasses.replace(CALIBRATION, weights=Restorer.from_pretrained(folder).fingerprint)
     facts = json.loads((folder / "training.json").read_text())
-    (folder / "training.json").write_text(json.dumps({**facts, KEY: calibration.to_dict()}))
+    (folder / "training.json").write_text(json.dumps({**facts, KEY: dataclasses.asdict(calibration)}))
     return Restorer.from_pretrained(folder)
 
 

@@ -1,5 +1,6 @@
 """Identity: the crop is where it should be, angles are angles, verdicts say the right thing, files are checked."""
 
+import dataclasses
 import json
 import math
 from pathlib import Path
@@ -107,7 +108,7 @@ def test_a_torchscript_file_is_loaded_by_environment_with_the_bands_beside_it(
     face = torch.rand(1, 3, 512, 512)
     assert math.isclose(float(network.angles(face, face)), 0, abs_tol=0.1)
     bands = Bands(network="pool", pairs=20, accuracy=1, threshold=50, same=(1, 2, 3), different=(80, 90, 99))
-    (tmp_path / "pool.verification.json").write_text(bands.to_json())
+    (tmp_path / "pool.verification.json").write_text(json.dumps(dataclasses.asdict(bands)))
     assert load_identity(path).bands == bands
 
 
@@ -128,11 +129,11 @@ def test_the_verdict_says_which_way_and_how_far(
 def test_bands_travel_as_json_with_one_network(tmp_path: Path) -> None:
     path = tmp_path / "net.verification.json"
     assert read_bands(path, "net") is None
-    path.write_text(BANDS.to_json())
+    path.write_text(json.dumps(dataclasses.asdict(BANDS)))
     assert read_bands(path, "net") == BANDS
     with pytest.raises(InputError, match="bands of net, not of other"):
         read_bands(path, "other")
-    for damage in ("{}", "[1]", "no json", json.dumps(json.loads(BANDS.to_json()) | {"same": [3, 2, 1]})):
+    for damage in ("{}", "[1]", "no json", json.dumps(dataclasses.asdict(BANDS) | {"same": [3, 2, 1]})):
         path.write_text(damage)
         with pytest.raises(InputError, match=r"train/extras/verification\.py"):
             read_bands(path, "net")

@@ -133,25 +133,23 @@ def test_two_processes_train_what_one_would(tmp_path: Path) -> None:
 
 def test_one_option_at_a_time_or_every_combination() -> None:
     axes = [["batch", "1", "2"], ["jitter", "0", "1"]]
-    alone = [sweep.label(variant) for variant in sweep.variants(axes, [], grid=False)]
+    alone = [sweep.label(variant) for variant in sweep.variants(axes, grid=False)]
     assert alone == ["as given", "batch=1", "batch=2", "jitter=0", "jitter=1"]
-    assert len({sweep.label(variant) for variant in sweep.variants(axes, [], grid=True)}) == 4
+    assert len({sweep.label(variant) for variant in sweep.variants(axes, grid=True)}) == 4
     for wrong in ([["batch"]], [["batch", "1"], ["batch", "2"]]):
         with pytest.raises(InputError, match="--vary"):
-            list(sweep.variants(wrong, [], grid=True))
-    for torn in (["batch"], ["batch="], ["batch=1", "batch=2"]):
-        with pytest.raises(InputError, match="OPTION=VALUE"):
-            list(sweep.variants([], [torn], grid=False))
+            list(sweep.variants(wrong, grid=True))
 
 
 def test_a_sweep_trains_a_stage_and_its_table_holds_what_that_measures(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    vary = ["--vary", "lambda-id", "0", "nan", "--together", "batch=2", "widths=8,12,20"]
+    vary = ["--vary", "lambda-id", "0", "nan", "--vary", "widths", "8,12,20"]
     assert sweep.main(["--out", str(tmp_path), *vary, "--", *COMMAND, "--stage", "face"]) == 2
     assert "'lambda-id=nan' failed" in capsys.readouterr().err  # and the others are there
-    rows = json.loads((tmp_path / "sweep.json").read_text())
-    assert list(rows) == ["as given", "lambda-id=0", "batch=2 widths=8,12,20"]
+    with (tmp_path / "sweep.csv").open() as file:
+        rows = {row.pop("run"): {name: float(x) for name, x in row.items()} for row in csv.DictReader(file)}
+    assert list(rows) == ["as given", "lambda-id=0", "widths=8,12,20"]
     with (tmp_path / "as_given" / "face" / "validation.csv").open() as file:
         *_, last = csv.DictReader(file)
     measured = last.keys() - {"seconds"}
@@ -161,9 +159,7 @@ def test_a_sweep_trains_a_stage_and_its_table_holds_what_that_measures(
         assert row["step"] == 2
         assert row["seconds_a_step"] > 0
     assert {name: rows["as given"][name] for name in measured} == {name: float(last[name]) for name in measured}
-    assert rows["batch=2 widths=8,12,20"]["parameters"] > rows["as given"]["parameters"]
-    with (tmp_path / "sweep.csv").open() as file:
-        assert [row["run"] for row in csv.DictReader(file)] == list(rows)
+    assert rows["widths=8,12,20"]["parameters"] > rows["as given"]["parameters"]
     table = (tmp_path / "sweep.md").read_text()
     assert f"| lambda-id=0 | 2 | {float(rows['lambda-id=0']['blind_gain_db']):.4g} |" in table
 

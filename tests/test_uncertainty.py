@@ -1,5 +1,6 @@
 """The uncertainty map: passes that undo their own change, features in the right units, the stated formula."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -83,7 +84,7 @@ def test_expected_error_is_the_stated_formula_and_never_negative() -> None:
 
 
 def test_figures_travel_as_json_and_those_of_other_weights_or_damaged_ones_are_refused() -> None:
-    stored = CALIBRATION.to_dict()
+    stored = dataclasses.asdict(CALIBRATION)
     facts = json.loads(json.dumps({"name": "x", KEY: stored}))
     assert calibration_of(facts, "0123456789ab") == CALIBRATION
     assert calibration_of({"name": "x"}, "0123456789ab") is None

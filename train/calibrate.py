@@ -8,6 +8,7 @@ measures on faces that were not trained on, and writes the figures into the weig
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 from collections.abc import Sequence
@@ -155,7 +156,7 @@ def main(arguments: list[str] | None = None) -> int:
     faces = load_faces(options.faces, limit=options.limit)
     indices = tqdm(range(len(faces)), unit="face", disable=None)
     measured = [measure_face(faces, index, options.protocol, restorer) for index in indices]
-    figures = calibrate(measured, restorer.fingerprint, options.protocol).to_dict()
+    figures = dataclasses.asdict(calibrate(measured, restorer.fingerprint, options.protocol))
     facts = {**json.loads((folder / TRAINING).read_text()), KEY: figures}
     write_atomically(folder / TRAINING, json.dumps(facts, indent=2) + "\n")
     print(json.dumps(figures, indent=1))

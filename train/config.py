@@ -60,7 +60,6 @@ OPTIONS = {
     "examples": "degraded faces to learn from",
     "faces": "faces that are read",
 }
-ALIASES = {"gradient_clip": ("--clip",)}
 BOUNDS: dict[str, tuple[Callable[[float], bool], str]] = {
     "at least 1": (
         lambda x: x >= 1,
@@ -214,19 +213,17 @@ def add_config(parser: argparse.ArgumentParser, kind: type[Session], variants: M
     Args:
         variants: by name, other defaults than the fields' own.
     """
-    hints, configs = (
-        typing.get_type_hints(kind),
-        {name: kind(**fields) for name, fields in (variants or {"": {}}).items()},
-    )
+    hints = typing.get_type_hints(kind)
+    configs = {name: kind(**fields) for name, fields in (variants or {"": {}}).items()}
     for field in dataclasses.fields(kind):
         if text := OPTIONS.get(field.name):
             values = {name: str(getattr(config, field.name)) for name, config in configs.items()}
             same = len(set(values.values())) == 1
             shown = next(iter(values.values())) if same else ", ".join(map(" ".join, values.items()))
-            flags = [f"--{field.name.replace('_', '-')}", *ALIASES.get(field.name, ())]
             choices = typing.get_args(hints[field.name]) if typing.get_origin(hints[field.name]) is Literal else None
             given = str if field.default is None else type(field.default)
-            parser.add_argument(*flags, dest=field.name, type=given, choices=choices, help=f"{text} ({shown})")
+            flag, about = f"--{field.name.replace('_', '-')}", f"{text} ({shown})"
+            parser.add_argument(flag, type=given, choices=choices, help=about)
 
 
 def take_config(options: Mapping[str, Any], kind: type[Config], defaults: Mapping[str, Any] | None = None) -> Config:

@@ -85,24 +85,21 @@ def lightness_groups(faces: Faces) -> list[str]:
 
 
 def groupings(faces: Faces, per_image: Sequence[dict[str, Scores]]) -> list[dict[str, Any]]:
-    """Results by folder and by skin lightness, ready for JSON.
+    """Results by folder and by skin lightness, ready for JSON, where there are two groups of ``MIN_GROUP`` faces.
 
     Args:
         faces: the set.
         per_image: scores of every method, in the faces' order; the last method is the one whose gaps are reported.
 
     Returns:
-        One entry a way of grouping that has at least two groups of ``MIN_GROUP`` faces (smaller groups are left out):
+        An entry a way of grouping:
 
-            by            "folder" or "skin lightness"
-            method        the method of the gaps, "restored"
+            by, method    "folder" or "skin lightness"; the method of the gaps
             groups        a list of {name, images, methods: method -> metric -> {mean, ci95},
                           gain: metric -> {mean, ci95} of the method minus the degraded input, face by face}
-            gap           metric -> {best, worst (names of groups), gap (>= 0), ci95}, of the method
+            gap           metric -> {best, worst (names of groups), gap (>= 0), ci95}, of the method, the groups taken
+                          as independent; that two of several were picked is not in the interval
             gap_of_gain   the same of ``gain``
-
-        The interval of a gap takes the two groups as independent; that the best and the worst of several groups were
-        picked is not in it.
     """
     result, method = [], list(per_image[0])[-1]
     folders = [str(Path(name).parent).partition("/")[0] for name in faces.names]

@@ -3,9 +3,8 @@
     python -m train.sweep --out runs/sweep --vary learning-rate 5e-4 1e-3 2e-3 --vary lambda-id 0 0.02 0.1 \\
         -- --stage face --data FOLDER --validation FOLDER --steps 1000
 
-Every setting is varied alone, the others as given after ``--``; ``--grid`` takes every combination. ``--together
-batch=32 widths=64,128,256`` is one more run, in which several settings differ. A stopped sweep goes on where it was
-when the command is repeated.
+Every setting is varied alone, the others as given after ``--``; ``--grid`` takes every combination. A stopped sweep
+goes on where it was when the command is repeated.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ if not __package__:  # python train/sweep.py
 from restoration.images import InputError
 from restoration.images.pictures import write_atomically
 from restoration.network.checkpoint import load_stage
-from train.config import STAGES, command, new_parser, write_json
+from train.config import STAGES, command, new_parser
 from train.loop import VALIDATION_LOG
 from train.run import main as run
 from train.stages import RESULT
@@ -33,16 +32,11 @@ Row = dict[str, float]
 TABLE = "sweep"
 
 
-def variants(vary: Sequence[Sequence[str]], together: Sequence[Sequence[str]], *, grid: bool) -> Iterator[Variant]:
-    """The runs of a sweep.
+def variants(vary: Sequence[Sequence[str]], *, grid: bool) -> Iterator[Variant]:
+    """The runs of a sweep: every combination in a ``grid``, else first nothing changed, then one option at a time.
 
-    Args:
-        vary: each an option of ``train.run`` without dashes, then its values: every combination in a ``grid``,
-            otherwise first nothing changed, then one option at a time.
-        together: each one run more, in which several settings differ: ``option=value``.
-
-    Raises:
-        InputError: an option without a value, or one that is named twice.
+    ``vary`` names options of ``train.run`` without dashes, each with its values. InputError: one without a value, or
+    named twice.
     """
     names = [axis[0] for axis in vary]
     if len(set(names)) < len(names) or any(len(axis) < 2 for axis in vary):
@@ -52,11 +46,6 @@ def variants(vary: Sequence[Sequence[str]], together: Sequence[Sequence[str]], *
     else:
         yield {}
         yield from ({name: value} for name, *values in vary for value in values)
-    for texts in together:
-        variant = dict(text.split("=", 1) for text in texts if "=" in text)
-        if len(variant) < len(texts) or "" in (*variant, *variant.values()):
-            raise InputError("--together takes OPTION=VALUE, each option once: --together batch=32 widths=64,128,256.")
-        yield variant
 
 
 def label(variant: Variant) -> str:
@@ -81,11 +70,10 @@ def measure(folder: Path) -> Row:
 
 
 def write_table(out: Path, rows: dict[str, Row]) -> str:
-    """A row a run, in their order: ``sweep.csv``, ``sweep.md`` and ``sweep.json``; returns the Markdown."""
+    """A row a run, in their order: ``sweep.csv`` and ``sweep.md``; returns the Markdown."""
     names = list(dict.fromkeys(name for row in rows.values() for name in row))
     cells = [[run_name, *(_short(row.get(name)) for name in names)] for run_name, row in rows.items()]
     text = "\n".join(table(["run", *names], *cells)) + "\n"
-    write_json(out / f"{TABLE}.json", rows)
     write_atomically(out / f"{TABLE}.md", text)
     with (out / f"{TABLE}.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, ["run", *names])
@@ -108,12 +96,11 @@ def main(arguments: list[str] | None = None) -> int:
     add = (parser := new_parser(__doc__)).add_argument
     add("--out", type=Path, required=True, help="folder of the sweep; a run is a folder in it")
     add("--vary", nargs="+", action="append", default=[], metavar="OPTION VALUE", help="of train.run")
-    add("--together", nargs="+", action="append", default=[], metavar="OPTION=VALUE", help="one run with all of these")
     add("--grid", action="store_true", help="every combination, not one change at a time")
     options = parser.parse_args(given[:split])
     rows: dict[str, Row] = {}
     failed: list[str] = []
-    for variant in list(variants(options.vary, options.together, grid=options.grid)):
+    for variant in list(variants(options.vary, grid=options.grid)):
         folder = options.out / label(variant).replace(" ", "_").replace("/", "_")
         changed = [part for name, value in variant.items() for part in (f"--{name}", *value.split(","))]
         print(f"\n{label(variant)}", flush=True)

@@ -1,7 +1,4 @@
-"""What a restoration is worth: PSNR, SSIM, identity, baselines, faithfulness, and a photo's past.
-
-Here are PSNR, SSIM and identity angle against the truth, and methods without learning to compare with.
-"""
+"""What a restoration is worth: here PSNR, SSIM and identity angle, and methods without learning to compare with."""
 
 from __future__ import annotations
 
@@ -32,14 +29,8 @@ class Scores:
 def psnr(image: Image, truth: Image) -> float:
     """Peak signal-to-noise ratio over all pixels and channels of one picture, dB: 10 log10(255^2 / MSE), no cap.
 
-    Args:
-        image, truth: (H, W, 3) uint8 RGB of the same size, sides >= 16. Symmetric in the two.
-
-    Raises:
-        InputError: not an ``Image``, or the sizes differ.
-
-    Source:
-        The convention of face-restoration papers: RGB, no border is shaved; a set's PSNR is the mean of its pictures'.
+    Both are (H, W, 3) uint8 RGB of the same size, sides >= 16, or it is an InputError. As in face-restoration papers no
+    border is shaved, and a set's PSNR is the mean of its pictures'.
     """
     _check_pair(image, truth)
     with np.errstate(divide="ignore"):  # equal pictures
@@ -47,15 +38,12 @@ def psnr(image: Image, truth: Image) -> float:
 
 
 def ssim(image: Image, truth: Image) -> float:
-    """Structural similarity, [-1, 1], the mean over pixels and the three RGB channels, by scikit-image.
+    """Structural similarity, [-1, 1], the mean over pixels and the three RGB channels; pictures as for ``psnr``.
 
     Convention:
         - the settings of the paper: Gaussian window of sigma 1.5, 11 x 11 pixels, K1 = 0.01, K2 = 0.03, L = 255,
-          population covariance
-        - the 5 pixels at each border, where the window sticks out, are left out of the mean
+          population covariance; the 5 pixels at each border, where the window sticks out, are left out
         - RGB channels, not luma: published numbers on luma are higher
-
-    Args and Raises: as for ``psnr``.
 
     Source:
         Wang, Bovik, Sheikh, Simoncelli, "Image quality assessment: from error visibility to structural similarity",
@@ -75,28 +63,20 @@ def score(image: Image, truth: Image, identity: IdentityNetwork | None = None) -
 
 def _check_pair(image: Image, truth: Image) -> None:
     if check_image(image).shape != check_image(truth).shape:
-        raise InputError(
-            f"Cannot compare pictures of different sizes: {image.shape[1]} x {image.shape[0]} and "
-            f"{truth.shape[1]} x {truth.shape[0]}. Resize one of them first."
-        )
+        sizes = " and ".join(f"{each.shape[1]} x {each.shape[0]}" for each in (image, truth))
+        raise InputError(f"Cannot compare pictures of different sizes: {sizes}. Resize one of them first.")
 
 
 MAX_FACTOR = 32.0
 MAX_SIGMA = 100.0  # 8-bit grey levels
 _NLM_FILTER_PER_SIGMA = 0.6  # filter strength h per noise sigma: best PSNR on faces lies at 0.5 to 0.6 for sigma 10-40
-# Blind to constants, slopes and straight edges along x or y; white noise of sigma comes out with 6 sigma.
 _NOISE_KERNEL = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
 
 
 def lanczos(image: Image, factor: float) -> Image:
     """Reduce by area averaging, then enlarge back by OpenCV's 8 x 8 Lanczos kernel.
 
-    Args:
-        image: (H, W, 3) uint8 RGB, sides >= 16. Not modified.
-        factor: 1 to 32, best the degradation's own; 1 returns an unchanged copy.
-
-    Raises:
-        InputError: not an ``Image``; factor outside its range or NaN.
+    (H, W, 3) uint8 RGB, sides >= 16, to another; the factor is 1 to 32, best the degradation's own, or an InputError.
     """
     height, width = check_image(image).shape[:2]
     if not 1 <= factor <= MAX_FACTOR:
@@ -112,13 +92,8 @@ def lanczos(image: Image, factor: float) -> Image:
 def non_local_means(image: Image, strength: float | None = None) -> Image:
     """Denoise by averaging pixels whose surroundings look alike, as scikit-image does fast; blur stays.
 
-    Args:
-        image: (H, W, 3) uint8 RGB, sides >= 16. Not modified.
-        strength: standard deviation of the noise in 8-bit grey levels, 0 to 100; 0 returns an unchanged copy; None
-            estimates it with ``noise_sigma``.
-
-    Raises:
-        InputError: not an ``Image``; strength outside its range or NaN.
+    (H, W, 3) uint8 RGB, sides >= 16, to another. The strength is the noise's standard deviation in 8-bit grey levels, 0
+    to 100 or an InputError; None estimates it with ``noise_sigma``.
     """
     sigma = noise_sigma(image) if strength is None else strength
     if not 0 <= sigma <= MAX_SIGMA:
@@ -126,10 +101,9 @@ def non_local_means(image: Image, strength: float | None = None) -> Image:
     if sigma == 0:
         return np.array(check_image(image))
     values, h = check_image(image).astype(np.float64), _NLM_FILTER_PER_SIGMA * sigma
-    denoised: NDArray[np.float64] = denoise_nl_means(
-        values, patch_size=5, patch_distance=6, h=h, sigma=sigma, channel_axis=2
-    )
-    return np.clip(np.rint(denoised), 0, 255).astype(np.uint8)
+    denoised = denoise_nl_means(values, patch_size=5, patch_distance=6, h=h, sigma=sigma, channel_axis=2)
+    result: Image = np.clip(np.rint(denoised), 0, 255).astype(np.uint8)
+    return result
 
 
 def wiener(image: Image, point_spread: NDArray[np.floating], noise: float) -> Image:
@@ -139,11 +113,8 @@ def wiener(image: Image, point_spread: NDArray[np.floating], noise: float) -> Im
 
     Args:
         image: (H, W, 3) uint8 RGB, sides >= 16. Not modified.
-        point_spread: (K, K), K odd, at most 107; what the blur made of one point, sum 1, centred.
-        noise: standard deviation of the noise in 8-bit grey levels, 0 to 100.
-
-    Raises:
-        InputError: not an ``Image``; noise outside its range or NaN; a point spread of another shape.
+        point_spread: (K, K), K odd, at most 107, or an InputError; what the blur made of one point, sum 1, centred.
+        noise: standard deviation of the noise in 8-bit grey levels, 0 to 100, or an InputError.
     """
     side = point_spread.shape[0]
     if point_spread.shape != (side, side) or side % 2 == 0 or side > 2 * MARGIN:
@@ -161,10 +132,8 @@ def wiener(image: Image, point_spread: NDArray[np.floating], noise: float) -> Im
 def noise_sigma(image: Image) -> float:
     """Estimate the standard deviation of white noise from a picture alone, in 8-bit grey levels, at most MAX_SIGMA.
 
-    sigma = median |L * image| / (6 * 0.6745), averaged over the channels; L is a 3 x 3 kernel that flat, sloping and
-    straight-edged areas do not answer to, and the median leaves out the rest of the structure. Fine texture counts as
-    noise; noise that was blurred, compressed or clipped (strong noise always is) counts less than it was.
-    InputError: not an ``Image``.
+    sigma = median |L * image| / (6 * 0.6745), averaged over the channels; flat, sloping and straight-edged areas do not
+    answer to the 3 x 3 kernel L. Fine texture counts as noise; what was blurred, compressed or clipped counts less.
 
     Source:
         Kernel: Immerkaer, "Fast noise variance estimation", CVIU 64(2), 1996. Median / 0.6745: Donoho and Johnstone,

@@ -1,7 +1,6 @@
 """A photo's past: blur, noise, JPEG quality and effective resolution, estimated without the original, with intervals.
 
-A small network over spectra and differences, trained on our own degradations (``train/extras/estimator.py``). Its error
-bars on faces that it never saw lie beside its weights.
+A small network over spectra and differences, trained on our own degradations (``train/extras/estimator.py``).
 """
 
 from __future__ import annotations
@@ -99,8 +98,7 @@ def from_scale(name: str, value: float) -> float:
 def features(images: Tensor) -> Tensor:
     """What blur, noise, resampling and JPEG leave behind: spectra, small differences, and steps at regular distances.
 
-    (B, 3, H, W) float32 in [0, 1], sides >= 128, to (B, FEATURES) float32, all on logarithmic scales. Spectra are per
-    pixel: they hardly depend on the size.
+    (B, 3, H, W) float32 in [0, 1], sides >= 128, to (B, FEATURES) float32, all on logarithmic scales.
     """
     levels = images * 255
     luma, colour = levels.mean(dim=1), levels[:, 0] - levels[:, 2]  # (B, H, W)
@@ -192,8 +190,7 @@ class Estimator:
 
 
 def load_estimator(folder: Path = FOLDER) -> Estimator:
-    """Load weights strictly, without a network connection. InputError: a file is missing or damaged, or does not
-    fit."""
+    """Load weights strictly. InputError: a file is missing or damaged, or does not fit."""
     network = EstimatorNetwork()
     try:
         facts = json.loads((folder / "facts.json").read_text(encoding="utf-8"))

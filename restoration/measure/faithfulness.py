@@ -2,8 +2,7 @@
 
 Convention:
     - every face is aligned, (512, 512, 3) uint8 RGB; differences are signed, in 8-bit grey levels
-    - a region is a (512, 512) bool mask over an aligned face; the four do not overlap and leave most of the picture
-      out. Lengths are in units of the template's distance between the eyes, so they follow the landmarks
+    - a region is a (512, 512) bool mask over an aligned face; the four do not overlap and leave most of the picture out
     - skin is the cheeks: no brow, hair, glasses' upper rim or beard there on most faces
 """
 
@@ -38,8 +37,7 @@ NOTICEABLE_LEVELS = 0.5  # grey levels; a region is not called worse for less
 
 @dataclass(frozen=True, kw_only=True)
 class Region:
-    """One row of the table, mean absolute errors in grey levels, None is not known: expected of the restored face,
-    foretold without the truth; degraded and restored, measured against the truth."""
+    """Mean absolute errors in grey levels, None is not known: foretold of the restored face, and measured of both."""
 
     name: str
     expected: float | None
@@ -49,7 +47,7 @@ class Region:
 
 @dataclass(frozen=True, kw_only=True)
 class Identity:
-    """Angles to the true face in degrees, and what they mean. ``network`` names whose they are."""
+    """Angles of one network to the true face, degrees, and what they mean."""
 
     network: str
     degraded: float
@@ -113,18 +111,14 @@ def examine(
     recipe: tuple[Degradation, int] | None = None,
     identity: IdentityNetwork | None = None,
 ) -> Examination:
-    """Look closely at one restoration. Runs the network once, on a batch of eight.
+    """Look closely at one restoration; the network runs once, on a batch of eight. InputError: faces of another size.
 
     Args:
         degraded, restored: what the network was given and what it gave. Not modified.
-        network: restores (B, 3, H, W) in [0, 1]: ``Restorer.restore_tensor``.
-        calibration: of its weights: ``Restorer.calibration``.
+        network, calibration: ``restore_tensor`` and ``calibration`` of a ``Restorer``.
         truth: the clean face, if it is known.
         recipe: the degradation and the seed that made ``degraded``, if they are known.
         identity: measures identity angles where the truth is known.
-
-    Raises:
-        InputError: faces of another size.
     """
     names = region_errors(degraded, restored)  # which checks the sizes
     before, after = ({} if truth is None else region_errors(face, truth) for face in (degraded, restored))
@@ -157,8 +151,7 @@ def difference(image: Image, reference: Image) -> Difference:
 
 
 def consistency_residual(restored: Image, degraded: Image, settings: Degradation, seed: int) -> Difference:
-    """The restored face degraded again as the true one was, noise included, minus the degraded face: nothing is left
-    of the truth, but of other faces too that differ in what the degradation destroyed alone."""
+    """The restored face degraded again as the true one was, noise included, minus the degraded face."""
     return difference(degrade_image(restored, settings, seed), degraded)
 
 
@@ -219,8 +212,7 @@ def region_masks() -> Mapping[str, NDArray[np.bool_]]:
 
 
 def region_errors(image: Image, truth: Image) -> dict[str, float]:
-    """Mean absolute difference of two aligned faces, [0, 255], by the names of ``REGIONS`` and ``WHOLE``. InputError:
-    not two aligned faces."""
+    """Mean absolute difference of two aligned faces, [0, 255], by the names of ``REGIONS`` and ``WHOLE``."""
     _check_aligned(image, truth)
     return _region_means(np.abs(difference(image, truth)).mean(axis=2))
 
@@ -231,14 +223,10 @@ def _region_means(values: NDArray[np.floating]) -> dict[str, float]:
 
 
 def skin_colour_difference(image: Image, truth: Image) -> float:
-    """Mean CIEDE2000 over the skin of two aligned faces: 1 is just visible side by side, 5 at a glance. InputError: not
-    two aligned faces.
+    """Mean CIEDE2000 over the skin of two aligned faces: 1 is just visible side by side, 5 at a glance.
 
-    Convention:
-        - sRGB, D65, 2 degree observer; each pixel with its counterpart, so lost texture counts as well as tint
-
-    Source:
-        Sharma, Wu, Dalal, "The CIEDE2000 color-difference formula", Color Research and Application 30(1), 2005.
+    sRGB, D65, 2 degree observer; each pixel with its counterpart, so lost texture counts as well as tint. Source:
+    Sharma, Wu, Dalal, "The CIEDE2000 color-difference formula", Color Research and Application 30(1), 2005.
     """
     _check_aligned(image, truth)
     mask = region_masks()["skin"]
@@ -246,7 +234,7 @@ def skin_colour_difference(image: Image, truth: Image) -> float:
 
 
 def skin_lightness(image: Image) -> float:
-    """Median CIELAB L* of the skin, [0, 100]. It depends on the light as well. InputError: not an aligned face."""
+    """Median CIELAB L* of an aligned face's skin, [0, 100]. It depends on the light as well."""
     _check_aligned(image)
     return float(np.median(rgb2lab(image[region_masks()["skin"]])[:, 0]))
 

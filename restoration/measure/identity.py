@@ -6,7 +6,7 @@ import json
 import math
 import os
 import warnings
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -95,10 +95,6 @@ class Bands:
         if not 0 <= self.accuracy <= 1:
             raise InputError(f"An accuracy lies in [0, 1], not {self.accuracy}.")
 
-    def to_json(self) -> str:
-        """All fields as one JSON object; ``read_bands`` gives an equal object back."""
-        return json.dumps(asdict(self), indent=1)
-
     def place(self, angle: float) -> str:
         """Where an angle lies among the pairs, one sentence. Names no verdict about the restoration."""
         if angle >= self.different[0]:
@@ -111,8 +107,7 @@ class Bands:
 
 
 def read_bands(path: Path, network: str) -> Bands | None:
-    """The bands that ``train/extras/verification.py`` wrote; None when there is no such file. InputError: the file is
-    damaged, or belongs to another network."""
+    """The bands in a file, None where there is none. InputError: it is damaged, or another network's."""
     if not path.is_file():
         return None
     try:
@@ -127,7 +122,7 @@ def read_bands(path: Path, network: str) -> Bands | None:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of the person. ``text`` is one sentence; ``warning`` another one where there is need for it."""
+    """What became of the person, and where there is need for it a warning; a sentence each."""
 
     text: str
     better: bool | None
@@ -197,10 +192,9 @@ def load_identity(source: str | Path | None = None) -> IdentityNetwork:
     """The identity network to measure with, and its bands where ``train/extras/verification.py`` measured them.
 
     Args:
-        source: a TorchScript file (code: load only what you trust), whose bands lie beside it in
-            NAME.verification.json; a folder that ``save_recogniser`` wrote, whose bands lie in it; or
-            ``arcface_ir_se50`` for ArcFace, fetched when it is not in the cache. None takes the environment variable
-            ``RESTORATION_IDENTITY``, and where that is not set the embedded recogniser.
+        source: a TorchScript file (code: load only what you trust) with its bands beside it in NAME.verification.json;
+            a folder of ``save_recogniser`` with its bands in it; or ``arcface_ir_se50``, fetched when it is not in the
+            cache. None takes what ``RESTORATION_IDENTITY`` names, else the embedded recogniser.
 
     Raises:
         InputError: the file or folder is missing, damaged, or no such network.
@@ -216,8 +210,7 @@ def load_identity(source: str | Path | None = None) -> IdentityNetwork:
 
 
 def load_torchscript(path: Path) -> nn.Module:
-    """A network from 112x112 crops to embeddings out of a TorchScript file, which is code: trust it first. InputError:
-    the file is missing or not TorchScript."""
+    """A network from 112x112 crops to embeddings. InputError: the file is missing or not TorchScript."""
     if not path.is_file():
         raise InputError(f"Identity network {path} does not exist. Correct the path, or unset {ENVIRONMENT_VARIABLE}.")
     try:

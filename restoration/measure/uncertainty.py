@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 import cv2
@@ -36,11 +36,8 @@ _NOISE = (0.0, 0.0, 0.0, 0.0, 2.0, 2.0, 5.0, 5.0)  # grey levels, of each pass
 def perturbed_restorations(face: Tensor, network: Callable[[Tensor], Tensor]) -> Tensor:
     """Restore one face eight times in one batch, each time a little changed, and undo the change.
 
-    Convention:
-        - pass 0 is the plain restoration, pass 1 the mirrored one; the others are also shifted by up to half a pixel
-          along both axes (bicubic, mirrored border), and half of all passes carry white noise
-        - every second pass is mirrored left to right
-        - shifts and noise come from a generator of a fixed seed: the same face gives the same passes
+    Pass 0 is the plain restoration, and every second one is mirrored; from the third on they are shifted by up to half
+    a pixel (bicubic, mirrored border), and half of all carry white noise. The same face gives the same passes.
 
     Args:
         face: (1, 3, H, W) float32 in [0, 1], degraded. Not modified.
@@ -73,8 +70,7 @@ def _shift(images: Tensor, pixels: Tensor) -> Tensor:
 
 
 def uncertainty_features(face: Tensor, restorations: Tensor) -> dict[str, Map]:
-    """What the expected error is made of: the names in ``FEATURES`` to maps in grey levels, averaged over a Gaussian
-    window of ``WINDOW`` pixels; of a (1, 3, H, W) degraded face and its ``perturbed_restorations``."""
+    """Of a (1, 3, H, W) degraded face what its expected error is made of: ``FEATURES`` to maps in grey levels."""
     restored = restorations[:1]
     maps = {
         "spread": restorations.var(dim=0, unbiased=True, keepdim=True),
@@ -91,7 +87,7 @@ def _squared_gradient(images: Tensor) -> Tensor:
 
 
 def expected_error(features: Mapping[str, Map], weights: Mapping[str, float], offset: float) -> Map:
-    """(H, W) grey levels, >= 0, of what ``uncertainty_features`` gives: the formula at the top of this file."""
+    """(H, W) grey levels, >= 0: the formula at the top of this file."""
     log = sum(weights[name] * log_feature(features[name]) for name in FEATURES) + offset
     return np.maximum(np.exp(log) - _FLOOR, 0).astype(np.float32)
 
@@ -147,14 +143,9 @@ class Calibration:
         if not all(isinstance(value, (int, float)) and math.isfinite(value) for value in numbers):
             raise InputError("A calibration holds finite numbers only.")
 
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready form."""
-        return asdict(self)
-
 
 def calibration_of(training: Mapping[str, Any], weights: str) -> Calibration | None:
-    """The calibration among the facts that travel with weights (``hub.Weights.training``); None where there is none.
-    InputError: damaged, or measured on other weights than those of this fingerprint."""
+    """The calibration in a ``training.json``, or None. InputError: damaged, or not of weights of this fingerprint."""
     if KEY not in training:
         return None
     stored, known = training[KEY], {field.name for field in fields(Calibration)}
