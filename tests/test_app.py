@@ -125,7 +125,7 @@ def test_a_program_gets_every_face_restored_as_a_visitor_does(
     np.testing.assert_allclose(report["faces"][0]["landmarks"], expected.faces[0].face.landmarks, atol=0.01)
     assert report["model"]["fingerprint"] == restorer.fingerprint
     for wrong in ({"detector": str(tmp_path)}, {"scale": 3}, {"strength": 1.5}):
-        with pytest.raises(AppError, match=r"detector is one of|1, 2 or 4|between 0"):
+        with pytest.raises(AppError, match=r"detector is one of|1, 2 or 4|strength from 0"):
             client.predict(image=handle_file(EILEEN), **wrong, api_name="/restore")
 
 
@@ -205,7 +205,7 @@ GOOD = encoded(photo(0), format="JPEG")
 BAD_PICTURES = {
     "truncated.jpg": (GOOD[: len(GOOD) // 2], "damaged or cut short"),
     "text.png": (b"this is not a picture\n" * 50, "not a picture|Supported formats"),
-    "empty.png": (b"", "empty"),
+    "empty.png": (b"", "not a picture"),
     "dot.png": (encoded(photo(0, (1, 1)), format="PNG"), "16"),
     "large.png": (encoded(PIL.Image.new("1", (10_000, 10_000)), format="PNG"), "megapixels"),
     "drawing.svg": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "Supported formats"),
