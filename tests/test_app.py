@@ -125,7 +125,7 @@ def test_a_program_gets_every_face_restored_as_a_visitor_does(
     np.testing.assert_allclose(report["faces"][0]["landmarks"], expected.faces[0].face.landmarks, atol=0.01)
     assert report["model"]["fingerprint"] == restorer.fingerprint
     for wrong in ({"detector": str(tmp_path)}, {"scale": 3}, {"strength": 1.5}):
-        with pytest.raises(AppError, match=r"detector is one of|1, 2 or 4|strength from 0"):
+        with pytest.raises(AppError, match=r"detector is one of|1, 2 or 4|strength is from 0"):
             client.predict(image=handle_file(EILEEN), **wrong, api_name="/restore")
 
 

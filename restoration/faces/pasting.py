@@ -155,7 +155,7 @@ def blend(photo: Image, patches: Sequence[Patch], strengths: Sequence[float]) ->
     """
     if len(strengths) != len(patches) or not all(0 <= strength <= 1 for strength in strengths):
         given = list(strengths)
-        raise InputError(f"Each of the {len(patches)} faces has a strength from 0 (untouched) to 1, not {given}.")
+        raise InputError(f"A strength is from 0 (untouched) to 1, one for each face ({len(patches)}), not {given}.")
     result: Image = photo.copy()
     for patch, strength in zip(patches, strengths, strict=True):
         change = cv2.addWeighted(patch.pixels, strength, patch.region(photo), -strength, 0, dtype=cv2.CV_16S)
