@@ -123,17 +123,10 @@ class Recipe:
 
 
 def whole_faces(recipe: Recipe, step: int, *, batch: int, side: int) -> tuple[Tensor, Tensor]:
-    """A batch for the face stage.
+    """A batch for the face stage: degraded and clean, both (batch / parts, 3, side, side) float32 in [0, 1].
 
     Each face is degraded at the smallest size that shows the same, see ``Degradation.reduced``; one of 128 pixels draws
-    among the degradations that can be done at that size.
-
-    Args:
-        batch: faces a step.
-        side: of the pictures that come out, pixels, a divisor of 512, at least 128.
-
-    Returns:
-        degraded and clean, both (batch / parts, 3, side, side) float32 in [0, 1], on the faces' device.
+    among the degradations that can be done at that size. The side is a divisor of 512, at least 128.
     """
     positions = recipe.share(step, batch)
     groups: dict[int, list[tuple[int, Tensor, Degradation, int]]] = defaultdict(list)
@@ -188,8 +181,7 @@ class Squares:
 def face_squares(recipe: Recipe, step: int, config: TrainConfig) -> Squares:
     """A batch for the detail stage: this process's faces, all of 512 pixels, and several squares of each.
 
-    A share ``config.plain`` of the faces is replaced by a plain colour with a gentle slope: there the smallest regular
-    pattern counts.
+    A share ``config.plain`` is plain colour with a gentle slope instead: there the smallest regular pattern counts.
     """
     faces, settings, noise, boxes, alone = [], [], [], [], []
     for place, position in enumerate(recipe.share(step, config.batch // config.squares)):
@@ -218,10 +210,7 @@ def plain_picture(rng: random.Random) -> Tensor:
 def draw(
     seed: str, count: int, source: Distribution | Mixture, device: torch.device
 ) -> tuple[list[Degradation], list[torch.Generator]]:
-    """Settings and noise sources for one batch, decided by ``seed`` alone.
-
-    Training and evaluation both name their batches, so nothing has to be stored to draw the same ones again.
-    """
+    """Settings and noise sources for one batch, decided by ``seed`` alone."""
     rng = random.Random(seed)
     settings = [source.sample(rng) for _ in range(count)]
     return settings, [torch.Generator(device).manual_seed(rng.getrandbits(62)) for _ in range(count)]
@@ -237,10 +226,6 @@ def fixed_draw(
 def degraded_face(
     faces: Faces, index: int, protocol_name: str, protocol: Distribution | Mixture
 ) -> tuple[Tensor, Tensor]:
-    """One face under its own fixed draw of a protocol, decided by the two names alone.
-
-    Returns:
-        degraded and clean, both (1, 3, 512, 512) float32 in [0, 1], on the faces' device.
-    """
+    """One face under the fixed draw that both names decide: degraded and clean, (1, 3, 512, 512) float32 in [0, 1]."""
     clean = faces.clean([index])
     return degrade(clean, *fixed_draw(faces, index, protocol_name, protocol)), clean

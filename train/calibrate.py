@@ -29,18 +29,8 @@ from restoration.degrade.protocols import PROTOCOLS
 from restoration.hub import DEFAULT, EMBEDDED
 from restoration.images import InputError, to_image
 from restoration.images.pictures import write_atomically
+from restoration.measure import uncertainty
 from restoration.measure.faithfulness import skin_colour_difference
-from restoration.measure.uncertainty import (
-    FEATURES,
-    KEY,
-    Calibration,
-    Map,
-    expected_error,
-    log_feature,
-    perturbed_restorations,
-    smooth,
-    uncertainty_features,
-)
 from restoration.network.checkpoint import TRAINING
 from train.batches import degraded_face, fixed_draw
 from train.config import command, new_parser
@@ -58,9 +48,9 @@ class Measured:
     features: by name, grey levels. error, pixel_error: mean absolute error over the channels, around and at the pixel.
     """
 
-    features: dict[str, Map]
-    error: Map
-    pixel_error: Map
+    features: dict[str, uncertainty.Map]
+    error: uncertainty.Map
+    pixel_error: uncertainty.Map
     skin: float
     residual: float
 
@@ -70,13 +60,13 @@ def measure_face(faces: Faces, index: int, protocol: str, restorer: Restorer) ->
     """Degrade a face as ``train.evaluate`` does, restore it eight times, and compare with the truth."""
     given = faces, index, protocol, PROTOCOLS[protocol]
     degraded, clean = degraded_face(*given)
-    restorations = perturbed_restorations(degraded, restorer.restore_tensor)
+    restorations = uncertainty.perturbed_restorations(degraded, restorer.restore_tensor)
     restored = to_image(restorations[:1])
     again = degrade((restorations[:1] * 255).round() / 255, *fixed_draw(*given))
     pixels = np.abs(restored - to_image(clean).astype(np.float32)).mean(axis=2, dtype=np.float32)
     return Measured(
-        {key: value[GRID] for key, value in uncertainty_features(degraded, restorations).items()},
-        smooth(pixels, ERROR_WINDOW)[GRID],
+        {key: value[GRID] for key, value in uncertainty.uncertainty_features(degraded, restorations).items()},
+        uncertainty.smooth(pixels, ERROR_WINDOW)[GRID],
         pixels[GRID],
         skin_colour_difference(restored, to_image(clean)),
         float((again - degraded).abs().mean() * 255),
@@ -85,22 +75,25 @@ def measure_face(faces: Faces, index: int, protocol: str, restorer: Restorer) ->
 
 def fit(faces: Sequence[Measured]) -> tuple[dict[str, float], float]:
     """Coefficients and offset of ``expected_error``: least squares between logarithms, then the mean made right."""
-    columns = [np.concatenate([log_feature(face.features[name]).ravel() for face in faces]) for name in FEATURES]
-    target = np.concatenate([log_feature(face.error).ravel() for face in faces])
+    columns = [
+        np.concatenate([uncertainty.log_feature(face.features[name]).ravel() for face in faces])
+        for name in uncertainty.FEATURES
+    ]
+    target = np.concatenate([uncertainty.log_feature(face.error).ravel() for face in faces])
     matrix = np.column_stack([*columns, np.ones(len(target))])
     solution = np.linalg.lstsq(matrix, target, rcond=None)[0]
     *weights, offset = solution.tolist()
     mean_made_right = float(np.log(np.exp(target).mean() / np.exp(matrix @ solution).mean()))
-    return dict(zip(FEATURES, weights, strict=True)), offset + mean_made_right
+    return dict(zip(uncertainty.FEATURES, weights, strict=True)), offset + mean_made_right
 
 
-def rank_correlation(maps: Sequence[Map], errors: Sequence[Map]) -> float:
+def rank_correlation(maps: Sequence[uncertainty.Map], errors: Sequence[uncertainty.Map]) -> float:
     """Spearman's rank correlation within each face, the mean over faces."""
     ranked = [[x.ravel().argsort(kind="stable").argsort().astype(float) for x in both] for both in (maps, errors)]
     return float(np.mean([np.corrcoef(a, b)[0, 1] for a, b in zip(*ranked, strict=True)]))
 
 
-def calibrate(faces: Sequence[Measured], weights: str, protocol: str) -> Calibration:
+def calibrate(faces: Sequence[Measured], weights: str, protocol: str) -> uncertainty.Calibration:
     """Fit to all faces; the correlations and the reliability come from two halves that foretell each other.
 
     Raises:
@@ -110,14 +103,14 @@ def calibrate(faces: Sequence[Measured], weights: str, protocol: str) -> Calibra
         raise InputError(f"A calibration needs at least {MIN_FACES} faces, not {len(faces)}.")
     halves = faces[::2], faces[1::2]
     foretold = [
-        expected_error(face.features, *law)
+        uncertainty.expected_error(face.features, *law)
         for half, law in zip(halves, map(fit, halves[::-1]), strict=True)
         for face in half
     ]
     shown = [*halves[0], *halves[1]]
     errors = [face.error for face in shown]
     coefficients, offset = fit(faces)
-    return Calibration(
+    return uncertainty.Calibration(
         weights=weights,
         protocol=protocol,
         faces=len(faces),
@@ -157,7 +150,7 @@ def main(arguments: list[str] | None = None) -> int:
     indices = tqdm(range(len(faces)), unit="face", disable=None)
     measured = [measure_face(faces, index, options.protocol, restorer) for index in indices]
     figures = dataclasses.asdict(calibrate(measured, restorer.fingerprint, options.protocol))
-    facts = {**json.loads((folder / TRAINING).read_text()), KEY: figures}
+    facts = {**json.loads((folder / TRAINING).read_text()), uncertainty.KEY: figures}
     write_atomically(folder / TRAINING, json.dumps(facts, indent=2) + "\n")
     print(json.dumps(figures, indent=1))
     return 0

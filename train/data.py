@@ -139,16 +139,13 @@ def open_hub(text: str, limit: int | None, **how: Any) -> Source:
 def open_source(
     data: Sequence[str], *, limit: int | None = None, align: bool = False, smallest: int = MIN_FACE
 ) -> Source:
-    """What ``--data`` names.
+    """What ``--data`` names. InputError: it cannot be read, is empty, or mixes what cannot be mixed.
 
     Args:
         data: folders, or one ``hub:OWNER/NAME[@REVISION][:SPLIT]``; the split is train.
         limit: at most so many pictures, [1, …].
         align: the pictures are photos: find the largest face of each and align it.
         smallest: as in ``Source``.
-
-    Raises:
-        InputError: it cannot be read, is empty, or mixes what cannot be mixed.
     """
     how = {"detector": load_detector(EMBEDDED) if align else None, "smallest": smallest}
     if not any(text.startswith(HUB) for text in data):
@@ -226,12 +223,9 @@ def read_faces(source: Source, device: str | torch.device = "cpu", store: Path |
 def load_faces(
     folders: Sequence[str | Path], *, limit: int | None = None, device: str = "cpu", side: int = FACE_SIZE
 ) -> Faces:
-    """Read every picture below the folders: square faces on the template, of at least ``side`` pixels (of 512: 256).
+    """Read every picture below the folders, as ``find_pictures`` and ``read_faces`` do: aligned, square faces.
 
-    Args:
-        folders, limit: as for ``find_pictures``, which also says what is refused.
-        device: as for ``read_faces``.
-        side: of the faces, pixels.
+    Each is of at least ``side`` pixels (of 512: 256), and becomes that size.
     """
     return read_faces(open_folders(folders, limit, smallest=min(side, MIN_FACE), side=side), device)
 

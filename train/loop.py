@@ -29,12 +29,10 @@ STATE = {"config", "faces", "step", "seconds", "model", "average", "optimizer"} 
 class Trainer:
     """A training that can be stopped after any step and resumed to the same weights.
 
-    Convention:
-        - a step depends on the weights and its number alone: torch's global generator (dropout) is seeded by it
+    A step depends on the weights and its number alone: torch's global generator (dropout) is seeded by it.
 
     Args:
-        config: settings.
-        out: folder of the run. One that holds a checkpoint is resumed when its configuration is the same.
+        config, out: settings, and folder of the run. One that holds a checkpoint of the same settings is resumed.
         model: to train; on its device, in training mode, in torch.channels_last for Muon.
         batch: what is learned from in a step, a function of its number.
         score: of a batch the terms of the loss by name, scalar tensors; "total" is minimised.
@@ -206,13 +204,11 @@ class WeightOptimizer:
     Muon (Jordan et al., 2024) makes the update of a weight matrix orthogonal, so that all its directions learn at
     one speed. ``match_rms_adamw`` (Liu et al., 2025) scales the update so that learning rates that suit AdamW suit it.
 
-    Convention:
-        - a convolution is the matrix (outputs, inputs x height x width); Muon's are the dense ones. A network's
-          ``head`` and ``tail``, which meet pixels, depthwise convolutions, norms, scales and biases go to AdamW
-        - the parameters are looked at once, so the network is moved to its device and memory layout before
+    A convolution is the matrix (outputs, inputs x height x width); Muon's are the dense ones. A network's ``head`` and
+    ``tail``, which meet pixels, depthwise convolutions, norms, scales and biases go to AdamW.
 
     Args:
-        model: whose parameters to train; every one that requires a gradient.
+        model: to train; on its device and in its memory layout already.
         kind: "muon", or "adamw" for all parameters.
         weight_decay: decoupled, times the learning rate a step, [0, 1).
     """
@@ -259,11 +255,7 @@ class WeightOptimizer:
 
 
 def as_matrix(weight: Tensor, *, copy: bool = False) -> Tensor:
-    """(O, I, h, w) as (O, h*w*I), the same memory whether channels come first or last.
-
-    Args:
-        copy: allow a copy where the layout needs one; where it is not allowed, such a layout is a ValueError.
-    """
+    """(O, I, h, w) as (O, h*w*I), the same memory unless a ``copy`` is allowed. ValueError: only a copy would do."""
     matrix = weight.detach().permute(0, 2, 3, 1).flatten(1)  # (O, h*w*I)
     if not copy and matrix.data_ptr() != weight.data_ptr():
         raise ValueError("Put the network into torch.channels_last before its optimiser is made.")

@@ -33,8 +33,7 @@ class FaceStage:
     """Whole faces at the face stage's size.
 
     Args:
-        config: of the run.
-        recipe: of what it learns from.
+        config, recipe: of the run, and of what it learns from.
         validation: faces to watch; their degraded pictures are made once.
         identity: measures the angle to the clean face; None leaves it out.
     """
@@ -133,13 +132,8 @@ def stage_trainer(
 ) -> Trainer:
     """The trainer of a stage whose batches are on ``device``; it saves the averaged stage as ``out / RESULT``.
 
-    Args:
-        initial: the network to start from; None starts at random.
-        accelerator, out: as for ``Trainer``.
-        compile: ``torch.compile`` the network.
-
-    Raises:
-        InputError: as ``Trainer``, or ``initial`` has another configuration, or it is to be compiled for a CPU.
+    ``initial`` is the network to start from, None one at random. InputError: as ``Trainer``, or ``initial`` has another
+    configuration, or it is to be compiled for a CPU.
     """
     config, accelerator = stage.config, accelerator or Accelerator(cpu=device.type == "cpu")
     torch.manual_seed(config.seed)

@@ -19,16 +19,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from restoration.degrade.operations import (
-    GAUSSIAN_RADIUS,
-    KERNELS,
-    Kernel,
-    blur,
-    gaussian_kernel,
-    jpeg_roundtrip,
-    motion_kernel,
-    resize,
-)
+from restoration.degrade import operations
+from restoration.degrade.operations import KERNELS, Kernel
 from restoration.images import Image, InputError, to_image, to_tensor
 
 
@@ -215,10 +207,10 @@ def _degrade(image: Tensor, s: Degradation, generator: torch.Generator) -> Tenso
     if s.is_identity:
         return image
     height, width = image.shape[-2:]
-    y = blur(image, _kernels(s)) if s.is_blurred else image
+    y = operations.blur(image, _kernels(s)) if s.is_blurred else image
     if s.downsample != 1:
         size = max(1, math.floor(height / s.downsample)), max(1, math.floor(width / s.downsample))
-        y = resize(y, size, "bilinear" if s.downsample < 1 and s.kernel == "area" else s.kernel)
+        y = operations.resize(y, size, "bilinear" if s.downsample < 1 and s.kernel == "area" else s.kernel)
         y = y.clamp(0, 1)  # bicubic overshoots
     if s.noise > 0:
         draw = torch.randn(y.shape[1:], generator=generator, device=generator.device).to(y.device)
@@ -226,23 +218,23 @@ def _degrade(image: Tensor, s: Degradation, generator: torch.Generator) -> Tenso
     if s.grayscale:
         y = (y * y.new_tensor([0.299, 0.587, 0.114])[:, None, None]).sum(dim=1, keepdim=True).expand_as(y)
     if s.jpeg is not None:
-        y = jpeg_roundtrip(y, s.jpeg)
+        y = operations.jpeg_roundtrip(y, s.jpeg)
     if s.downsample != 1:
-        y = resize(y, (height, width), "bicubic" if s.kernel == "bicubic" else "bilinear")
+        y = operations.resize(y, (height, width), "bicubic" if s.kernel == "bicubic" else "bilinear")
     return (y.clamp(0, 1) * 255).round() / 255
 
 
 def _kernels(s: Degradation) -> list[Tensor]:
     """Of the blurs that do something."""
-    shake = [motion_kernel(s.motion_length, s.motion_angle)] if s.motion_length > 1 else []
-    return shake + ([gaussian_kernel(*s.blur_sigmas, s.blur_angle)] if max(s.blur_sigmas) > 0 else [])
+    shake = [operations.motion_kernel(s.motion_length, s.motion_angle)] if s.motion_length > 1 else []
+    return shake + ([operations.gaussian_kernel(*s.blur_sigmas, s.blur_angle)] if max(s.blur_sigmas) > 0 else [])
 
 
 def point_spread(settings: Degradation) -> Tensor:
     """(107, 107) float32, sum 1, centred: what one point becomes under both blurs of these settings."""
-    shake = motion_kernel(settings.motion_length, settings.motion_angle)
-    bell = gaussian_kernel(*settings.blur_sigmas, settings.blur_angle)  # its own mirror image
-    return F.conv2d(shake[None, None], bell[None, None], padding=2 * GAUSSIAN_RADIUS)[0, 0]
+    shake = operations.motion_kernel(settings.motion_length, settings.motion_angle)
+    bell = operations.gaussian_kernel(*settings.blur_sigmas, settings.blur_angle)  # its own mirror image
+    return F.conv2d(shake[None, None], bell[None, None], padding=2 * operations.GAUSSIAN_RADIUS)[0, 0]
 
 
 def degrade_image(image: Image, settings: Degradation, seed: int = 0) -> Image:

@@ -59,11 +59,7 @@ class DetectorConfig(Session):
 
 
 def label_faces(faces: Sequence[Image], teacher: Detector, looks: Sequence[int]) -> Points:
-    """Landmarks of aligned faces: the mean over several sizes, in which the teacher's own scatter cancels.
-
-    Returns:
-        (N, 5, 2) in the pixels of a 512 face; NaN where the teacher saw none in its place.
-    """
+    """(N, 5, 2) landmarks in the pixels of a 512 face, means over several sizes; NaN where the teacher saw no face."""
     result = np.full((len(faces), 5, 2), np.nan)
     for index, face in enumerate(tqdm(faces, desc="labelling", unit="face", disable=None)):
         seen = []
@@ -82,12 +78,7 @@ def _miss(points: Points, truth: Points) -> float:
 
 
 def measure(detector: Detector, composer: Composer, *, scenes: int, seed: int) -> tuple[dict[str, list[float]], int]:
-    """Look for the faces of so many composed scenes.
-
-    Returns:
-        for each kind of face the ``_miss`` of every one that was there, infinite where it was not found; and how many
-        were found beside all faces.
-    """
+    """By kind of face the ``_miss`` of each in so many scenes, infinite where not found; and how many were false."""
     rng = np.random.default_rng(seed)
     kinds: dict[str, list[float]] = {"over 32 px": [], "over 64 px": [], "near-frontal over 64 px": []}
     false = 0
@@ -111,13 +102,9 @@ def measure(detector: Detector, composer: Composer, *, scenes: int, seed: int) -
 def proposer_loss(logits: Tensor, points: Tensor, truths: list[Points]) -> tuple[Tensor, Tensor]:
     """Cross-entropy of the scores, hardest negatives first, and distance of the landmarks.
 
-    Convention:
-        - a cell is a face where its middle lies within 0.45 of the eyes' distance from the mean of the landmarks and
-          that distance is within a factor 1.4 of ``EYES``; up to twice as far, nothing is asked of it
-
-    Args:
-        logits, points: what ``Proposer`` returned for B pictures.
-        truths: B sets of landmarks, (N, 5, 2) pixels.
+    A cell is a face where its middle lies within 0.45 of the eyes' distance from the mean of the landmarks and that
+    distance is within a factor 1.4 of ``EYES``; up to twice as far, nothing is asked of it. Logits and points are what
+    ``Proposer`` returned for B pictures, truths their landmarks, (N, 5, 2) pixels.
     """
     cells, target = cell_centres(logits.shape[1], logits.shape[2]), torch.zeros_like(points)
     positive, ignored = torch.zeros_like(logits, dtype=torch.bool), torch.zeros_like(logits, dtype=torch.bool)
@@ -139,12 +126,9 @@ def proposer_loss(logits: Tensor, points: Tensor, truths: list[Points]) -> tuple
 
 
 def refiner_loss(output: tuple[Tensor, Tensor], labels: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """Cross-entropy of the scores over all crops, and distance of the landmarks over those that are faces.
+    """Cross-entropy of the scores over N crops, and distance of the landmarks over those that are faces.
 
-    Args:
-        output: what ``Refiner`` returned: logits (N,) and points (N, 5, 2).
-        labels: (N,) 0 or 1.
-        targets: (N, 5, 2) pixels of the crops; used where the label is 1.
+    Of what ``Refiner`` returned, against labels (N,) of 0 or 1 and targets (N, 5, 2), pixels of the crops.
     """
     (logits, points), face = output, labels > 0
     score = F.binary_cross_entropy_with_logits(logits, labels)
@@ -157,11 +141,7 @@ def refiner_batch(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Crops of faces roughly placed, of faces badly placed, and of what the proposer takes for one.
 
-    Args:
-        logits, points: what ``Proposer`` returned, the points in pixels of the scenes.
-
-    Returns:
-        (N, 3, 64, 64) in [0, 1]; labels and targets of ``refiner_loss``.
+    Returns (N, 3, 64, 64) in [0, 1], and labels and targets of ``refiner_loss``.
     """
     crops, labels, targets = [], list[float](), list[Points]()
     for scene, score, places in zip(scenes, logits.flatten(1), points.flatten(1, 2), strict=True):
@@ -208,15 +188,10 @@ def _moved(face: Points, angle: float, scale: float) -> Points:
 def train_detector(
     faces: Sequence[Image], landmarks: Points, config: DetectorConfig, out: Path, facts: dict[str, Any]
 ) -> nn.ModuleDict:
-    """Train both networks on the CPU to the last step, or go on from the checkpoint in ``out``.
+    """Train "proposer" and "refiner" on the CPU to the last step, or go on from the checkpoint in ``out``.
 
-    Args:
-        faces: aligned square faces, (S, S, 3) uint8 RGB.
-        landmarks: (N, 5, 2) in the pixels of a 512 face.
-        facts: JSON-ready, for the weights' ``training.json``.
-
-    Returns:
-        "proposer" and "refiner", in evaluation mode.
+    The faces are (S, S, 3) uint8 RGB, their landmarks (N, 5, 2) in the pixels of a 512 face; the facts go into the
+    weights' ``training.json``.
     """
     torch.manual_seed(config.seed)
     composer = Composer(faces, landmarks)
@@ -285,22 +260,14 @@ def main(arguments: list[str] | None = None) -> int:
         facts = {"teacher": teacher.name, "data": [Path(folder).name for folder in options.faces]}
         train_detector(faces, labels, take_config(vars(options), DetectorConfig), options.out, facts)
         return 0
-    rows = []
+    rows = list[list[object]]()
     for name in options.detectors:
         detector = load_detector(name)
         kinds, false = measure(detector, Composer(faces, labels), scenes=options.scenes, seed=options.seed)
         for kind, misses in kinds.items():
             found = np.isfinite(misses)
-            shares = found.mean(), np.array(misses)[found].mean()
-            rows.append(
-                [
-                    detector.name,
-                    kind,
-                    len(misses),
-                    *(f"{100 * x:.1f} %" for x in shares),
-                    f"{false / options.scenes:.2f}",
-                ]
-            )
+            shares = [f"{100 * x:.1f} %" for x in (found.mean(), np.array(misses)[found].mean())]
+            rows.append([detector.name, kind, len(misses), *shares, f"{false / options.scenes:.2f}"])
     print("\n".join(table(["detector", "faces", "number", "recall", "landmark error", "false a scene"], *rows)))
     return 0
 

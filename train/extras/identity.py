@@ -139,10 +139,7 @@ def ask(teacher: Path, crops: Tensor, device: str) -> Tensor:
 
 
 def prepare(options: argparse.Namespace, config: IdentityConfig) -> tuple[Lesson, Lesson]:
-    """What to learn from and what to watch; the teacher is asked once and its answers are kept in the run's folder.
-
-    It is asked of every crop, of its mirror image, and of the blends.
-    """
+    """What to learn from and what to watch; what the teacher says is kept in the run's folder."""
     parts = [read_crops(options.crops)] if options.crops else []
     if options.faces:
         faces = load_faces(options.faces)
@@ -165,11 +162,7 @@ def prepare(options: argparse.Namespace, config: IdentityConfig) -> tuple[Lesson
 def train(
     config: IdentityConfig, learn: Lesson, watch: Lesson, out: Path, device: str = "cpu", init: Path | None = None
 ) -> Recogniser:
-    """Run to the last step, or go on from the checkpoint in ``out``; saves checkpoint, log and weights.
-
-    Args:
-        init: folder of the recogniser to begin with; a checkpoint in ``out`` comes first.
-    """
+    """Run to the last step, or go on from the checkpoint in ``out``; ``init`` is the recogniser to begin with."""
     torch.manual_seed(config.seed)
     student = Recogniser() if init is None else load_recogniser(init)
     student = student.to(device).to(memory_format=torch.channels_last).train()

@@ -37,11 +37,9 @@ class Layout:
 
     Args:
         size: height and width, pixels.
-        eyes: smallest and largest distance between the eyes, pixels; drawn uniformly in its logarithm.
-        count: smallest and largest number of faces that are tried; one that finds no free place is left out.
+        eyes, count: smallest and largest distance between the eyes, pixels, and number of faces that are tried.
         turn: standard deviation of the rotation in the plane, degrees.
-        whole, close: chances that a face brings its own background instead of being cut out along the head, and that
-            the background is a part of an enlarged face, which is no face at that size.
+        whole, close: chances that a face brings its own background, and that the scene's is a part of an enlarged face.
     """
 
     size: tuple[int, int]

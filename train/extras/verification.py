@@ -24,14 +24,7 @@ from tqdm import tqdm
 from restoration.faces import align_face
 from restoration.faces.detection import EMBEDDED, find_faces, load_detector
 from restoration.images import InputError, read_image
-from restoration.measure.identity import (
-    Bands,
-    Embedding,
-    IdentityNetwork,
-    angle_between,
-    identity_crop,
-    load_identity,
-)
+from restoration.measure import identity
 from restoration.measure.recogniser import embed
 from train.config import command, new_parser, write_json
 from train.data import Faces
@@ -42,22 +35,17 @@ FOLDS = 10
 PERCENTILES = (5, 50, 95)
 
 
-def verify(angles: NDArray[np.float64], same: NDArray[np.bool_], network: str) -> tuple[Bands, float]:
+def verify(angles: NDArray[np.float64], same: NDArray[np.bool_], network: str) -> tuple[identity.Bands, float]:
     """Ten-fold accuracy and percentiles of labelled angles.
 
-    Convention:
-        - fold k is the k-th tenth of the same-person pairs and the k-th tenth of the different-person pairs, in
-          their given order; its threshold is the one with the highest accuracy on the other nine
-        - ``threshold`` of the result is the mean over folds
+    Fold k is the k-th tenth of the same-person and of the different-person pairs; its threshold is the best one on the
+    other nine. Source: the protocol of Labeled Faces in the Wild (Huang et al., 2007), "unrestricted".
 
     Args:
         angles: (N,) degrees. same: (N,) whether a pair shows one person; at least 10 pairs of each kind, or InputError.
 
     Returns:
         The bands, and the standard error of the accuracy over folds.
-
-    Source:
-        The protocol of Labeled Faces in the Wild (Huang et al., 2007), "unrestricted".
     """
     if min(same.sum(), (~same).sum()) < FOLDS:
         raise InputError(f"Verification needs at least {FOLDS} pairs of the same person and of different people each.")
@@ -75,7 +63,7 @@ def verify(angles: NDArray[np.float64], same: NDArray[np.bool_], network: str) -
         accuracies.append(np.mean((angles[fold == k] < thresholds[-1]) == same[fold == k]))
     own, others = (np.percentile(angles[kind], PERCENTILES).round(2).tolist() for kind in (same, ~same))
     figures = {"accuracy": round(float(np.mean(accuracies)), 5), "threshold": round(float(np.mean(thresholds)), 2)}
-    bands = Bands(network=network, pairs=len(angles), **figures, same=own, different=others)
+    bands = identity.Bands(network=network, pairs=len(angles), **figures, same=own, different=others)
     return bands, float(np.std(accuracies, ddof=1) / np.sqrt(FOLDS))
 
 
@@ -88,7 +76,9 @@ def read_pairs(table: Path) -> list[tuple[str, str, bool]]:
         raise InputError(f"{table} must be a CSV file with the columns a, b and same.") from error
 
 
-def embed_photos(names: list[str], folder: Path, network: IdentityNetwork, detector: str) -> dict[str, Embedding]:
+def embed_photos(
+    names: list[str], folder: Path, network: identity.IdentityNetwork, detector: str
+) -> dict[str, identity.Embedding]:
     """By name, of every photo in which a face is found, the embedding of the one nearest to its middle."""
     finder, found = load_detector(detector), {}
     for name in tqdm(names, unit="photo", disable=None):
@@ -101,11 +91,11 @@ def embed_photos(names: list[str], folder: Path, network: IdentityNetwork, detec
 
 
 @torch.inference_mode()
-def cosines(student: IdentityNetwork, teacher: IdentityNetwork, faces: Faces) -> list[float]:
+def cosines(student: identity.IdentityNetwork, teacher: identity.IdentityNetwork, faces: Faces) -> list[float]:
     """Cosine between both networks' embeddings of each face; InputError where these differ in length."""
     result: list[float] = []
     for index in range(len(faces)):
-        crop = identity_crop(faces.clean([index]))
+        crop = identity.identity_crop(faces.clean([index]))
         one, other = (embed(network.network, crop) for network in (student, teacher))
         if one.shape != other.shape:
             sizes = f"{student.name} gives {one.shape[1]} numbers a face and {teacher.name} {other.shape[1]}"
@@ -119,7 +109,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns the exit status: 0 done, 2 unusable input."""
     parser = new_parser(__doc__)
     add = parser.add_argument
-    add("--identity", help="the network, as load_identity takes it (its default)")
+    add("--identity", help="the network, as identity.load_identity takes it (its default)")
     add("--pairs", type=Path, help="CSV file with the columns a, b, same")
     add("--photos", type=Path, help="folder of their photos (images/ beside the pairs)")
     add("--detector", default=EMBEDDED, help="finds the faces; the one nearest to the middle is taken (%(default)s)")
@@ -131,7 +121,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if bool(options.pairs) == bool(options.teacher and options.faces):
         raise InputError("Give either --pairs, or --teacher and --faces.")
-    network, facts = load_identity(options.identity), dict[str, Any]()
+    network, facts = identity.load_identity(options.identity), dict[str, Any]()
     if options.pairs:
         pairs = read_pairs(options.pairs)
         names = sorted({name for pair in pairs for name in pair[:2]})
@@ -139,14 +129,14 @@ def main(arguments: list[str] | None = None) -> int:
         if missed := [name for name in names if name not in known]:
             print(f"no face found in {len(missed)} photos; their pairs are left out: {', '.join(missed[:5])} …")
         pairs = [pair for pair in pairs if pair[0] in known and pair[1] in known]
-        angles = np.array([angle_between(known[a], known[b]) for a, b, _ in pairs])
+        angles = np.array([identity.angle_between(known[a], known[b]) for a, b, _ in pairs])
         bands, error = verify(angles, np.array([same for *_, same in pairs], bool), network.name)
         facts = asdict(bands)
         accuracy = f"{100 * bands.accuracy:.2f} ± {100 * error:.2f} % of {bands.pairs} pairs"
         print(f"{network.name}: {accuracy}, threshold {bands.threshold:.1f}°")
         print(f"percentiles {PERCENTILES}: same person {bands.same}°, different people {bands.different}°")
     else:
-        teacher = load_identity(options.teacher)
+        teacher = identity.load_identity(options.teacher)
         facts = {"network": network.name, "teacher": teacher.name, "sets": []}
         for text in options.faces:
             name, _, faces = read_set(text, options.align, options.limit)
