@@ -20,7 +20,7 @@ def main() -> None:
         prepare_network()
         folder = claim_folder()
         from restoration.page.layout import LAUNCH, build_page  # here and not above: gradio reads the environment
-        from restoration.page.site import load_site
+        from restoration.page.site import PHOTOS, load_site, photo_file
 
         site = load_site()
     except InputError as error:
@@ -29,8 +29,9 @@ def main() -> None:
     site.restorer.use_lent_gpu()
     keep_clean(folder, FILES_EXPIRE)
     return_memory(60)
+    offered = [*site.faces.values(), *map(photo_file, PHOTOS)]
     try:
-        page.queue(max_size=64).launch(**LAUNCH, allowed_paths=list(site.faces.values()))
+        page.queue(max_size=64).launch(**LAUNCH, allowed_paths=offered)
     except OSError as error:  # the port, mostly
         sys.exit(f"app.py: {error}")
 

@@ -2,9 +2,10 @@
 
 Two public-domain portraits that pip installs anyway, aligned to the 512 template: ``eileen_collins.png`` and
 ``grace_hopper.png`` beside this file, degraded by the app as it runs; a test checks that they are still made as they
-are committed. From the same photos, ``.assets/photo_*.png`` with before and after side by side: one portrait, and a
-group picture composed of both. The embedded weights and detector are used: nothing is downloaded. Prints how far each
-face was enlarged, and PSNR over each whole photo.
+are committed. From the same photos, ``photos/*.jpg``: the degraded photographs of the second tab, and
+``.assets/photo_*.png`` with before and after side by side: one portrait, and a group picture composed of both. The
+embedded weights and detector are used: nothing is downloaded. Prints how far each face was enlarged, and PSNR over each
+whole photo.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
+import PIL.Image
 import skimage.data
 from matplotlib.cbook import get_sample_data
 
@@ -72,6 +74,34 @@ def group() -> Image:
     return np.rint(picture).astype(np.uint8)
 
 
+def old_print() -> Image:
+    """(600, 512, 3) uint8 RGB: Grace Hopper's photo as a faded, brownish print with scratches and dust."""
+    grey = degrade_image(HOPPER.read(), Degradation(blur_sigma=2.4, noise=9, grayscale=True), seed=1)
+    draw, worn = np.random.default_rng(7), np.zeros(grey.shape[:2], np.float32)
+    height, width = worn.shape
+    for _ in range(14):
+        angle, down = draw.normal(np.pi / 2, 0.35), np.linspace(0, draw.uniform(0.15, 0.8) * height, 24)
+        across = down * np.cos(angle) + draw.normal(0, 0.6, 24)
+        line = np.stack([across, down * np.sin(angle)], axis=1) + draw.uniform(0, (width, height))
+        cv2.polylines(worn, [np.rint(line).astype(np.int32)], False, draw.uniform(0.4, 0.9), 1, cv2.LINE_AA)
+    for _ in range(60):
+        x, y = draw.integers(0, (width, height)).tolist()
+        cv2.circle(worn, (x, y), int(draw.integers(0, 3)), draw.uniform(0.4, 0.9), -1, cv2.LINE_AA)
+    faded = (70 + grey * (150 / 255)) * np.array([1.06, 0.98, 0.84])
+    return np.clip(np.rint(faded + worn[..., None] * (235 - faded)), 0, 255).astype(np.uint8)
+
+
+def tiny_print() -> Image:
+    """(99, 89, 3) uint8 RGB: Eileen Collins as a thumbnail, her face 30 pixels wide."""
+    return cv2.resize(COLLINS.read()[:300, 90:360], None, fx=0.33, fy=0.33, interpolation=cv2.INTER_AREA)
+
+
+SAMPLES = {
+    "blurred": lambda: degrade_image(COLLINS.read()[:400, 60:400], Degradation(blur_sigma=3.2, noise=3), seed=1),
+    "group": lambda: degrade_image(group(), Degradation(blur_sigma=2.2, noise=9, jpeg=50), seed=1),
+    "old": old_print,
+    "tiny": tiny_print,
+}
 PHOTOS = {
     "photo_collins": (COLLINS.read, Degradation(blur_sigma=1.2, noise=12, jpeg=60)),
     "photo_group": (group, Degradation(downsample=2, noise=8, jpeg=60)),
@@ -83,6 +113,8 @@ def main() -> None:
     for portrait in PORTRAITS:
         write_png(make_face(portrait), FOLDER / f"{portrait.name}.png")
         print(f"{portrait.name}: enlarged {enlargement(portrait.landmarks):.2f} times; {portrait.credit}")
+    for name, make in SAMPLES.items():
+        PIL.Image.fromarray(make()).save(FOLDER / "photos" / f"{name}.jpg", quality=85, subsampling=0)
     restorer = Restorer.from_pretrained()
     for name, (read, settings) in PHOTOS.items():
         truth = read()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from examples.make_examples import FOLDER, PORTRAITS, make_face
+from examples.make_examples import FOLDER, PORTRAITS, SAMPLES, make_face
 from restoration.faces import (
     FACE_TEMPLATE,
     IDENTITY_TEMPLATE,
@@ -207,3 +207,10 @@ def test_the_committed_examples_are_what_the_script_makes(portrait) -> None:
     committed = read_image(FOLDER / f"{portrait.name}.png")
     assert committed.shape == (512, 512, 3)
     assert np.abs(make_face(portrait).astype(int) - committed).mean() < 1  # JPEG decoders differ by a level
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_the_committed_photographs_are_what_the_script_makes(name: str) -> None:
+    file = FOLDER / "photos" / f"{name}.jpg"
+    assert file.stat().st_size < 100_000
+    assert np.abs(SAMPLES[name]().astype(int) - read_image(file)).mean() < 8  # by what JPEG leaves of the noise

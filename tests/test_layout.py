@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 import pytest
-from served import EILEEN
+from served import EILEEN, GRACE
 
 from examples.make_examples import PORTRAITS
 from restoration import InputError, Restorer
@@ -49,18 +49,22 @@ def test_a_tab_s_handlers_are_called_like_functions(
     assert "JPEG quality 60" in made["facts"]
     assert degrade.load_example(2)[:4] == [site.faces["eileen_collins"], "", "thumbnail", 1]
     assert degrade.refill_while_typing("old_phone", None)[0] == gr.skip()
-    _, said, _, _, _, faces = photo.find(str(EILEEN))
+    _, said, _, _, _, seen = photo.find(str(EILEEN))
     assert said == ""
-    value, _, files = photo.restore_faces(str(EILEEN), faces, [1], 1, 1.0)
+    value, files = photo.restore_faces(str(EILEEN), seen, [1], 1)
     assert "1 face restored and put back" in value["facts"]
     assert photo.pack(files, 0.5)["orig_name"] == "photo.zip"
     with pytest.raises(InputError, match="No face is chosen"):
-        photo.restore_faces(str(EILEEN), faces, [], 1, 1.0)
+        photo.restore_faces(str(EILEEN), seen, [], 1)
+    value, _ = photo.restore_faces(str(GRACE), seen, [], 1)  # another photo, whose faces are not yet known
+    assert "1 face restored and put back" in value["facts"]
+    with pytest.raises(InputError, match="expired"):
+        photo.save((), 1.0)
 
 
 def test_every_word_is_used_and_said_in_both_languages(tiny_weights: Path) -> None:
     page = build_page(Site(Restorer.from_pretrained(tiny_weights), None))
-    used = set(re.findall(r'\\"key\\": \\"(\w+)\\"', json.dumps(page.get_config_file(), default=str)))
+    used = set(re.findall(r'\\+"key\\+": \\+"(\w+)\\+"', json.dumps(page.get_config_file(), default=str)))
     used |= {f"about_{preset}" for preset in (*PRESETS, "custom")}  # said when the preset is chosen
     for table in TABLES.values():
         assert set(table) == used

@@ -5,7 +5,8 @@ from __future__ import annotations
 import html
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,22 +14,27 @@ import gradio as gr
 import numpy as np
 
 from restoration.degrade.protocols import PRESETS
-from restoration.faces import Face, align_face
-from restoration.faces.detection import find_faces, load_detector
+from restoration.faces import Detector, Face, align_face
+from restoration.faces.detection import EMBEDDED, find_faces, load_detector
 from restoration.faces.pasting import Patch, blend
 from restoration.faces.photo import CentredSquare, Restoration
 from restoration.images import Image, InputError, read_image, write_png
 from restoration.images.photo_file import read_photo, write_photo
 from restoration.lab import PHOTO, RESTORED, Outcome, make_seed
 from restoration.lab.bundle import archive
+from restoration.lab.recipe import picture_id
 from restoration.page import widgets as ui
-from restoration.page.reports import called, jpeg_address, reduced, refused
+from restoration.page.reports import called, items, jpeg_address, reduced, refused
 from restoration.page.reports import photo as report_photo
-from restoration.page.site import Site
+from restoration.page.site import PHOTOS, Site, photo_file
 from restoration.page.widgets import t
 from restoration.restorer import Restorer, describe
 
 NO_PHOTO = "There is no photo yet. Upload one, or take one with the camera."
+NOT_CHOSEN = "No face is chosen. Tick at least one under “Faces to restore”."
+NOT_ASKED = (
+    "No face was found in this photo. If one fills its centre, tick “The centred square”; else nothing is restored."
+)
 PREVIEW, VIEW = 900, 1600  # pixels: longest side of a photo in the panel, and in the result
 
 
@@ -51,133 +57,222 @@ class PhotoFiles(NamedTuple):
         return target
 
 
+class Found(NamedTuple):
+    """A photo that was looked at.
+
+    Args:
+        notes: what to know about its file, plain text.
+        shown: what ``page.faces`` draws.
+        names: (label, number) of each face, as a choice takes them.
+        seen: what the page keeps between events: which picture it was, as ``picture_id``, and its faces in the order of
+            their numbers; where none was found, the centred square with score 0.
+    """
+
+    notes: list[str]
+    shown: dict[str, Any]
+    names: list[tuple[str, int]]
+    seen: tuple[str, list[Face]]
+
+    def choice(self) -> dict[str, Any]:
+        """Properties of the choice of faces: all are ticked, but the centred square nobody asked for."""
+        return {"choices": self.names, "value": [i for _, i in self.names if self.seen[1][0].score], "visible": True}
+
+
 class PhotoTab:
-    """Layout, events and handlers. What is kept between events is where this visitor's faces and files are."""
+    """Layout, events and handlers. The first of ``PHOTOS`` is there, restored, when the page opens. What is kept
+    between events is where this visitor's faces and files are.
+
+    In photo.js a result belongs to the photo, faces and size that were there when it was asked for; there it is shown,
+    dimmed or hidden. Its files are made when they are asked for.
+    """
 
     def __init__(self, site: Site) -> None:
         self._site = site
-        with gr.Row(elem_classes="desk"):
-            with gr.Column(scale=7, min_width=320):
-                look: dict[str, Any] = {"elem_id": "photo-result", "elem_classes": "result"}
-                result = ui.drawing("photo", label="no_photo", events="pack", **look)
-                ui.add_examination(site, result)
-                ui.add_estimate(site, result)
-            with gr.Column(scale=4, min_width=320, elem_classes="panel"):
-                alt = "The photo to restore"
-                photo = ui.photo_input(label=t("photo"), height=190, alt_text=alt, elem_id="photo")
+        first, size = next(iter(PHOTOS.items()))
+        detector = load_detector(EMBEDDED)  # no download before the page is there
+        opening = look(photo_file(first), detector)
+        value, made = self.restore(photo_file(first), opening.seen[1], opening.choice()["value"], size, detector)
+        with gr.Row(elem_classes="desk", elem_id="photo-desk"):
+            with gr.Column(min_width=320, elem_classes="panel load"):
+                options: dict[str, Any] = {"alt_text": "The photo to restore", "elem_id": "photo", "height": 190}
+                photo = ui.photo_input(photo_file(first), label=t("photo"), **options)
                 ui.note("note_photo")
                 said = ui.note()
-                found = ui.drawing("faces", elem_id="faces")
-                chosen = gr.CheckboxGroup([], label=t("chosen_faces"), visible=False, elem_id="chosen")
+                ui.note("note_samples")
+                with gr.Row(elem_classes="samples"):
+                    samples = {name: self._add_sample(name) for name in PHOTOS}
+            with gr.Column(min_width=320, elem_classes="shown"):
+                look_of: dict[str, Any] = {"elem_id": "photo-result", "elem_classes": "result"}
+                result = ui.drawing("photo", value, label="no_photo", events="save pack", **look_of)
+                ui.add_examination(site, result)
+                ui.add_estimate(site, result)
+            with gr.Column(min_width=320, elem_classes="panel set"):
+                found = ui.drawing("faces", opening.shown, elem_id="faces")
+                chosen = gr.CheckboxGroup(label=t("chosen_faces"), elem_id="chosen", **opening.choice())
                 sizes = [(t(f"scale_{scale}"), scale) for scale in (1, 2, 4)]
-                scale = gr.Radio(sizes, value=1, label=t("scale"))
-                strength = gr.Slider(0, 1, 1, step=0.05, label=t("strength"), buttons=[])
+                scale = gr.Radio(sizes, value=size, label=t("scale"))
+                strength = gr.Slider(0, 1, 1, step=0.05, label=t("strength"), buttons=[], elem_classes="of-result")
                 with gr.Row(elem_classes="press"):
                     restore = gr.Button(t("restore"), variant="primary")
-                    save = gr.DownloadButton(t("save_photo"), interactive=False)
-                with gr.Accordion(t("test_face"), open=False):
+                with gr.Accordion(t("test_face"), open=False, elem_classes="of-faces"):
                     ui.note("note_test_face")
                     with gr.Row():
-                        options: dict[str, Any] = {"min_width": 130, "scale": 2}
-                        number = gr.Dropdown([], label=t("number"), **options)
+                        options = {"min_width": 130, "scale": 2}
+                        number = gr.Dropdown(opening.names, value=1, label=t("number"), **options)
                         preset = gr.Dropdown(ui.preset_choices(), value="old_phone", label=t("preset"), **options)
                         seed = gr.Number(1, label=t("seed"), min_width=70)
                     test = gr.Button(t("degrade_restore_face"))
                     tested = ui.result_view(elem_id="face-result")
-        faces = gr.State([])  # of the photo, in the order of their numbers
-        files = gr.State(())  # ``PhotoFiles`` of the result
+        seen, files = gr.State(opening.seen), gr.State(made)
+        # What acts at once is registered first: the listeners of one event wait for one another.
+        busy, idle = (
+            json.dumps({"__type__": "update", "interactive": on, "value": t(key)})
+            for on, key in ((False, "restoring"), (True, "restore"))
+        )
+        gr.on([photo.input, photo.clear], None, js="() => page.another('photo')")
+        gr.on([chosen.input, scale.input], None, js="() => page.another('choice')")
         # Until the faces of this photo are known, what is ticked belongs to another: the button waits for them.
-        photo.input(None, None, restore, js="() => ({__type__: 'update', interactive: false})")
-        looked = [photo, said, found, chosen, number, faces]
+        photo.input(None, None, restore, js=f"() => ({{...{busy}, value: {json.dumps(t('restore'))}}})")
+        looked = [photo, said, found, chosen, number, seen]
         finding = photo.input(self.find, photo, looked, trigger_mode="always_last", **ui.network_event(found))
-        finding.then(lambda: gr.Button(interactive=True), None, restore, **ui.QUIET)
-        wanted, event = [photo, faces, chosen, scale, strength], ui.network_event(result)
-        restore.click(ui.user_errors(self.restore_faces), wanted, [result, save, files], **event)
-        restore.click(None, js=ui.SHOW_RESULT)
+        finding.then(None, None, restore, js=f"() => ({idle})")
+        event = ui.network_event(result)
+        loaded = [*looked, scale, result, files]
+        asked: list[tuple[Any, Any, Any, Any]] = [
+            (restore.click, self.restore_faces, [photo, seen, chosen, scale], [result, files]),
+            *((sample.click, partial(self.load, name), None, loaded) for name, sample in samples.items()),
+        ]
+        for press, handler, inputs, outputs in asked:
+            press(None, None, restore, js=f"() => ({busy})")
+            answered = press(ui.user_errors(handler), inputs, outputs, **event)
+            for then in (answered.then, answered.failure):
+                then(None, None, restore, js=f"() => {{ page.rest(); return {idle}; }}")
         strength.change(None, strength, None, js="strength => page.strength(strength)")
-        download = ui.user_errors(self.download)
-        strength.change(download, [files, strength], save, trigger_mode="always_last", **ui.QUIET)
-        degraded = [photo, faces, number, preset, seed]
-        test.click(ui.user_errors(self.test), degraded, tested, **ui.network_event(tested))
-        result.pack(ui.user_errors(self.pack), [files, strength], ui.drawing("packed"), **ui.QUIET)
+        packed = ui.drawing("packed")
+        result.save(ui.user_errors(self.save), [files, strength], packed, **ui.QUIET)
+        result.pack(ui.user_errors(self.pack), [files, strength], packed, **ui.QUIET)
+        degraded = [photo, seen, number, preset, seed]
+        testing = test.click(ui.user_errors(self.test), degraded, tested, **ui.network_event(tested))
+        others = [photo.input, photo.clear, number.input, preset.input, seed.input]
+        gr.on(others, None, None, tested, js="() => null", cancels=testing)
+
+    def _add_sample(self, name: str) -> gr.HTML:
+        value = jpeg_address(read_image(photo_file(name)), 200)
+        return ui.drawing("sample", value, events="click", label=f"sample_{name}", min_width=70)
 
     def find(self, photo: str | bytes | None) -> list[Any]:
-        """[photo, note, numbered faces, choice, face to test, faces]; a bad file is refused before any button."""
-        nothing: list[Any] = [None, gr.CheckboxGroup([], value=[], visible=False), gr.Dropdown([], value=None), []]
+        """[photo, note, numbered faces, choice, face to test, what was seen]; a bad file is refused at once."""
+        none: dict[str, Any] = {"choices": [], "value": None}
+        nothing: list[Any] = [None, gr.update(**{**none, "value": []}, visible=False), gr.update(**none), ()]
         if photo is None:
             return [gr.skip(), "", *nothing]
         try:
-            image = read_photo(photo).image
+            found = look(photo, load_detector())
         except InputError as error:
             return [None, refused(error), *nothing]
-        detector = load_detector()
-        seen = find_faces(image, detector) or CentredSquare().find(image)
-        names = [(f"Face {i}" if seen[0].score else "The centred square", i) for i in range(1, len(seen) + 1)]
-        choice = gr.CheckboxGroup(names, value=[i for _, i in names], visible=True)
-        return [gr.skip(), "", numbered(image, seen, detector.name), choice, gr.Dropdown(names, value=1), seen]
+        number = gr.update(choices=found.names, value=1)
+        return [gr.skip(), items(found.notes), found.shown, gr.update(**found.choice()), number, found.seen]
+
+    def load(self, name: str) -> list[Any]:
+        """[what ``find`` returns of a photograph of ``PHOTOS``, size, result, files]"""
+        photo, scale = photo_file(name), PHOTOS[name]
+        _, *found, seen = self.find(photo)
+        numbers = range(1, len(seen[1]) + 1)
+        return [photo, *found, seen, scale, *self.restore(photo, seen[1], numbers, scale, load_detector())]
 
     def restore_faces(
         self,
         photo: str | bytes | None,
-        faces: list[Face],
+        seen: Sequence[Any],
         chosen: Sequence[int],
         scale: int,
-        strength: float,
         progress: gr.Progress = gr.Progress(),  # noqa: B008 - Gradio looks for it there
     ) -> list[Any]:
-        """[result, download, files]"""
+        """[result, files]"""
         if photo is None:
             raise InputError(NO_PHOTO)
-        source = read_photo(photo)
-        if not faces:  # the button was faster than the search
-            faces = find_faces(source.image, load_detector()) or CentredSquare().find(source.image)
-            chosen = range(1, len(faces) + 1)
+        if not seen or seen[0] != picture_id(read_photo(photo).image):  # the button was faster than the search
+            *_, seen = look(photo, load_detector())
+            chosen = [number for number, face in enumerate(seen[1], 1) if face.score]
+        faces = seen[1]
         numbers = sorted(i for i in chosen if i <= len(faces))
-        wanted = [faces[i - 1] for i in numbers]
-        if not wanted:
-            raise InputError("No face is chosen. Tick at least one under “Faces to restore”.")
+        if not numbers:
+            raise InputError(NOT_CHOSEN if faces[0].score else NOT_ASKED)
+        return self.restore(photo, faces, numbers, scale, load_detector(), progress)
+
+    def restore(
+        self,
+        photo: str | bytes,
+        faces: Sequence[Face],
+        numbers: Sequence[int],
+        scale: int,
+        detector: Detector,
+        progress: Callable[..., Any] | None = None,
+    ) -> list[Any]:
+        """[result, files] of the faces of a photo with these numbers, which count from 1; ``detector`` found them."""
 
         def count(done: int, faces: int) -> None:
-            progress((done, faces), desc="Faces", unit="faces")
+            if progress:
+                progress((done, faces), desc="Faces", unit="faces")
 
-        detector = CentredSquare() if wanted[0].score == 0 else load_detector()
-        done = self._site.restorer.restore(source.image, detector=detector, faces=wanted, scale=scale, progress=count)
+        wanted, restorer = [faces[i - 1] for i in numbers], self._site.restorer
+        image, finder = read_photo(photo).image, detector if wanted[0].score else CentredSquare()
+        done = restorer.restore(image, detector=finder, faces=wanted, scale=scale, progress=count)
         first = done.faces[0]  # the one that the buttons below the result examine
         crops = {PHOTO: first.input_crop, RESTORED: first.restored_crop}
         examined = ui.present(Outcome(pictures=crops, caption="a face of your photo"), None)["pictures"]
         files = PhotoFiles(photo, ui.new_folder())
-        value = present_photo(done, numbers, self._site.restorer, files.folder)
-        return [{**value, "pictures": examined}, self.download(files, strength), files]
+        return [{**present_photo(done, numbers, restorer, files.folder), "pictures": examined}, files]
 
-    def download(self, files: Sequence[Any], strength: float) -> Any:
-        """The button with the photo at this strength."""
-        if not files:
-            return gr.skip()
-        return gr.DownloadButton(value=str(PhotoFiles(*files).at_strength(strength)), interactive=True)
+    def save(self, files: Sequence[Any], strength: float) -> dict[str, Any]:
+        """The photo at this strength, made when the result asks for it."""
+        return ui.write_file("restored.png", kept(files).at_strength(strength).read_bytes())
 
     def pack(self, files: Sequence[Any], strength: float) -> dict[str, Any]:
         """The zip, made when the result asks for it: restored.png at this strength, every face before and after as the
         network saw and returned it (512 x 512), and restoration.json: weights, detector, scale, strength, timings, and
         where the faces are."""
-        if not files or not Path(files[1]).is_dir():
-            raise InputError("The result has expired. Press “Restore” again.")
-        kept = PhotoFiles(*files)
-        contents = {"restored.png": kept.at_strength(strength).read_bytes()}
-        contents |= {f"faces/{path.name}": path.read_bytes() for path in sorted(kept.folder.glob("face_*_*.png"))}
-        facts = {"strength": strength, **json.loads((kept.folder / "facts.json").read_text())}
+        made = kept(files)
+        contents = {"restored.png": made.at_strength(strength).read_bytes()}
+        contents |= {f"faces/{path.name}": path.read_bytes() for path in sorted(made.folder.glob("face_*_*.png"))}
+        facts = {"strength": strength, **json.loads((made.folder / "facts.json").read_text())}
         zipped = archive({**contents, "restoration.json": (json.dumps(facts, indent=2) + "\n").encode()})
         return ui.write_file("photo.zip", zipped)
 
     def test(
-        self, photo: str | bytes | None, faces: list[Face], number: int | None, preset: str, seed: Any
+        self, photo: str | bytes | None, seen: Sequence[Any], number: int | None, preset: str, seed: Any
     ) -> dict[str, Any]:
         """What ``page.result`` draws of a face of the photo that is degraded and restored."""
-        if photo is None or not number or number > len(faces):
+        if photo is None or not seen or not number or number > len(seen[1]):
             raise InputError(NO_PHOTO)
-        face, buffer = align_face(read_photo(photo).image, faces[number - 1].landmarks), io.BytesIO()
+        image = read_photo(photo).image
+        if picture_id(image) != seen[0]:
+            raise InputError("The faces of this photo are still being searched for. Press again in a moment.")
+        face, buffer = align_face(image, seen[1][number - 1].landmarks), io.BytesIO()
         write_png(face, buffer)
         outcome = self._site.run(buffer.getvalue(), PRESETS[preset].draw(make_seed(seed)), make_seed(seed))
         return ui.present(outcome, self._site.identity_name)
+
+
+def kept(files: Sequence[Any]) -> PhotoFiles:
+    """The files of a result that are still there. InputError: they have expired."""
+    if not files or not Path(files[1]).is_dir():
+        raise InputError("The result has expired. Press “Restore” again.")
+    return PhotoFiles(*files)
+
+
+def look(photo: str | bytes, detector: Detector) -> Found:
+    """Read a photo and find its faces. InputError: no photo."""
+    source, notes = read_photo(photo), []
+    if source.frames > 1:
+        notes.append(f"Of {source.frames} pictures in the file the first is taken.")
+    if source.alpha is not None and (source.alpha < 255).any():
+        notes.append("Its transparency is dropped in what is shown here; the downloaded photo keeps it.")
+    image = source.image
+    faces = find_faces(image, detector)
+    seen = faces or CentredSquare().find(image)
+    names = [(f"Face {i}" if faces else "The centred square", i) for i in range(1, len(seen) + 1)]
+    return Found(notes, numbered(image, seen, detector.name), names, (picture_id(image), seen))
 
 
 def numbered(photo: Image, faces: Sequence[Face], detector: str) -> dict[str, Any]:
@@ -191,8 +286,8 @@ def numbered(photo: Image, faces: Sequence[Face], detector: str) -> dict[str, An
     found = sum(face.score > 0 for face in faces)
     said = f"{found} face{'s' * (found != 1)} found by {html.escape(called(detector))}."
     if not found:
-        said = f"No face was found by {html.escape(called(detector))}. "
-        said += "The centred square can be restored instead, if a face fills it."
+        said = f"No face was found by {html.escape(called(detector))}. If one fills the photo’s centred square, tick "
+        said += "that square below, and it is restored as a face."
     boxes = []
     for number, face in enumerate(faces, 1):
         left, top, right, bottom = np.clip(face.box, 0, (width, height, width, height)) * 100
@@ -210,8 +305,8 @@ def present_photo(result: Restoration, numbers: Sequence[int], restorer: Restore
         numbers: of ``result.faces`` on the page.
 
     Returns:
-        The view, the faces and the facts; ``examined`` is the number of the face that the panels below speak of, None
-        where there is one face alone.
+        The view, the faces and the facts; ``spot`` is where the first face is and how wide, in parts of the photo;
+        ``examined`` is the number of the face that the panels below speak of, None where there is one face alone.
     """
     facts = {"model": model_facts(restorer), "detector": result.detector, "scale": result.scale, **describe(result)}
     facts["faces"] = [{"number": number, **face} for number, face in zip(numbers, facts["faces"], strict=True)]
@@ -227,7 +322,9 @@ def present_photo(result: Restoration, numbers: Sequence[int], restorer: Restore
     shown: dict[str, Any] = {
         key: ui.write_file(name, reduced(view, VIEW), folder) for key, (name, view) in views.items()
     }
-    shown["height"], shown["width"] = result.photo.shape[:2]
+    height, width = shown["height"], shown["width"] = result.photo.shape[:2]
+    left, top, right, bottom = (float(side) * result.scale for side in result.faces[0].face.box)
+    shown["spot"] = {"x": (left + right) / 2 / width, "y": (top + bottom) / 2 / height, "share": (right - left) / width}
     shown |= {"faces": faces, "facts": report_photo(result, VIEW)}
     return {**shown, "examined": numbers[0] if len(faces) > 1 else None}
 

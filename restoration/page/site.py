@@ -40,6 +40,7 @@ class Example(NamedTuple):
 FOLDER = Path(__file__).parents[2] / "examples"
 _offered = json.loads((FOLDER / "examples.json").read_text(encoding="utf-8"))
 FACES: dict[str, str] = _offered["faces"]  # name of the file, without its end -> name of the person
+PHOTOS: dict[str, int] = _offered["photos"]  # degraded photograph -> size of its result; the first opens the second tab
 EXAMPLES = [Example(**case) for case in _offered["cases"]]  # the first is on the page when it opens
 
 Settings = dict[str, Any]
@@ -57,7 +58,7 @@ class Site:
     Args:
         restorer: the network.
         identity: measures identity angles; None leaves them unmeasured.
-        faces: the example faces, name to file: the only files outside Gradio's cache that the page may serve.
+        faces: the example faces, name to file; outside Gradio's cache the page may serve these and ``PHOTOS`` alone.
         news: what the Hub has that is newer than the network, read whenever the page is opened; None where the
             network does not come from there.
     """
@@ -111,6 +112,11 @@ class Site:
         assert outcome.seed is not None
         cases = {label or label_of(outcome.settings, outcome.seed): outcome.settings}
         return self.recipe("test", outcome.pictures[CLEAN], outcome.seed, cases=cases)
+
+
+def photo_file(name: str) -> str:
+    """Where the photograph of this name in ``PHOTOS`` lies; the page may serve it."""
+    return str(FOLDER / "photos" / f"{name}.jpg")
 
 
 def load_site() -> Site:
