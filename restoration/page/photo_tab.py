@@ -5,10 +5,10 @@ from __future__ import annotations
 import html
 import io
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import gradio as gr
 import numpy as np
@@ -17,7 +17,7 @@ from restoration.degrade.protocols import PRESETS
 from restoration.faces import Detector, Face, align_face
 from restoration.faces.detection import EMBEDDED, find_faces, load_detector
 from restoration.faces.pasting import Patch, blend
-from restoration.faces.photo import CentredSquare, Restoration
+from restoration.faces.photo import CentredSquare, Progress, Restoration
 from restoration.images import Image, InputError, read_image, write_png
 from restoration.images.photo_file import read_photo, write_photo
 from restoration.lab import PHOTO, RESTORED, Outcome, make_seed
@@ -38,46 +38,6 @@ NOT_ASKED = (
 PREVIEW, VIEW = 900, 1600  # pixels: longest side of a photo in the panel, and in the result
 
 
-class PhotoFiles(NamedTuple):
-    """A visitor's result, in a folder of its own; a tuple, because the page keeps it between events.
-
-    Args:
-        photo: what the visitor brought: path or contents.
-        folder: with base.png and restored.png (no strength, full strength), the faces before and after, facts.json.
-    """
-
-    photo: str | bytes
-    folder: Path
-
-    def at_strength(self, strength: float) -> Path:
-        """The photo at this strength as a PNG, with what its own file held; from two pictures, without the network."""
-        target = self.folder / f"restored_{round(100 * strength)}.png"
-        base, restored = (read_image(self.folder / name) for name in ("base.png", "restored.png"))
-        write_photo(blend(base, [Patch(0, 0, restored)], [strength]), target, read_photo(self.photo))
-        return target
-
-
-class Found(NamedTuple):
-    """A photo that was looked at.
-
-    Args:
-        notes: what to know about its file, plain text.
-        shown: what ``page.faces`` draws.
-        names: (label, number) of each face, as a choice takes them.
-        seen: what the page keeps between events: which picture it was, as ``picture_id``, and its faces in the order of
-            their numbers; where none was found, the centred square with score 0.
-    """
-
-    notes: list[str]
-    shown: dict[str, Any]
-    names: list[tuple[str, int]]
-    seen: tuple[str, list[Face]]
-
-    def choice(self) -> dict[str, Any]:
-        """Properties of the choice of faces: all are ticked, but the centred square nobody asked for."""
-        return {"choices": self.names, "value": [i for _, i in self.names if self.seen[1][0].score], "visible": True}
-
-
 class PhotoTab:
     """Layout, events and handlers. The first of ``PHOTOS`` is there, restored, when the page opens. What is kept
     between events is where this visitor's faces and files are.
@@ -90,8 +50,8 @@ class PhotoTab:
         self._site = site
         first, size = next(iter(PHOTOS.items()))
         detector = load_detector(EMBEDDED)  # no download before the page is there
-        opening = look(photo_file(first), detector)
-        value, made = self.restore(photo_file(first), opening.seen[1], opening.choice()["value"], size, detector)
+        _, opening, names, found_first = look(photo_file(first), detector)
+        value, made = self.restore(photo_file(first), found_first[1], [i for _, i in names], size, detector)
         with gr.Row(elem_classes="desk", elem_id="photo-desk"):
             with gr.Column(min_width=320, elem_classes="panel load"):
                 options: dict[str, Any] = {"alt_text": "The photo to restore", "elem_id": "photo", "height": 190}
@@ -107,8 +67,8 @@ class PhotoTab:
                 ui.add_examination(site, result)
                 ui.add_estimate(site, result)
             with gr.Column(min_width=320, elem_classes="panel set"):
-                found = ui.drawing("faces", opening.shown, elem_id="faces")
-                chosen = gr.CheckboxGroup(label=t("chosen_faces"), elem_id="chosen", **opening.choice())
+                found = ui.drawing("faces", opening, elem_id="faces")
+                chosen = gr.CheckboxGroup(label=t("chosen_faces"), elem_id="chosen", **choice(names, found_first[1]))
                 sizes = [(t(f"scale_{scale}"), scale) for scale in (1, 2, 4)]
                 scale = gr.Radio(sizes, value=size, label=t("scale"))
                 strength = gr.Slider(0, 1, 1, step=0.05, label=t("strength"), buttons=[], elem_classes="of-result")
@@ -118,12 +78,12 @@ class PhotoTab:
                     ui.note("note_test_face")
                     with gr.Row():
                         options = {"min_width": 130, "scale": 2}
-                        number = gr.Dropdown(opening.names, value=1, label=t("number"), **options)
+                        number = gr.Dropdown(names, value=1, label=t("number"), **options)
                         preset = gr.Dropdown(ui.preset_choices(), value="old_phone", label=t("preset"), **options)
                         seed = gr.Number(1, label=t("seed"), min_width=70)
                     test = gr.Button(t("degrade_restore_face"))
                     tested = ui.result_view(elem_id="face-result")
-        seen, files = gr.State(opening.seen), gr.State(made)
+        seen, files = gr.State(found_first), gr.State(made)
         # What acts at once is registered first: the listeners of one event wait for one another.
         busy, idle = (
             json.dumps({"__type__": "update", "interactive": on, "value": t(key)})
@@ -167,11 +127,11 @@ class PhotoTab:
         if photo is None:
             return [gr.skip(), "", *nothing]
         try:
-            found = look(photo, load_detector())
+            notes, shown, names, seen = look(photo, load_detector())
         except InputError as error:
             return [None, refused(error), *nothing]
-        number = gr.update(choices=found.names, value=1)
-        return [gr.skip(), items(found.notes), found.shown, gr.update(**found.choice()), number, found.seen]
+        number = gr.update(choices=names, value=1)
+        return [gr.skip(), items(notes), shown, gr.update(**choice(names, seen[1])), number, seen]
 
     def load(self, name: str) -> list[Any]:
         """[what ``find`` returns of a photograph of ``PHOTOS``, size, result, files]"""
@@ -198,7 +158,11 @@ class PhotoTab:
         numbers = sorted(i for i in chosen if i <= len(faces))
         if not numbers:
             raise InputError(NOT_CHOSEN if faces[0].score else NOT_ASKED)
-        return self.restore(photo, faces, numbers, scale, load_detector(), progress)
+
+        def count(done: int, faces: int) -> None:
+            progress((done, faces), desc="Faces", unit="faces")
+
+        return self.restore(photo, faces, numbers, scale, load_detector(), count)
 
     def restore(
         self,
@@ -207,35 +171,34 @@ class PhotoTab:
         numbers: Sequence[int],
         scale: int,
         detector: Detector,
-        progress: Callable[..., Any] | None = None,
+        progress: Progress | None = None,
     ) -> list[Any]:
-        """[result, files] of the faces of a photo with these numbers, which count from 1; ``detector`` found them."""
+        """[result, files] of the faces of a photo with these numbers, which count from 1; ``detector`` found them.
 
-        def count(done: int, faces: int) -> None:
-            if progress:
-                progress((done, faces), desc="Faces", unit="faces")
-
+        The files are the photo as the visitor brought it, path or contents, and a folder of its own: base.png and
+        restored.png (no strength, full strength), the faces before and after, facts.json.
+        """
         wanted, restorer = [faces[i - 1] for i in numbers], self._site.restorer
         image, finder = read_photo(photo).image, detector if wanted[0].score else CentredSquare()
-        done = restorer.restore(image, detector=finder, faces=wanted, scale=scale, progress=count)
+        done = restorer.restore(image, detector=finder, faces=wanted, scale=scale, progress=progress)
         first = done.faces[0]  # the one that the buttons below the result examine
         crops = {PHOTO: first.input_crop, RESTORED: first.restored_crop}
         examined = ui.present(Outcome(pictures=crops, caption="a face of your photo"), None)["pictures"]
-        files = PhotoFiles(photo, ui.new_folder())
-        return [{**present_photo(done, numbers, restorer, files.folder), "pictures": examined}, files]
+        folder = ui.new_folder()
+        return [{**present_photo(done, numbers, restorer, folder), "pictures": examined}, (photo, folder)]
 
     def save(self, files: Sequence[Any], strength: float) -> dict[str, Any]:
         """The photo at this strength, made when the result asks for it."""
-        return ui.write_file("restored.png", kept(files).at_strength(strength).read_bytes())
+        return ui.write_file("restored.png", at_strength(files, strength))
 
     def pack(self, files: Sequence[Any], strength: float) -> dict[str, Any]:
         """The zip, made when the result asks for it: restored.png at this strength, every face before and after as the
         network saw and returned it (512 x 512), and restoration.json: weights, detector, scale, strength, timings, and
         where the faces are."""
-        made = kept(files)
-        contents = {"restored.png": made.at_strength(strength).read_bytes()}
-        contents |= {f"faces/{path.name}": path.read_bytes() for path in sorted(made.folder.glob("face_*_*.png"))}
-        facts = {"strength": strength, **json.loads((made.folder / "facts.json").read_text())}
+        contents = {"restored.png": at_strength(files, strength)}
+        folder = Path(files[1])
+        contents |= {f"faces/{path.name}": path.read_bytes() for path in sorted(folder.glob("face_*_*.png"))}
+        facts = {"strength": strength, **json.loads((folder / "facts.json").read_text())}
         zipped = archive({**contents, "restoration.json": (json.dumps(facts, indent=2) + "\n").encode()})
         return ui.write_file("photo.zip", zipped)
 
@@ -254,15 +217,35 @@ class PhotoTab:
         return ui.present(outcome, self._site.identity_name)
 
 
-def kept(files: Sequence[Any]) -> PhotoFiles:
-    """The files of a result that are still there. InputError: they have expired."""
+def at_strength(files: Sequence[Any], strength: float) -> bytes:
+    """The photo of a result at this strength as a PNG, with what its own file held; from two pictures, without the
+    network. InputError: the result has expired."""
     if not files or not Path(files[1]).is_dir():
         raise InputError("The result has expired. Press “Restore” again.")
-    return PhotoFiles(*files)
+    folder, target = Path(files[1]), Path(files[1]) / f"saved_{round(100 * strength)}.png"
+    base, restored = (read_image(folder / name) for name in ("base.png", "restored.png"))
+    write_photo(blend(base, [Patch(0, 0, restored)], [strength]), target, read_photo(files[0]))
+    return target.read_bytes()
 
 
-def look(photo: str | bytes, detector: Detector) -> Found:
-    """Read a photo and find its faces. InputError: no photo."""
+def choice(names: list[tuple[str, int]], faces: Sequence[Face]) -> dict[str, Any]:
+    """Properties of the choice of these faces: all are ticked, but for the centred square, which nobody asked for."""
+    return {"choices": names, "value": [i for _, i in names if faces[i - 1].score], "visible": True}
+
+
+def look(
+    photo: str | bytes, detector: Detector
+) -> tuple[list[str], dict[str, Any], list[tuple[str, int]], tuple[str, list[Face]]]:
+    """Read a photo and find its faces.
+
+    Returns:
+        What to know about its file, plain text; what ``page.faces`` draws; (label, number) of each face; and what is
+        kept of it: its ``picture_id``, and the faces in the order of their numbers, where none was found the centred
+        square with score 0.
+
+    Raises:
+        InputError: no photo.
+    """
     source, notes = read_photo(photo), []
     if source.frames > 1:
         notes.append(f"Of {source.frames} pictures in the file the first is taken.")
@@ -272,7 +255,7 @@ def look(photo: str | bytes, detector: Detector) -> Found:
     faces = find_faces(image, detector)
     seen = faces or CentredSquare().find(image)
     names = [(f"Face {i}" if faces else "The centred square", i) for i in range(1, len(seen) + 1)]
-    return Found(notes, numbered(image, seen, detector.name), names, (picture_id(image), seen))
+    return notes, numbered(image, seen, detector.name), names, (picture_id(image), seen)
 
 
 def numbered(photo: Image, faces: Sequence[Face], detector: str) -> dict[str, Any]:
@@ -299,7 +282,7 @@ def numbered(photo: Image, faces: Sequence[Face], detector: str) -> dict[str, An
 
 
 def present_photo(result: Restoration, numbers: Sequence[int], restorer: Restorer, folder: Path) -> dict[str, Any]:
-    """What ``page.photo`` draws. Writes all that ``PhotoFiles`` speaks of into ``folder``, which expires.
+    """What ``page.photo`` draws. Writes all that ``restore`` speaks of into ``folder``, which expires.
 
     Args:
         numbers: of ``result.faces`` on the page.
