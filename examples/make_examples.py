@@ -1,18 +1,26 @@
-"""Make the example faces and the README's photos: ``python -m examples.make_examples``.
+"""Make the example faces, choose the page's cases, and make the README's photos: ``python -m examples.make_examples``.
 
 Two public-domain portraits that pip installs anyway, aligned to the 512 template: ``eileen_collins.png`` and
-``grace_hopper.png`` beside this file, degraded by the app as it runs; a test checks that they are still made as they
-are committed. From the same photos, ``photos/*.jpg``: the degraded photographs of the second tab, and
-``.assets/photo_*.png`` with before and after side by side: one portrait, and a group picture composed of both. The
-embedded weights and detector are used: nothing is downloaded. Prints how far each face was enlarged, and PSNR over each
-whole photo.
+``grace_hopper.png`` beside this file; a test checks that they are still made as they are committed. From the same
+photos, ``photos/*.jpg``: the degraded photographs of the second tab, and ``.assets/photo_*.png`` with before and after
+side by side: one portrait, and a group picture composed of both. The embedded weights and detector are used: nothing is
+downloaded. Prints how far each face was enlarged, and PSNR over each whole photo. To be run again when the weights
+change.
+
+The rule for ``examples.json``: every person is degraded by every preset with every seed of ``SEEDS``, restored and
+measured as on the page. A kind of degradation (``KINDS``) gets one case. The kinds choose in the order of their largest
+gain in PSNR; each takes the case with the largest gain of the person that has fewer cases so far (of either, where both
+have as many). A case that a metric calls noticeably worse comes after all others. The page shows them by their gain and
+opens on the largest; each shows something else, and the last, where least comes back, is marked as hard.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+import json
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -23,7 +31,9 @@ from matplotlib.cbook import get_sample_data
 from restoration import Degradation, Restorer, degrade_image, read_image, write_png
 from restoration.faces import align_face, enlargement
 from restoration.images import Image
+from restoration.lab import gain
 from restoration.measure import psnr
+from restoration.page.site import FACES, Example, load_site
 
 FOLDER = Path(__file__).resolve().parent
 PICTURES = FOLDER.parent / ".assets"
@@ -108,8 +118,52 @@ PHOTOS = {
 }
 
 
+KINDS = (  # presets that show the same thing
+    ("original_noise",), ("original_motion", "shaky_hand"), ("original_lowres", "thumbnail"),
+    ("old_phone", "video_call"), ("blind_protocol",), ("cctv",),
+)  # fmt: skip
+SEEDS = range(1, 7)
+
+
+class Measured(NamedTuple):
+    """What restoration gained in a case, dB, and whether any metric was noticeably worse than before."""
+
+    face: str
+    preset: str
+    seed: int
+    gain: float
+    worse: bool
+
+
+def measure() -> Iterable[Measured]:
+    """Every combination; about a second each on a core."""
+    site = load_site()
+    for face, preset, seed in itertools.product(FACES, itertools.chain(*KINDS), SEEDS):
+        change = gain(*site.run_example(Example(face, preset, seed)).scores.values())
+        yield Measured(face, preset, seed, change.psnr, bool(change.worse))
+        print(f"{face} {preset} {seed}: {change.psnr:+.2f} dB {' '.join(change.worse)}", flush=True)
+
+
+def choose(measured: Iterable[Measured]) -> list[dict[str, Any]]:
+    """The cases of ``examples.json`` by the rule above."""
+    best = sorted(measured, key=lambda case: (case.worse, -case.gain))
+    chosen: list[Measured] = []
+    for kind in sorted(KINDS, key=lambda kind: next(i for i, case in enumerate(best) if case.preset in kind)):
+        count = {face: sum(case.face == face for case in chosen) for face in FACES}
+        fewest = min(count.values())
+        chosen.append(next(case for case in best if case.preset in kind and count[case.face] == fewest))
+    chosen.sort(key=lambda case: -case.gain)
+    cases = [{"face": case.face, "preset": case.preset, "seed": case.seed} for case in chosen]
+    return [*cases[:-1], {**cases[-1], "hard": True}]
+
+
 def main() -> None:
-    """Write all pictures."""
+    """Write all pictures, and the cases."""
+    cases = ",\n    ".join(json.dumps(case) for case in choose(measure()))
+    path = FOLDER / "examples.json"
+    offered = json.loads(path.read_text(encoding="utf-8"))  # whose cases are chosen anew
+    kept = "".join(f'  "{name}": {json.dumps(offered[name])},\n' for name in ("faces", "photos"))
+    path.write_text(f'{{\n{kept}  "cases": [\n    {cases}\n  ]\n}}\n', encoding="utf-8")
     for portrait in PORTRAITS:
         write_png(make_face(portrait), FOLDER / f"{portrait.name}.png")
         print(f"{portrait.name}: enlarged {enlargement(portrait.landmarks):.2f} times; {portrait.credit}")

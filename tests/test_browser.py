@@ -13,20 +13,25 @@ from served import EILEEN, ROOT, SLOW, download, in_browser, numbers, pixels, ru
 
 from examples.make_examples import group
 from restoration.degrade import degrade_image
-from restoration.degrade.protocols import PRESETS
 from restoration.faces.pasting import Patch, blend
 from restoration.images import Image, read_image
 from restoration.measure import psnr, ssim
+from restoration.page.site import EXAMPLES, drawn
 
 pytestmark = in_browser
 PANEL = "Where did it change the face?"
 ABOVE = "() => document.querySelector('#photo-result').getBoundingClientRect().top"
+FIRST = drawn(EXAMPLES[0].preset, EXAMPLES[0].seed)  # what the page opens with
 
 
 def downloaded(page: Page, name: str, tmp_path: Path) -> Image:
     path = download(page, page.get_by_role("link", name=name), tmp_path)
     assert pixels(str(path)).shape == (512, 512, 3)
     return read_image(path)
+
+
+def open_menu(page: Page) -> None:
+    page.locator("#result summary", has_text="Save and share").click()
 
 
 def shifted(page: Page) -> float:
@@ -61,13 +66,30 @@ def own_face(folder: Path) -> tuple[Path, Image]:
 
 def test_the_first_screen_shows_a_measured_restoration_and_what_to_press(page: Page) -> None:
     assert shifted(page) < 0.1  # what Google's Core Web Vitals call good
-    truth, settings = read_image(EILEEN), PRESETS["old_phone"].draw(1)
-    degraded = degrade_image(truth, settings, 1)
+    first = EXAMPLES[0]
+    truth = read_image(EILEEN.parent / f"{first.face}.png")
+    degraded = degrade_image(truth, FIRST, first.seed)
     assert numbers(page, "Degraded input") == (round(psnr(degraded, truth), 2), round(ssim(degraded, truth), 3))
+    assert page.locator("#result .verdict").inner_text().startswith("▲ Clearly closer")
     assert page.locator(".compare img").evaluate_all("images => images.map(i => i.naturalWidth)") == [512] * 3
     button = page.get_by_role("button", name="Degrade & restore")
-    expect(button).to_be_in_viewport()
+    expect(button).to_be_in_viewport(ratio=1)
     assert page.get_by_role("button").filter(visible=True).and_(page.locator(".primary")).count() == 1
+    press, picture = button.bounding_box(), page.locator("#result .compare").bounding_box()
+    assert press
+    assert picture
+    if page.viewport_size["width"] > 900:  # beside the picture
+        assert 0 < picture["x"] - press["x"] - press["width"] < 60
+        assert picture["y"] < press["y"] < picture["y"] + picture["height"]
+    else:  # above it: it covers no line of the table
+        assert press["y"] + press["height"] < picture["y"]
+    examples = page.get_by_role("button", name="Example: ")
+    expect(examples).to_have_count(6)
+    expect(examples.last).to_contain_text("a hard one")
+    text = page.locator("body").inner_text() + str(
+        page.locator("[aria-label]").evaluate_all("all => all.map(e => e.ariaLabel)")
+    )
+    assert not re.search(r"__|embedded|\w+_(recogniser|phone|noise|motion)", text)  # names of the code, not of the page
 
 
 def test_the_clean_original_is_behind_a_button_of_the_slider(page: Page) -> None:
@@ -84,7 +106,7 @@ def test_the_clean_original_is_behind_a_button_of_the_slider(page: Page) -> None
 def test_a_result_that_no_longer_belongs_to_what_is_set_says_so_until_it_is_made_anew(
     page: Page, tmp_path: Path
 ) -> None:
-    result, save = page.locator("#result"), page.get_by_role("link", name="Download restored face")
+    result, save = page.locator("#result"), page.locator("#result summary", has_text="Save and share")
     expect(save).to_be_visible()
     page.get_by_role("button", name="New seed").click()
     expect(result).to_have_class(re.compile(r"\bstale\b"))
@@ -102,15 +124,50 @@ def test_a_result_that_no_longer_belongs_to_what_is_set_says_so_until_it_is_made
 def test_a_clean_face_is_uploaded_degraded_restored_measured_and_downloaded(page: Page, tmp_path: Path) -> None:
     path, truth = own_face(tmp_path)
     upload(page, path, "#face")
-    before = page.locator("#result .after").get_attribute("src")
-    page.get_by_role("button", name="Degrade & restore").click()
+    before, button = page.locator("#result .after").get_attribute("src"), page.locator(".press button.primary").first
+    expect(button).to_be_enabled()  # the picture was looked at
+    runs: list[str] = []
+    page.on("request", lambda asked: runs.append(asked.url) if asked.url.endswith("/queue/join?") else None)
+    button.dblclick()
+    expect(button).to_have_text("Restoring …", timeout=2000)
+    expect(button).to_be_disabled()
+    expect(page.locator("#result .compare")).to_be_in_viewport(timeout=2000)  # at the start
+    expect(button).to_have_text("Degrade & restore")
+    expect(button).to_be_enabled()
+    assert len(runs) == 1
     expect(page.locator("#result .after")).not_to_have_attribute("src", before or "")
-    expect(page.locator("#result")).to_be_in_viewport()
+    open_menu(page)
     restored = downloaded(page, "Download restored face", tmp_path)
     degraded = downloaded(page, "Download Degraded as PNG", tmp_path)
-    np.testing.assert_array_equal(degraded, degrade_image(truth, PRESETS["old_phone"].draw(1), 1))
+    np.testing.assert_array_equal(degraded, degrade_image(truth, FIRST, EXAMPLES[0].seed))
     for row, image in (("Degraded input", degraded), ("Restored", restored)):
         assert numbers(page, row) == (round(psnr(image, truth), 2), round(ssim(image, truth), 3))
+    share = page.get_by_role("button", name="A picture to share")
+    with PIL.Image.open(download(page, share, tmp_path)) as picture:
+        assert picture.size[0] > 3 * 512
+    with PIL.Image.open(download(page, page.get_by_role("button", name="A short wipe to share"), tmp_path)) as wipe:
+        assert getattr(wipe, "n_frames", 1) > 20
+    page.get_by_role("button", name="Copy link").filter(visible=True).click()
+    expect(page.locator("#result .share")).to_contain_text("The link holds the settings, never the picture.")
+
+
+def test_the_centre_of_a_picture_without_a_face_is_used_when_asked(page: Page, tmp_path: Path) -> None:
+    scene = PIL.Image.new("RGBA", (300, 200), (90, 140, 90, 100))
+    scene.save(tmp_path / "scene.webp", save_all=True, append_images=[PIL.Image.new("RGBA", (300, 200), "red")])
+    box, button = page.get_by_label("Use its centre all the same"), page.get_by_role("button", name="Degrade & restore")
+    expect(box).to_be_hidden()
+    upload(page, tmp_path / "scene.webp", "#face")
+    for said in ("No face was found", "the first is used", "laid over white"):
+        expect(page.get_by_text(said).first).to_be_visible()
+    expect(button).to_be_enabled()
+    before = page.locator("#result .after").get_attribute("src") or ""
+    button.click()
+    expect(page.get_by_text("Tick “Use its centre all the same”")).to_be_visible()
+    expect(page.locator("#result .after")).to_have_attribute("src", before)
+    box.check()
+    button.click()
+    expect(page.locator("#result .after")).not_to_have_attribute("src", before)
+    expect(page.locator("#result .notes")).to_contain_text("centred 200 × 200 square")
 
 
 def test_faces_of_a_photo_are_found_chosen_restored_and_downloaded(page: Page, tmp_path: Path) -> None:
@@ -300,6 +357,7 @@ def test_a_changed_control_has_its_effect_and_makes_the_preset_custom(page: Page
     page.get_by_role("button", name="Degrade", exact=True).click()
     expect(page.locator("#result .caption")).to_contain_text("Motion blur 31 px")
     expect(page.locator("#result .tag.right")).to_have_text("Degraded")
+    expect(page.get_by_role("button", name=PANEL)).to_have_count(0)  # there is no restored face to look at
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
@@ -312,7 +370,7 @@ def test_a_seed_that_is_being_typed_is_no_error_until_a_button_is_pressed(page: 
     expect(page.get_by_text("The seed must be a whole number from 0 to 2147483647. It is empty.")).to_have_count(1)
     seed.fill("3")
     page.get_by_role("button", name="Degrade & restore").click()
-    expect(page.locator("#result .caption")).to_contain_text("JPEG quality 50")
+    expect(page.locator("#result .caption")).to_contain_text(re.compile("restored in"))
 
 
 def test_the_slider_is_driven_by_the_keyboard(page: Page) -> None:
@@ -355,11 +413,13 @@ def test_a_visitors_files_expire_and_the_first_example_stays(browser: Browser, t
 def test_the_panel_opens_on_request_and_closes_with_a_new_result(page: Page) -> None:
     panel = page.locator(".examination section")
     expect(panel).to_have_count(0)
-    page.get_by_role("button", name=PANEL).click()
-    expect(page.get_by_text("Looking at the face …")).to_be_visible()
+    page.get_by_role("button", name="Example: Grace Hopper").first.click()
+    page.get_by_role("button", name=PANEL).click()  # while the example is being made: kept
+    expect(page.get_by_role("progressbar", name="Looking at the face")).to_be_visible()
     expect(panel.locator("figure")).to_have_count(4)
+    expect(page.locator("#result .caption")).to_contain_text("restored in")
     expect(page.get_by_text("Looking at the face …")).to_have_count(0)
-    expect(panel).not_to_contain_text("Of face")
+    expect(panel).not_to_contain_text(re.compile("Of face|Expected|foretold"))
     widths = "images => images.map(i => i.naturalWidth)"
     for image in panel.locator("img").all():
         image.scroll_into_view_if_needed()

@@ -186,9 +186,8 @@ def test_an_impossible_sweep_is_refused_in_words(page: Page) -> None:
     expect(page.get_by_text("choose a lowest value below the highest")).to_be_visible()
 
 
-def recipe(view: Any, fingerprint: str, **more: Any) -> Recipe:
-    face = read_image(GRACE)
-    return Recipe(view=view, face="grace_hopper", picture=picture_id(face), seed=5, model=fingerprint, **more)
+def recipe(view: Any, fingerprint: str, face: str = "grace_hopper", **more: Any) -> Recipe:
+    return Recipe(view=view, face=face, picture=picture_id(read_image(GRACE)), seed=5, model=fingerprint, **more)
 
 
 def follow(page: Page, address: str, token: str) -> None:
@@ -223,6 +222,7 @@ def test_a_link_repeats_an_experiment_and_its_zip(page: Page, address: str, fing
     expect(page.locator("#result .caption")).to_contain_text("Noise 21 grey levels, JPEG quality 40")
     expect(page.get_by_label("Seed").first).to_have_value("5")
     expect(page.get_by_text("Opening what the link describes")).to_have_count(0)
+    page.locator("#result summary", has_text="Save and share").click()
     archive = fetched(page, tmp_path)
     expected = degrade_image(read_image(GRACE), own, 5)
     np.testing.assert_array_equal(pixels(archive, "1_my_own_settings/degraded.png"), expected)
@@ -231,7 +231,7 @@ def test_a_link_repeats_an_experiment_and_its_zip(page: Page, address: str, fing
 def test_a_link_of_other_weights_says_so(page: Page, address: str) -> None:
     wanted = recipe("sweep", "000000000000", plan=SeverityGrid(Degradation(), Axis("noise", (10, 20))))
     follow(page, address, wanted.to_token())
-    expect(page.get_by_text("made with weights 000000000000")).to_be_visible()
+    expect(page.get_by_text("made with other weights than those of this page")).to_be_visible()
     expect(page.locator(".sweep-lab .verdict")).to_have_text("2 restorations measured")
 
 
@@ -241,9 +241,21 @@ def test_a_damaged_link_is_refused_in_words(page: Page, address: str) -> None:
     expect(page.get_by_text("Opening what the link describes")).to_have_count(0)
 
 
+def test_a_link_of_somebody_s_own_face_shows_no_other_face_s_numbers(
+    page: Page, address: str, fingerprint: str
+) -> None:
+    wanted = recipe("test", fingerprint, cases={"My own settings": Degradation(noise=21)}, face="")
+    follow(page, address, wanted.to_token())
+    expect(page.get_by_text("made with its author's own picture")).to_be_visible()
+    expect(page.locator("#result .empty")).to_be_visible()
+    expect(page.locator("#result table")).to_have_count(0)
+    expect(page.locator("#face img")).to_have_count(0)
+
+
 def test_the_code_is_there_to_copy(page: Page) -> None:
+    page.locator("#result summary", has_text="Save and share").click()
     page.locator("#result summary", has_text="Show the code").click()
-    expect(page.locator("#result pre")).to_contain_text('"Old phone": Degradation(blur_sigma=1.2')
+    expect(page.locator("#result pre")).to_contain_text('"Noise alone": Degradation(noise=')
     page.locator("#result").get_by_role("button", name="Copy link").click()
     status = page.locator("#result .share [role=status]")
     expect(status.get_by_text("Copied.").or_(status.get_by_label("Copy this"))).to_be_visible()

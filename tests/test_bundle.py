@@ -15,7 +15,7 @@ from tiny import EXAMPLES
 
 from restoration import Degradation, Restorer, degrade_image, read_image
 from restoration.lab import METHODS, Row, compare, read_face
-from restoration.lab.bundle import comparison_bundle, comparison_csv, grid_bundle
+from restoration.lab.bundle import comparison_bundle, comparison_csv, grid_bundle, poster, wipe
 from restoration.lab.grid import Axis, Point, SeverityGrid, run_grid
 from restoration.lab.recipe import OWN_FACE, Recipe, picture_id, to_python
 from restoration.measure.identity import load_identity
@@ -97,6 +97,23 @@ def test_the_pictures_of_a_comparison_are_lossless(comparison: tuple[Recipe, lis
     assert {name for name in archive.namelist() if "/" not in name} == {
         "clean.png", "recipe.json", "recipe.py", "metrics.csv", "plot.png", "plot.svg",
     }  # fmt: skip
+
+
+def test_what_is_shared_holds_the_pictures_as_they_are_and_goes_from_one_to_the_other() -> None:
+    other = np.ascontiguousarray(FACE[::-1])
+    sheet = read_image(
+        poster({"Before": FACE, "After": other}, ["Closer", "PSNR 20 → 30 dB"], "https://x/#" + "a" * 400)
+    )
+    for picture in (FACE, other):
+        rows = np.flatnonzero((sheet[:, :, None] == picture[0, 0]).all(axis=(2, 3)).any(axis=1))
+        places = [(y, x) for y in rows for x in np.flatnonzero((sheet[y] == picture[0, 0]).all(axis=1))]
+        assert any(np.array_equal(sheet[y : y + 512, x : x + 512], picture) for y, x in places)
+    with PIL.Image.open(io.BytesIO(wipe(FACE, other))) as film:
+        assert film.info["loop"] == 0
+        for frame, face in ((0, FACE), (24, other)):  # the ends; lossy, and a label in a corner
+            film.seek(frame)
+            shown = np.asarray(film.convert("RGB"))[60:].astype(int)
+            assert np.abs(shown - face[60:]).mean() < 6 < np.abs(shown - (other if face is FACE else FACE)[60:]).mean()
 
 
 def test_recipe_and_plots_are_in_the_zip(

@@ -9,7 +9,7 @@ import gradio as gr
 import pytest
 from served import EILEEN, GRACE
 
-from examples.make_examples import PORTRAITS
+from examples.make_examples import KINDS, PORTRAITS, Measured, choose
 from restoration import InputError, Restorer
 from restoration.degrade.protocols import PRESETS
 from restoration.faces import enlargement
@@ -44,10 +44,12 @@ def test_a_tab_s_handlers_are_called_like_functions(
     site = Site(Restorer.from_pretrained(tiny_weights), None)
     with gr.Blocks():
         degrade, photo = DegradeTab(site), PhotoTab(site)
-    made = degrade.show_restored(str(EILEEN), 3, **fill("cctv", 3))
+    made = degrade.show(True, str(EILEEN), 3, True, **fill("cctv", 3))
     assert [picture["label"] for picture in made["pictures"]] == ["Clean", "Degraded", "Restored"]
     assert "JPEG quality 60" in made["facts"]
-    assert degrade.load_example(2)[:4] == [site.faces["eileen_collins"], "", "thumbnail", 1]
+    example = EXAMPLES[2]
+    loaded = degrade.load_example(2)
+    assert [*loaded[:2], *loaded[3:5]] == [site.faces[example.face], "", example.preset, example.seed]
     assert degrade.refill_while_typing("old_phone", None)[0] == gr.skip()
     _, said, _, _, _, seen = photo.find(str(EILEEN))
     assert said == ""
@@ -66,6 +68,7 @@ def test_every_word_is_used_and_said_in_both_languages(tiny_weights: Path) -> No
     page = build_page(Site(Restorer.from_pretrained(tiny_weights), None))
     used = set(re.findall(r'\\+"key\\+": \\+"(\w+)\\+"', json.dumps(page.get_config_file(), default=str)))
     used |= {f"about_{preset}" for preset in (*PRESETS, "custom")}  # said when the preset is chosen
+    used |= {"degrading"}  # while it is done
     for table in TABLES.values():
         assert set(table) == used
         assert all(table.values())
@@ -84,10 +87,23 @@ def test_the_page_says_how_far_the_example_faces_were_enlarged() -> None:
             assert f"{enlargement(portrait.landmarks):.1f}×" in table["note_examples"]
 
 
-def test_the_examples_are_there() -> None:
-    assert {(example.face, example.preset) for example in EXAMPLES} <= {(f, p) for f in FACES for p in PRESETS}
-    assert len(set(EXAMPLES)) == len(EXAMPLES)
+def test_the_examples_are_six_cases_of_different_kinds_the_largest_gain_first() -> None:
     assert set(Site.__dataclass_fields__["faces"].default_factory()) == set(FACES)  # type: ignore[misc]
+    assert [example.hard for example in EXAMPLES] == [False] * 5 + [True]
+    for kind in KINDS:
+        assert sum(example.preset in kind for example in EXAMPLES) == 1
+    gains = {"original_noise": 9, "shaky_hand": 3, "original_motion": 2, "blind_protocol": 1.5, "thumbnail": 1}
+    measured = [
+        Measured(face, preset, seed, gains.get(preset, 0.1) + 0.1 * seed - (face == "grace_hopper"), worse=seed == 2)
+        for face in FACES
+        for preset in PRESETS
+        for seed in (1, 2)
+    ]
+    chosen = choose(measured)
+    assert [case["preset"] for case in chosen[:2]] == ["original_noise", "shaky_hand"]
+    assert {case["seed"] for case in chosen} == {1}  # with the other a metric was worse
+    assert [case.get("hard", False) for case in chosen] == [False] * 5 + [True]
+    assert {face: sum(case["face"] == face for case in chosen) for face in FACES} == dict.fromkeys(FACES, 3)
 
 
 # ---- a result's files

@@ -92,5 +92,5 @@ def test_another_picture_or_other_weights_are_noticed() -> None:
     other = FACE.copy()
     other[100, 100, 0] ^= 1
     assert len(recipe.check(other, "0123456789ab")) == 1
-    assert "ba9876543210" in recipe.check(FACE, "ba9876543210")[0]
+    assert "other weights" in recipe.check(FACE, "ba9876543210")[0]
     assert picture_id(np.ascontiguousarray(FACE[:256])) != picture_id(np.ascontiguousarray(FACE[:, :256]))

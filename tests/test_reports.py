@@ -15,7 +15,18 @@ from restoration.lab import Outcome
 from restoration.measure import Scores
 from restoration.measure.faithfulness import Examination, Identity, Region
 from restoration.measure.identity import judge
-from restoration.page.reports import amplified, changes, face_maps, facts, footer, heat, items, measured, refused
+from restoration.page.reports import (
+    amplified,
+    changes,
+    face_maps,
+    facts,
+    footer,
+    heat,
+    in_short,
+    items,
+    measured,
+    refused,
+)
 
 MARKUP, ESCAPED = '<b onclick="x">&', "&lt;b onclick=&#34;x&#34;&gt;&amp;"
 
@@ -79,6 +90,13 @@ def test_better_and_worse_are_said_in_words_per_metric(
     assert table.count(" worse</span>") == worse
     assert not re.search("inf|nan", said + table)
     assert '<th scope="row">Degraded input</th>' in table
+
+
+def test_a_picture_that_is_shared_says_it_in_two_lines() -> None:
+    said = in_short(row(25, 0.7, 40), row(26.5, 0.8, 30))
+    assert said[0] == "Clearly closer to the clean original +1.50 dB"
+    assert said[1] == "PSNR 25.00 → 26.50 dB   SSIM 0.700 → 0.800   identity angle 40.0° → 30.0°"
+    assert "PSNR 25.00 → identical   SSIM" in in_short(row(25, 0.7), row(math.inf, 1))[1]
 
 
 def test_identity_is_shown_with_its_name_or_said_to_be_missing() -> None:
@@ -199,7 +217,8 @@ def test_the_panel_says_everything_in_words() -> None:
     assert "&lt;net&gt;" in text
     assert "<net>" not in text
     assert "Skin &amp; more" in text
-    assert "<td>9.0</td><td>12.0</td>" in text
+    assert "<td>12.0</td>" in text
+    assert "<td>9.0</td>" not in text  # foretold: the truth is known
     assert "▲ −4.0" in text
     assert "▼ +0.6 worse" in text
     assert "ΔE2000 4.2 from the clean face; 95 % of validation faces stay below 6.0" in text
@@ -242,7 +261,8 @@ def test_the_footer_names_weights_licence_and_where_they_come_from(tiny_weights:
     assert "12.3 M parameters" in footer({**info, "parameters": 12_345_678})
     assert "a folder of this machine" in text
     assert str(tiny_weights) not in text  # visitors need not know the server's folders
-    assert "embedded: default" in footer({**info, "source": "embedded: default"})
+    assert footer({**info, "name": "default", "source": "embedded: default"}).startswith("<p>The built-in weights ·")
+    assert "built-in weights “permissive” ·" in footer({**info, "name": "permissive", "source": "embedded: permissive"})
     hub = {"source": "Hub: a/b@v1", "revision": "0123456789abcdef", "notice": f"Hub gone {MARKUP}"}
     told = footer({**info, **hub}, "v2 & on")
     assert "Hub: a/b@v1, revision 0123456789ab" in told

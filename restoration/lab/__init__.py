@@ -10,7 +10,9 @@ from typing import Any
 
 from restoration.degrade import Degradation, degrade_image, point_spread
 from restoration.faces import FACE_SIZE, crop_centre
-from restoration.images import Image, InputError, read_image
+from restoration.images import Image, InputError
+from restoration.images.decode import over_white
+from restoration.images.photo_file import read_photo
 from restoration.measure import Scores, lanczos, non_local_means, score, wiener
 from restoration.measure.identity import NOTICEABLE, Bands, IdentityNetwork, Verdict, judge
 from restoration.restorer import Restorer
@@ -65,8 +67,13 @@ def read_face(photo: str | bytes | None) -> tuple[Image, list[str]]:
     """
     if photo is None:
         raise InputError("There is no picture yet. Upload one, take one with the camera, or choose an example.")
-    image = read_image(photo)
-    face, notes = crop_centre(image), []
+    file, notes = read_photo(photo), []
+    image = over_white(file.image, file.alpha)
+    if file.frames > 1:
+        notes.append(f"Of the {file.frames} pictures in this file, such as an animation, the first is used.")
+    if file.alpha is not None and (file.alpha < 255).any():
+        notes.append("What is transparent in this picture was laid over white.")
+    face = crop_centre(image)
     height, width = image.shape[:2]
     side = min(height, width)
     if height != width:

@@ -1,4 +1,5 @@
-"""What a visitor takes home: one zip of lossless pictures, recipe, metrics, plots, and the code that repeats it."""
+"""What a visitor takes home: one zip of lossless pictures, recipe, metrics, plots, and the code that repeats it; a
+picture and an animation to share."""
 
 from __future__ import annotations
 
@@ -12,8 +13,11 @@ from typing import Any
 
 import matplotlib
 import numpy as np
+import PIL.Image
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont
+from PIL import ImageDraw, ImageFont
 
 from restoration.degrade import LIMITS
 from restoration.images import Image, write_png
@@ -24,6 +28,9 @@ from restoration.measure import Scores
 
 METRICS = ("psnr_db", "ssim", "identity_angle_deg")
 COLOURS = {"Restored": "#0f766e", "Non-local means": "#b45309", "Lanczos": "#6d28d9", "Wiener": "#475569"}
+INK, PAPER, SOFT = "#1c1917", "#ffffff", "#57534e"
+MARGIN = 20  # pixels, around and between what is on a poster
+STEPS, STEP, REST = 24, 40, 900  # of a wipe: pictures each way, milliseconds of each, and of both ends
 GAIN_LABEL = "gain in PSNR over the degraded input, dB"
 
 
@@ -85,6 +92,63 @@ def archive(files: Mapping[str, bytes]) -> bytes:
         for name, data in files.items():
             packed.writestr(zipfile.ZipInfo(name), data, zipfile.ZIP_DEFLATED)  # such an entry has no date
     return buffer.getvalue()
+
+
+def poster(pictures: Mapping[str, Image], lines: Sequence[str], link: str) -> bytes:
+    """Pictures side by side under their labels, with words below them: one file that speaks for itself.
+
+    Args:
+        pictures: label to (H, W, 3) uint8 RGB, of one size; none is changed by a pixel.
+        lines: at least one; the first is the headline. Each is one line, whatever its length.
+        link: printed small, on as many lines as it takes.
+
+    Returns:
+        A PNG.
+    """
+    high, side = next(iter(pictures.values())).shape[:2]
+    width = MARGIN + len(pictures) * (side + MARGIN)
+    across = (width - 2 * MARGIN) // 8  # characters of the link's font in a line
+    rest = [(text, _font(20), INK) for text in lines[1:]]
+    rest += [(link[at : at + across], _font(13, "DejaVu Sans Mono"), SOFT) for at in range(0, len(link), across)]
+    words = [(lines[0], _font(28, "DejaVu Sans:bold"), INK), *rest]
+    height = MARGIN + 30 + high + MARGIN + sum(round(1.5 * font.size) for _, font, _ in words) + MARGIN
+    sheet = PIL.Image.new("RGB", (width, height), PAPER)
+    draw = ImageDraw.Draw(sheet)
+    for index, (label, picture) in enumerate(pictures.items()):
+        left = MARGIN + index * (side + MARGIN)
+        draw.text((left, MARGIN - 4), label, INK, _font(20, "DejaVu Sans:bold"))
+        sheet.paste(PIL.Image.fromarray(picture), (left, MARGIN + 30))
+    top = MARGIN + 30 + high + MARGIN
+    for text, font, colour in words:
+        draw.text((MARGIN, top), text, colour, font)
+        top += round(1.5 * font.size)
+    write_png(np.asarray(sheet), buffer := io.BytesIO())
+    return buffer.getvalue()
+
+
+def wipe(before: Image, after: Image) -> bytes:
+    """A line that goes over two (H, W, 3) uint8 RGB pictures of one size and back: an animated WebP without an end."""
+    width, frames = before.shape[1], []
+    for step in range(STEPS + 1):
+        at = round(width * step / STEPS)
+        frame = np.concatenate((after[:, :at], before[:, at:]), axis=1)
+        if 0 < step < STEPS:
+            frame[:, at - 1 : at + 1] = 255
+        frames.append(PIL.Image.fromarray(frame))
+        draw = ImageDraw.Draw(frames[-1])
+        style: dict[str, Any] = {"fill": "white", "font": _font(20), "stroke_width": 3, "stroke_fill": "black"}
+        if step > STEPS / 3:
+            draw.text((12, 10), "Restored", anchor="la", **style)
+        if step < STEPS * 2 / 3:
+            draw.text((width - 12, 10), "Degraded", anchor="ra", **style)
+    times = [REST, *[STEP] * (STEPS - 1), REST, *[STEP] * (STEPS - 1)]
+    buffer, more = io.BytesIO(), [*frames[1:], *frames[-2:0:-1]]
+    frames[0].save(buffer, "WEBP", save_all=True, append_images=more, duration=times, loop=0, quality=80)
+    return buffer.getvalue()
+
+
+def _font(size: int, family: str = "DejaVu Sans") -> ImageFont.FreeTypeFont:
+    return ImageFont.truetype(findfont(family), size)  # matplotlib brings this family
 
 
 def _name(label: str) -> str:

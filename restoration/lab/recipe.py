@@ -115,7 +115,7 @@ class Recipe:
         if face is not None and picture_id(face) != self.picture:
             notes.append("This recipe was made with another picture: its numbers will differ.")
         if model != self.model:
-            notes.append(f"This recipe was made with weights {self.model}, here are {model}: its numbers will differ.")
+            notes.append("This recipe was made with other weights than those of this page: its numbers will differ.")
         return notes
 
 

@@ -13,7 +13,7 @@ from restoration.images import InputError
 from restoration.lab.recipe import Recipe
 from restoration.page import widgets as ui
 from restoration.page.compare_tab import COMPARE, NONE, SWEEP, CompareTab
-from restoration.page.degrade_tab import DegradeTab
+from restoration.page.degrade_tab import NO_QUESTION, DegradeTab
 from restoration.page.endpoints import add_endpoints
 from restoration.page.photo_tab import PhotoTab
 from restoration.page.reports import footer, items
@@ -100,8 +100,16 @@ class LinkOpener:
     ) -> None:
         self._site, self._opener, self._note, self._tabs = site, opener, note, tabs
         self._degrade, self._compare = degrade, compare
-        outputs = [tabs, note, opener, degrade.face, degrade.preset, degrade.seed, degrade.about]
-        outputs += [*degrade.knobs.values(), degrade.result, compare.mode, compare.face, compare.seed, compare.chosen]
+        outputs = [tabs, note, opener, degrade.face, degrade.face_note, degrade.centre, degrade.preset, degrade.seed]
+        outputs += [
+            degrade.about,
+            *degrade.knobs.values(),
+            degrade.result,
+            compare.mode,
+            compare.face,
+            compare.seed,
+            compare.chosen,
+        ]
         outputs += [compare.start, *compare.axes, compare.grid, compare.sweep]
         opener.recipe(ui.user_errors(self.follow), None, outputs, show_progress="hidden", **ui.LABORATORY)
 
@@ -134,8 +142,9 @@ class LinkOpener:
     def _show_degrade(self, opened: Opened) -> State:
         key, degrade = opened.chosen[0] if opened.chosen[0] in PRESETS else CUSTOM, self._degrade
         filled = {degrade.preset: key, degrade.seed: opened.recipe.seed, degrade.about: t(f"about_{key}")}
-        face = self._site.faces.get(opened.recipe.face)
-        return {self._tabs: gr.Tabs(selected="degrade"), degrade.face: face, **filled}
+        filled |= {degrade.face: self._site.faces.get(opened.recipe.face), degrade.face_note: ""}
+        filled |= {degrade.centre: gr.Checkbox(**NO_QUESTION), degrade.result: None}  # it was another face's
+        return {self._tabs: gr.Tabs(selected="degrade"), **filled}
 
     def _show_compare(self, opened: Opened) -> State:
         recipe, compare = opened.recipe, self._compare

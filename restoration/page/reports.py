@@ -34,7 +34,14 @@ _HTML: Any = (
     .get_template("reports.html")
     .module
 )
-BUILT_IN = {"embedded": "the built-in detector", "embedded_recogniser": "the built-in recogniser"}
+CALLED = {
+    "embedded": "the built-in detector",
+    "embedded_recogniser": "the built-in recogniser",
+    "retinaface_mobile0.25": "RetinaFace",
+    "retinaface_resnet50": "RetinaFace (ResNet-50)",
+    "arcface_ir_se50": "ArcFace",
+}
+BUILT_IN = "embedded: "  # before the name of weights that come with the code
 GAIN, RESIDUAL_GAIN = 4, 8  # how much signed differences are amplified
 TOP = 20.0  # grey levels: the lightest colour of the uncertainty map
 SCALE_END = 120.0  # degrees; hardly any two faces are further apart
@@ -59,7 +66,7 @@ class Cell(NamedTuple):
 
 def called(network: str) -> str:
     """What the page calls a detector or an identity network, by its name; those of others keep theirs."""
-    return BUILT_IN.get(network, network)
+    return CALLED.get(network, network)
 
 
 def items(texts: Iterable[str]) -> str:
@@ -104,6 +111,17 @@ def measured(scores: dict[str, Scores], identity_name: str | None, caption: str 
         about = f"{verdict.text}. " if verdict else ""
         about += f"Identity by {called(identity_name)}; it expects a face aligned like the examples."
     return str(_HTML.measured(headline, amount, better, caption, heads, rows, about))
+
+
+def in_short(before: Scores, after: Scores) -> tuple[str, str]:
+    """A headline and one line of numbers for a picture that is shared, plain text."""
+    headline, amount, _ = _headline(before.psnr, after.psnr)
+    numbers = [f"PSNR {before.psnr:.2f} → {after.psnr:.2f} dB", f"SSIM {before.ssim:.3f} → {after.ssim:.3f}"]
+    if before.identity_angle is not None and after.identity_angle is not None:
+        numbers.append(f"identity angle {before.identity_angle:.1f}° → {after.identity_angle:.1f}°")
+    return f"{headline} {amount}".strip(), "   ".join(numbers).replace("inf dB", "identical").replace(
+        "inf", "identical"
+    )
 
 
 def amplified(difference: Difference, gain: int) -> Image:
@@ -177,10 +195,11 @@ def changes(seen: Examination, bands: Bands | None, calibration: Calibration | N
     heads, rows, fine = {"Region": Cell("Region")}, [], []
     for region in seen.regions:
         cells = [Cell(region.name.capitalize())]
-        if region.expected is not None:
-            heads["Expected"] = Cell("Expected", "of the restored face")
-            cells.append(Cell(f"{region.expected:.1f}"))
-        if region.degraded is not None and region.restored is not None:
+        if region.degraded is None or region.restored is None:  # what is foretold stands only where nothing is measured
+            if region.expected is not None:
+                heads["Expected"] = Cell("Expected", "foretold from the photo alone")
+                cells.append(Cell(f"{region.expected:.1f}"))
+        else:
             heads |= {name: Cell(name, "measured") for name in ("Input", "Restored")}
             cells += [Cell(f"{region.degraded:.1f}"), _compared(None, region.restored, region.degraded, 1, -1)]
         rows.append(cells)
@@ -256,11 +275,14 @@ def footer(info: dict[str, Any], update: str = "") -> str:
             this machine no path.
         update: how to take what is newer on the Hub; "" where nothing is.
     """
-    folder = info["revision"] is None and not info["source"].startswith("embedded: ")
-    source = "a folder of this machine" if folder else info["source"]
-    at = f", revision {info['revision'][:12]}" if info["revision"] else ""
+    name, source = info["name"], info["source"]
+    if source.startswith(BUILT_IN):
+        weights = "The built-in weights" if name == "default" else f"The built-in weights “{name}”"
+    else:
+        at = f", revision {info['revision'][:12]}" if info["revision"] else ""
+        weights = f"Weights “{name}” ({source if info['revision'] else 'a folder of this machine'}{at})"
     size = f"{info['parameters'] / 1e6:.1f} M parameters"
-    known = f"Weights “{info['name']}” ({source}{at}) · {size} · licence of the weights: {info['license']}"
+    known = f"{weights} · {size} · licence of the weights: {info['license']}"
     return items([known, *filter(None, (info["notice"], update))])
 
 

@@ -30,11 +30,13 @@ from restoration.restorer import Restorer, select_device
 
 
 class Example(NamedTuple):
-    """One of the one-click examples: a key of ``FACES``, a key of ``PRESETS``, and the seed of its noise."""
+    """One of the one-click examples: a key of ``FACES``, a key of ``PRESETS``, the seed of its noise, and whether it
+    is marked as one where little can be restored."""
 
     face: str
     preset: str
     seed: int
+    hard: bool = False
 
 
 FOLDER = Path(__file__).parents[2] / "examples"
@@ -184,7 +186,7 @@ def bounds(name: str) -> tuple[float, float]:
 def idle_controls(values: Settings) -> set[str]:
     """Controls that cannot change anything at these values: angles without a blur, a round blur's second axis, ..."""
     round_blur, blurred = values["isotropic"], max(values["blur_sigma"], values["blur_sigma_y"]) > 0
-    resting = {  # as ``gate`` in degrade.js, which follows what the visitor changes
+    resting = {
         "motion_angle": values["motion_length"] <= 1,
         "blur_sigma_y": round_blur,
         "blur_angle": round_blur or not blurred,

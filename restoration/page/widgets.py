@@ -14,7 +14,7 @@ import inspect
 import json
 import re
 import secrets
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
@@ -28,8 +28,9 @@ from restoration.degrade.protocols import PRESETS
 from restoration.images import Image, InputError, read_image, write_png
 from restoration.images.pictures import disk_is_full
 from restoration.lab import CLEAN, DEGRADED, PHOTO, RESTORED, Outcome, compare, read_face
-from restoration.lab.bundle import comparison_bundle
+from restoration.lab.bundle import comparison_bundle, poster, wipe
 from restoration.lab.recipe import Recipe, to_python
+from restoration.measure import score
 from restoration.measure.estimate import Estimate
 from restoration.measure.identity import NOTICEABLE
 from restoration.page import reports
@@ -58,6 +59,7 @@ RECIPE = "recipe.json"  # beside the pictures of a result: how the face was degr
 TOKEN = re.compile(r"[A-Za-z0-9_-]{32}")
 NO_RESULT = "There is no restored face yet. Restore one first."
 EXPIRED = "This result has expired. Restore the face again, then look at what changed."
+MAX_LINK = 2000  # characters
 SEED = 1  # of the noise of what is to be expected
 
 
@@ -243,16 +245,36 @@ def result_view(value: Any = None, **options: Any) -> gr.HTML:
 
 
 class Packer:
-    """The zip of an experiment that was presented with its recipe."""
+    """What a visitor takes home of an experiment that was presented with its recipe."""
 
     def __init__(self, site: Site, result: gr.HTML, own: gr.Image) -> None:
-        """Let ``result`` ask for its zip; ``own`` holds the visitor's picture."""
+        """Let ``result`` ask for its files; ``own`` holds the visitor's picture."""
         self._site = site
-        result.pack(user_errors(self.pack), own, drawing("packed"), show_progress="hidden", **LABORATORY)
+        event = {**LABORATORY, "show_progress": "hidden"}
+        packing = result.pack(user_errors(self.pack), [own, result], drawing("packed"), **event)
+        for after in (packing.then, packing.failure):  # Gradio calls one of them
+            after(None, None, None, js="() => page.made()")
 
-    def pack(self, photo: str | bytes | None, event: gr.EventData) -> dict[str, Any]:
-        """By the token of the recipe, which is run once more; ``photo`` where it was made with the visitor's own."""
-        site, recipe = self._site, Recipe.from_token(event.token)
+    def pack(self, photo: str | bytes | None, value: Any, event: gr.EventData) -> dict[str, Any]:
+        """The zip, by the token of the recipe, which is run once more; ``photo`` where it was made with the visitor's
+        own. Or, where the event asks for it, a picture or an animation of the result ``value``."""
+        if event.kind == "zip":
+            return self._zip(photo, event.token)
+        _, pictures, known = read_result(value)
+        if known is None or RESTORED not in pictures:
+            raise InputError(NO_RESULT)
+        faces = {label: pictures[label] for label in (DEGRADED, RESTORED, CLEAN)}
+        degraded, restored, clean = faces.values()
+        if event.kind == "animation":
+            return write_file("before_and_after.webp", wipe(degraded, restored))
+        before, after = (score(face, clean, self._site.identity) for face in (degraded, restored))
+        lines = [*reports.in_short(before, after), known[0].describe()]
+        return write_file(
+            "before_and_after.png", poster(faces, lines, f"{event.address}#recipe={event.token}"[:MAX_LINK])
+        )
+
+    def _zip(self, photo: str | bytes | None, token: str) -> dict[str, Any]:
+        site, recipe = self._site, Recipe.from_token(token)
         face = read_face(site.faces.get(recipe.face, photo))[0]
         if notes := recipe.check(face, site.restorer.fingerprint):
             raise InputError(f"{notes[0]} Press the button again to make it anew.")
@@ -306,22 +328,27 @@ class Examiner:
 
 def add_examination(site: Site, result: gr.HTML) -> None:
     """A button and its panel for a result. A new result closes the panel."""
-    button = gr.Button(t("where_changed"), elem_classes="examine")
-    _open_panel([(button, Examiner(site).changes)], result)
+    _add_panel(result, {"where_changed": Examiner(site).changes})
 
 
 def add_estimate(site: Site, result: gr.HTML) -> None:
     """The same for what is known of a photo's past; two buttons share the panel."""
-    looks = {"past": Examiner(site).past, "expectation": Examiner(site).expectation}
-    with gr.Row():
-        buttons = [(gr.Button(t(key), elem_classes="examine"), look) for key, look in looks.items()]
-    _open_panel(buttons, result, elem_id="estimate")
+    examiner = Examiner(site)
+    _add_panel(result, {"past": examiner.past, "expectation": examiner.expectation}, elem_id="estimate")
 
 
-def _open_panel(buttons: Iterable[tuple[gr.Button, Callable[[Any], Any]]], result: gr.HTML, **options: Any) -> None:
-    panel = drawing("panel", elem_classes="examination", **options)
-    for button, look in buttons:
-        button.click(None, None, panel, js="() => ({working: true})")
-        looking = button.click(user_errors(look), result, panel, **network_event(panel))
-        looking.failure(None, None, panel, js="() => null")
-    result.change(None, None, panel, js="() => null")
+def _add_panel(result: gr.HTML, looks: dict[str, Callable[[Any], dict[str, Any]]], **options: Any) -> None:
+    """Buttons by the key of what they say, and their panel. It asks when nothing is being made any more: a press in the
+    meantime is kept, and the panel speaks of the result that is shown then."""
+    with gr.Row(elem_classes="examine"):
+        buttons = {key: gr.Button(t(key)) for key in looks}
+    panel = drawing("panel", events="look", elem_classes="examination", **options)
+    for key, button in buttons.items():
+        button.click(None, None, panel, js=f"() => ({{working: '{key}'}})")
+
+    def look(value: Any, shown: Any) -> dict[str, Any]:
+        return looks[shown["working"]](value)
+
+    looking = panel.look(user_errors(look), [result, panel], panel, **network_event(panel))
+    looking.failure(None, None, panel, js="() => null")
+    result.change(None, panel, panel, js="shown => shown?.working ? shown : null")

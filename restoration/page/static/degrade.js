@@ -11,9 +11,10 @@ let edits = 0,
   asked = 0;
 const mark = () => {
   const stale = asked !== edits,
-    shown = document.querySelector('#result');
-  shown.classList.toggle('stale', stale);
-  document.querySelector('#outdated').textContent = stale ? STALE : '';
+    said = document.querySelector('#outdated');
+  if (!said) return; // the page is being put together
+  document.querySelector('#result').classList.toggle('stale', stale);
+  said.textContent = stale ? STALE : '';
 };
 const edited = () => {
   edits += 1;
@@ -22,11 +23,38 @@ const edited = () => {
 const ask = () => {
   asked = edits;
 };
+const begin = () => {
+  ask();
+  starts();
+};
+
+// What is taken home stands under one control. What has to be made first says so on its button until it has come.
+const menu = (restored, share) => `<details class="menu"><summary class="save">Save and share</summary><div>
+ <a href="${restored.file.url}" download="${restored.name}">Download ${restored.label.toLowerCase()} face (PNG)</a>
+ ${
+   share && restored.label === 'Restored'
+     ? `<button type="button" data-pack="picture">A picture to share (PNG)</button>
+ <button type="button" data-pack="animation">A short wipe to share (WebP)</button>`
+     : ''
+ }
+ ${offers(share, 'make')}</div></details>`;
+let made = () => {};
+const make = (button, share, trigger) => {
+  const text = button.textContent;
+  button.disabled = true;
+  button.textContent = 'Making it …';
+  made = () => {
+    button.disabled = false;
+    button.textContent = text;
+  };
+  const address = location.href.split('#')[0];
+  trigger('pack', { token: share.token, kind: button.dataset.pack, address });
+};
 const result = {
   html: (value, label) =>
     value
       ? (([before, after]) => `
-<div class="grid">
+<div class="grid${after.label === 'Restored' ? ' restored' : ''}">
  <figure class="compare">
   <img class="after" src="${after.file.url}" alt="${after.label} face" width="512" height="512">
   <img class="before" src="${before.file.url}" alt="${before.label} face" width="512" height="512">
@@ -37,8 +65,7 @@ const result = {
   ${value.pictures.length > 2 ? truth(value.pictures[0]) : ''}
  </figure>
  <section class="facts" aria-label="Measurements">${value.facts}
-  <a class="save" href="${after.file.url}" download="${after.name}">Download ${after.label.toLowerCase()} face (PNG)</a>
-  <div class="offers"></div>
+  ${menu(after, value.share)}
  </section>
  <div class="side">${value.pictures
    .map(
@@ -63,19 +90,15 @@ const result = {
       outdated.setAttribute('role', 'status');
       element.before(outdated);
     }
-    const draw = () => {
-      slide(element, at);
-      const room = element.querySelector('.offers');
-      if (room) room.innerHTML = offers(props.value.share, 'make');
-    };
     watch('value', () => {
-      draw();
+      slide(element, at);
       if (first) mark();
       const said = element.querySelector('.verdict');
       if (said) spoken.textContent = 'New result. ' + said.textContent;
     });
     element.addEventListener('click', event => {
-      if (event.target.closest('[data-pack]')) trigger('pack', { token: props.value.share.token });
+      const packs = event.target.closest('[data-pack]');
+      if (packs) make(packs, props.value.share, trigger);
       const peek = event.target.closest('.peek');
       if (!peek) return;
       const pressed = peek.closest('.compare').classList.toggle('clean');
@@ -83,26 +106,33 @@ const result = {
       peek.textContent = pressed ? 'Back to the slider' : 'Show the clean original';
     });
     handOver(element, () => props.value.share);
-    draw();
+    slide(element, at);
+    if (first) mark();
   },
 };
 
 const example = {
-  html: (value, label) => `<button type="button" aria-label="Example: ${value.who}, ${label}">
-<img src="${value.picture}" alt="" width="72" height="72"><span>${value.who.split(' ')[0]}<br>${label}</span></button>`,
+  html: (value, label) => {
+    const hard = word(value.hard);
+    return `<button type="button" aria-label="Example: ${value.who}, ${label}${hard && ', ' + hard}">
+<img src="${value.picture}" alt="" width="72" height="72">
+<span>${value.who.split(' ')[0]}<br>${label}${hard && `<br><small>${hard}</small>`}</span></button>`;
+  },
   start(element, props, trigger) {
     element.addEventListener('click', event => {
-      if (!event.target.closest('button')) return;
-      ask();
+      const button = event.target.closest('button');
+      if (!button) return;
+      const text = button.querySelector('span'),
+        said = text.innerHTML;
+      button.disabled = true;
+      text.textContent = word(props.value.busy);
       trigger('click');
+      waiting.push(() => {
+        button.disabled = false;
+        text.innerHTML = said;
+      });
     });
   },
 };
 
-// A control that cannot change anything is greyed out, as ``idle_controls`` says for the page as it opens.
-const gate = (length, sigma, round, across, factor) => {
-  const on = x => ({ __type__: 'update', interactive: x });
-  return [on(length > 1), on(!round), on(!round && (sigma > 0 || across > 0)), on(factor !== 1)];
-};
-
-Object.assign(window.page, { result, example, gate, edited, ask });
+Object.assign(window.page, { result, example, edited, ask, begin, made: () => made() });

@@ -2,6 +2,13 @@
 // Each drawing has ``html(value, label)``, what its template shows, and ``start(element, props, trigger, watch)``.
 window.page = {};
 
+// Gradio translates a whole label; this is for what stands within a value.
+const word = text =>
+  text.replace(/__i18n__(\{.*?\})/g, (whole, data) => {
+    const tables = window.gradio_config.i18n_translations;
+    return (tables[document.documentElement.lang.slice(0, 2)] ?? tables.en)[JSON.parse(data).key];
+  });
+
 // The before/after slider: a real range input over two pictures, so that keyboard, touch and screen reader work.
 const slide = (scope, at) => {
   const input = scope.querySelector('.compare input');
@@ -25,7 +32,7 @@ const offers = (share, zip) =>
     : `<div class="share"><button type="button" data-copy="link">Copy link</button>
  <button type="button" data-copy="code">Copy as Python</button>${
    zip === 'make'
-     ? '<button type="button" data-pack>Download all (zip)</button>'
+     ? '<button type="button" data-pack="zip">Download all (zip)</button>'
      : zip
        ? `<a href="${zip.url}" download>Download all (zip)</a>`
        : ''
@@ -40,15 +47,16 @@ const handOver = (scope, get) =>
     const share = get(),
       said = scope.querySelector('.share [role=status]');
     const text = button.dataset.copy === 'code' ? share.code : location.href.split('#')[0] + '#recipe=' + share.token;
+    const told = button.dataset.copy === 'link' ? 'The link holds the settings, never the picture.' : '';
     try {
       await navigator.clipboard.writeText(text);
-      said.textContent = 'Copied.';
+      said.textContent = `Copied. ${told}`;
     } catch {
       const field = document.createElement('textarea'); // no clipboard without https: show it, selected
       field.value = text;
       field.readOnly = true;
       field.setAttribute('aria-label', 'Copy this');
-      said.replaceChildren(field);
+      said.replaceChildren(told, field);
       field.focus();
       field.select();
     }
@@ -104,7 +112,7 @@ const header = {
 
 const note = { html: value => (!value || value.startsWith('<') ? value || '' : `<p>${value}</p>`) };
 
-// A zip that was just made is downloaded at once.
+// A file that was just made is downloaded at once.
 const packed = {
   start(element, props, trigger, watch) {
     watch('value', () => {
@@ -135,6 +143,7 @@ const opener = {
       const token = new URLSearchParams(location.hash.slice(1)).get('recipe');
       if (token) {
         tell('Opening what the link describes …');
+        page.edited(); // what is shown is not what the link describes
         page.ask();
         trigger('recipe', { token });
       }
@@ -146,12 +155,24 @@ const opener = {
   },
 };
 
+// What is being made for the first tab, and what waits until nothing is.
+let running = 0,
+  waiting = [];
+const whenDone = act => (running ? waiting.push(act) : act());
+const end = () => {
+  running -= 1;
+  if (!running) waiting.splice(0).forEach(act => act());
+};
+const starts = () => {
+  running += 1;
+};
+
 const panel = {
   html: value =>
     !value
       ? ''
       : value.working
-        ? `<p class="caption" role="status">Looking at the face …</p>`
+        ? `<p class="caption" role="status">Looking at the face …</p><progress aria-label="Looking at the face"></progress>`
         : `
 <section class="facts" aria-label="Where the restoration changed the face">
  <div class="maps">${value.maps
@@ -163,6 +184,11 @@ const panel = {
    .join('')}</div>
  ${value.text}
 </section>`,
+  start(element, props, trigger, watch) {
+    watch('value', () => {
+      if (props.value?.working) whenDone(() => props.value?.working && trigger('look'));
+    });
+  },
 };
 
-Object.assign(window.page, { showResult, header, note, packed, opener, panel });
+Object.assign(window.page, { showResult, header, note, packed, opener, panel, end });
