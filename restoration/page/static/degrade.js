@@ -38,12 +38,12 @@ const menu = (restored, share) => `<details class="menu"><summary class="save">S
      : ''
  }
  ${offers(share, 'make')}</div></details>`;
-let made = () => {};
+let finish = () => {};
 const make = (button, share, trigger) => {
   const text = button.textContent;
   button.disabled = true;
   button.textContent = 'Making it …';
-  made = () => {
+  finish = () => {
     button.disabled = false;
     button.textContent = text;
   };
@@ -127,7 +127,7 @@ const example = {
       button.disabled = true;
       text.textContent = word(props.value.busy);
       trigger('click');
-      waiting.push(() => {
+      held.push(() => {
         button.disabled = false;
         text.innerHTML = said;
       });
@@ -135,4 +135,4 @@ const example = {
   },
 };
 
-Object.assign(window.page, { result, example, edited, ask, begin, made: () => made() });
+Object.assign(window.page, { result, example, edited, ask, begin, made: () => finish() });

@@ -157,11 +157,11 @@ const opener = {
 
 // What is being made for the first tab, and what waits until nothing is.
 let running = 0,
-  waiting = [];
-const whenDone = act => (running ? waiting.push(act) : act());
+  held = [];
+const whenDone = act => (running ? held.push(act) : act());
 const end = () => {
   running -= 1;
-  if (!running) waiting.splice(0).forEach(act => act());
+  if (!running) held.splice(0).forEach(act => act());
 };
 const starts = () => {
   running += 1;
