@@ -7,7 +7,7 @@ from typing import Any
 
 import fuzz
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from restoration import Degradation
@@ -54,6 +54,8 @@ def answered(read: Callable[[Any], object], value: Any) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(st.text())
+@example("9" * 5000)
+@example("[" * 100_000)
 def test_any_text(text: str) -> None:
     for read in (Recipe.from_token, Recipe.from_json, Degradation.from_json, HubModel.parse, read_json):
         answered(read, text)

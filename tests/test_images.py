@@ -106,7 +106,7 @@ def test_orientation_is_applied(fmt: str, orientation: int) -> None:
     picture.info["exif"] = exif.tobytes()  # HEIF: beside its own mark, as telephones write it; not to be applied twice
     image = read_image(encode(picture, fmt, **options, **({} if fmt == "HEIF" else {"exif": exif})))
     assert image.shape == upright.shape
-    limit = 4 if fmt in ("JPEG", "HEIF", "AVIF") else 0  # wrongly turned: above 40
+    limit = {"JPEG": 4, "HEIF": 10, "AVIF": 4}.get(fmt, 0)  # wrongly turned: above 40
     assert np.abs(image.astype(int) - upright).mean() <= limit
 
 

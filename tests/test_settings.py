@@ -160,11 +160,12 @@ def test_what_the_page_cannot_hold_is_refused() -> None:
 
 
 @pytest.mark.parametrize("missing", [0, 1, 2])
-def test_a_sweep_without_numbers_is_refused(missing: int) -> None:
-    numbers = [0, 10, 3]
-    numbers[missing] = None  # type: ignore[call-overload]
+@pytest.mark.parametrize("value", [None, float("nan"), 10**400])
+def test_a_sweep_without_numbers_is_refused(missing: int, value: Any) -> None:
+    numbers: list[Any] = [0, 10, 3]
+    numbers[missing] = value
     with pytest.raises(InputError, match="needs numbers"):
-        site.plan_of(Degradation(), ("noise", *numbers), None)  # type: ignore[arg-type]
+        site.plan_of(Degradation(), ("noise", numbers[0], numbers[1], numbers[2]), None)
 
 
 def test_what_is_shared_is_the_recipe() -> None:

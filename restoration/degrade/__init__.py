@@ -90,8 +90,8 @@ class Degradation:
             value = getattr(self, name)
             if value is None and name in ("blur_sigma_y", "jpeg"):
                 continue
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-                raise InputError(f"{limit.label} ({name}) must be a number, not {value!r}.")
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < 1e12:  # NaN, too
+                raise InputError(f"{limit.label} ({name}) must be a number, not {value!r:.40}.")
             if not limit.low <= value <= limit.high:
                 bounds = f"from {limit.low:g} to {limit.high:g} {limit.unit}"
                 raise InputError(f"{limit.label} ({name}) is {value:g}; choose a value {bounds}.")
@@ -147,7 +147,7 @@ class Degradation:
         """Inverse of ``to_json``; missing fields are off. InputError: no such object, or a value that is refused."""
         try:
             fields: Any = json.loads(text)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise InputError(f"These settings are not valid JSON: {error}.") from error
         if not isinstance(fields, dict):
             raise InputError('Settings must be one JSON object such as {"noise": 10}.')

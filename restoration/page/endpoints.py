@@ -40,7 +40,7 @@ def read_json(text: str) -> Any:
     """What a JSON text holds; an InputError where it is none."""
     try:
         return json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"Give degradations as JSON, such as {DEFAULT_CASES}.") from error
 
 

@@ -232,7 +232,7 @@ def plan_of(
     """
     axes = []
     for name, low, high, steps in filter(None, (x, y)):
-        if not all(isinstance(value, (int, float)) for value in (low, high, steps)):
+        if not all(isinstance(value, (int, float)) and abs(value) < 1e12 for value in (low, high, steps)):
             raise InputError("A sweep needs numbers: the lowest and the highest value, and how many steps.")
         axes.append(Axis.spaced(name, low, high, int(steps)))
     return SeverityGrid(start, *axes)
