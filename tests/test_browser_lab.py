@@ -11,6 +11,8 @@ import numpy as np
 import PIL.Image
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from gradio_client import Client, handle_file
+from gradio_client.utils import Status
 from playwright.sync_api import Browser, Locator, Page, expect
 from served import EILEEN, GRACE, SLOW, download, in_browser, upload
 
@@ -23,6 +25,7 @@ from restoration.page.site import drawn
 from restoration.page.widgets import TABLES
 
 pytestmark = in_browser
+SWEEP_ROWS = ("jpeg", 10, 90, 4, "{}", 0)
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +75,7 @@ def pixels(archive: zipfile.ZipFile, name: str) -> np.ndarray:
     return np.asarray(PIL.Image.open(io.BytesIO(archive.read(name))))
 
 
-def test_degradations_are_compared_sorted_zoomed_and_taken_home(page: Page, tmp_path: Path) -> None:
+def test_degradations_are_compared_sorted_zoomed_and_taken_home(page: Page, address: str, tmp_path: Path) -> None:
     open_lab(page)
     tick(page, "Thumbnail", "Noise alone")
     page.get_by_role("button", name="Compare", exact=True).click()
@@ -101,6 +104,26 @@ def test_degradations_are_compared_sorted_zoomed_and_taken_home(page: Page, tmp_
     assert shown == round(psnr(pixels(archive, "1_thumbnail/restored.png"), truth), 2)
     assert f"{shown:.2f}" == f"{float(lines[1]['psnr_db']):.2f}"
 
+    note, press = page.get_by_text("Made with other settings").first, page.locator("#compare-go")
+    expect(note).to_be_hidden()
+    page.get_by_role("checkbox", name="CCTV", exact=True).check()
+    expect(note).to_be_visible()  # what is there no longer belongs to what is set, until it does again
+    expect(page.get_by_text("Download all (zip)").filter(visible=True)).to_have_count(0)
+    page.get_by_role("checkbox", name="CCTV", exact=True).uncheck()
+    expect(note).to_be_hidden()
+    expect(page.get_by_text("Download all (zip)").filter(visible=True)).to_have_count(1)
+
+    hog = Client(address, verbose=False).submit(handle_file(EILEEN), "noise", 0, 40, 6, *SWEEP_ROWS, api_name="/sweep")
+    while hog.status().code is not Status.PROCESSING:
+        page.wait_for_timeout(50)
+    press.click()
+    expect(press).to_have_text("Working…")
+    expect(press).to_be_disabled()
+    expect(page.locator("#grid .progress-text")).to_contain_text("queue: 1/1 |")  # its place, and for how long
+    expect(page.locator("#grid .progress-text")).to_be_in_viewport(ratio=1)
+    expect(press).to_have_text("Compare", timeout=3 * SLOW)
+    expect(press).to_be_enabled()
+
 
 def test_a_cell_opens_its_slider_and_gives_the_focus_back(page: Page) -> None:
     open_lab(page)
@@ -125,7 +148,12 @@ def test_a_cell_opens_its_slider_and_gives_the_focus_back(page: Page) -> None:
     )  # Lanczos: nothing was made smaller
 
 
-def numbers(page: Page, values: list[tuple[float, float, int]]) -> None:
+def measured(page: Page) -> list[tuple[str, str]]:
+    """Row and column of every point of the map."""
+    return page.locator(".heat button").evaluate_all("all => all.map(each => [each.dataset.row, each.dataset.column])")
+
+
+def numbers(page: Page, values: list[tuple[float, float, float]]) -> None:
     for place, row in enumerate(values):
         for label, value in zip(("From", "To", "Steps"), row, strict=True):
             page.get_by_label(label, exact=True).nth(place).fill(str(value))
@@ -163,10 +191,24 @@ def test_a_sweep_that_is_stopped_at_once_does_not_run_on(page: Page) -> None:
 
 def test_a_sweep_is_stopped_and_what_it_measured_is_taken_home(page: Page, tmp_path: Path) -> None:
     open_sweep(page)
-    page.get_by_role("button", name="Sweep", exact=True).click()
-    expect(page.locator(".heat button")).not_to_have_count(0)
-    page.get_by_role("button", name="Stop", exact=True).click()
-    expect(page.locator(".sweep-lab .verdict")).to_have_text(re.compile(r"Stopped after \d+ of 48"))
+    press, stop, verdict = page.locator("#sweep-go"), page.locator("#sweep-stop"), page.locator(".sweep-lab .verdict")
+    expect(stop).to_be_disabled()  # nothing runs
+    press.click()
+    expect(press).to_be_disabled()
+    page.locator(".heat button").first.click()
+    expect(page.locator("#case .caption")).to_be_visible()
+    expect(verdict).to_have_text(re.compile("Working"))  # while the sweep goes on
+    stop.click()
+    expect(stop).to_be_disabled()
+    press.click()  # kept until the stopped one has ended
+    expect(verdict).to_have_text(re.compile("Stopp"))
+    expect(verdict).to_have_text(re.compile(r"Working: [1-9]\d* of 48"))
+    expect(page.locator("#case .caption")).to_have_count(0)  # a case of the other one
+    stop.click()
+    expect(verdict).to_have_text(re.compile(r"Stopped after \d+ of 48"))
+    expect(press).to_be_enabled()
+    expect(stop).to_be_disabled()
+    assert page.locator(".curves li").count() == len({row for row, _ in measured(page)})  # of the curves that are there
     archive = fetched(page, tmp_path)
     reached = page.locator(".heat button").count()
     assert f"Stopped after {reached} of 48" == page.locator(".sweep-lab .verdict").inner_text()
@@ -181,9 +223,13 @@ def test_a_sweep_is_stopped_and_what_it_measured_is_taken_home(page: Page, tmp_p
 
 def test_an_impossible_sweep_is_refused_in_words(page: Page) -> None:
     open_sweep(page)
-    numbers(page, [(20, 10, 3)])
-    page.get_by_role("button", name="Sweep", exact=True).click()
-    expect(page.get_by_text("choose a lowest value below the highest")).to_be_visible()
+    for values, words in (
+        ((20, 10, 3), "choose a lowest value below"),
+        ((4, 60, 2.5), "a whole number of steps, not 2.5"),
+    ):
+        numbers(page, [values])
+        page.get_by_role("button", name="Sweep", exact=True).click()
+        expect(page.get_by_test_id("toast-text").filter(visible=True)).to_have_text(re.compile(words))  # one at a time
 
 
 def recipe(view: Any, fingerprint: str, face: str = "grace_hopper", **more: Any) -> Recipe:

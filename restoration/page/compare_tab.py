@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
-import threading
+from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
@@ -30,7 +31,7 @@ DRAWN = 6  # points of a sweep between two drawings: each takes the server and t
 
 
 class CompareTab:
-    """Layout, events and handlers. Between events it keeps how a running sweep is stopped, and nothing else.
+    """Layout, events and handlers. Between events it keeps which sweeps were stopped, and nothing else.
 
     Args:
         knobs: the controls of the first tab, which hold the visitor's own settings.
@@ -40,15 +41,16 @@ class CompareTab:
 
     def __init__(self, site: Site, knobs: dict[str, Any]) -> None:
         self._site = site
-        self._stops: dict[str | None, threading.Event] = {}  # by visitor: each runs one sweep at a time
+        self._stopped: deque[str] = deque(maxlen=256)  # by the names that compare.js gives them
         choices = ui.preset_choices(CURRENT)
         with gr.Row(elem_classes="desk lab"):
             with gr.Column(scale=8, min_width=320):
                 with gr.Column(elem_classes="view") as grid_view:
+                    ui.note("outdated", elem_classes="note outdated")
                     self.grid = ui.drawing("grid", label="no_grid", elem_id="grid")
                 with gr.Column(visible=False, elem_classes="view") as sweep_view:
-                    events = "halt withdraw choose"
-                    self.sweep = ui.drawing("sweep", label="no_sweep", events=events, elem_id="sweep")
+                    ui.note("outdated", elem_classes="note outdated")
+                    self.sweep = ui.drawing("sweep", label="no_sweep", events="go halt turn choose", elem_id="sweep")
                     self._case = ui.result_view(elem_id="case")
             with gr.Column(scale=3, min_width=300, elem_classes="panel"):
                 modes = [(t("mode_compare"), COMPARE), (t("mode_sweep"), SWEEP)]
@@ -71,7 +73,7 @@ class CompareTab:
                 with gr.Row(elem_classes="press") as compare_press:
                     go = gr.Button(t("compare"), variant="primary", elem_id="compare-go")
                 with gr.Row(elem_classes="press", visible=False) as sweep_press:
-                    stop = gr.Button(t("stop"), min_width=80, elem_id="sweep-stop")
+                    stop = gr.Button(t("stop"), interactive=False, min_width=80, elem_id="sweep-stop")
                     go_sweep = gr.Button(t("sweep"), variant="primary", scale=2, elem_id="sweep-go")
         groups = [grid_view, sweep_view, compare_panel, sweep_panel, compare_press, sweep_press]
         self.mode.change(self.switch, self.mode, groups, **ui.QUIET)
@@ -93,17 +95,27 @@ class CompareTab:
 
     def _add_runs(self, go: gr.Button, go_sweep: gr.Button, stop: gr.Button, knobs: dict[str, Any]) -> None:
         inputs = [self.face, self._own, self.seed]
-        live: dict[str, Any] = {"inputs_kwargs": knobs, "show_progress": "hidden", **ui.LABORATORY}
-        for button in (go, go_sweep):
-            button.click(None, js=ui.SHOW_RESULT)  # first: listeners wait for one another
-        go.click(ui.user_errors(self.run_compare), [*inputs, self.chosen], self.grid, **live)
-        sweeping = [*inputs, self.start, *self.axes]
-        running = go_sweep.click(ui.user_errors(self.run_sweep), sweeping, [self.sweep, self._case], **live)
-        stop.click(None, js="() => page.stop()")  # the sweep's script says which of the two:
-        self.sweep.halt(self.stop, queue=False, **ui.QUIET)  # a running one ends with what it has measured
-        self.sweep.withdraw(None, cancels=running)  # one that waits for others does not begin
-        opening: dict[str, Any] = {"show_progress_on": self._case, **ui.LABORATORY}
-        self.sweep.choose(ui.user_errors(self.open_case), self._own, self._case, **opening)
+        live: dict[str, Any] = {"inputs_kwargs": knobs, "show_progress": "minimal", **ui.LABORATORY}
+        asked = [*inputs, self.chosen, self.start, *self.axes, *knobs.values()]
+        gr.on([each.change for each in asked], None, asked, js="(...values) => page.settle(values)")
+        busy, idle = (
+            json.dumps({"__type__": "update", "interactive": on, "value": t(key)})
+            for on, key in ((False, "working"), (True, "compare"))
+        )  # what acts at once is registered first: listeners wait for one another
+        go.click(None, asked, go, js=f"(...values) => {{ page.compares(values); return {busy}; }}")
+        comparing = go.click(ui.user_errors(self.run_compare), [*inputs, self.chosen], self.grid, **live)
+        ui.finish(comparing, f"() => ({idle})", go)
+        # The sweep's script knows which one runs: a press may begin one, or be kept until a stopped one has ended.
+        go_sweep.click(None, asked, js="(...values) => page.press(values)")
+        stop.click(None, js="() => page.stop()")
+        buttons = f"() => page.buttons({json.dumps(t('sweep'))}, {json.dumps(t('working'))})"
+        self.sweep.turn(None, None, [go_sweep, stop], js=buttons)
+        sweeping: dict[str, Any] = {"trigger_mode": "multiple", "show_progress_on": self.sweep, **live}
+        outputs = [self.sweep, self._case]
+        run = self.sweep.go(ui.user_errors(self.run_sweep), [*inputs, self.start, *self.axes], outputs, **sweeping)
+        ui.finish(run, "() => page.ended()")
+        self.sweep.halt(self.stop, queue=False, **ui.QUIET)
+        self.sweep.choose(ui.user_errors(self.open_case), self._own, self._case, **ui.network_event(self._case))
         ui.Packer(self._site, self._case, self._own)
 
     def switch(self, mode: str) -> list[Any]:
@@ -153,48 +165,45 @@ class CompareTab:
         yield {**values, "done": True, "share": ui.share(recipe), "zip": zipped}
 
     def run_sweep(
-        self, request: gr.Request, face: str, own: str | bytes | None, seed: Any, start: str, *axes: Any, **knobs: Any
-    ) -> Iterator[tuple[dict[str, Any], None]]:
-        """The map as it grows, and no opened case."""
+        self, event: gr.EventData, face: str, own: str | bytes | None, seed: Any, start: str, *axes: Any, **knobs: Any
+    ) -> Iterator[tuple[Any, Any]]:
+        """The map as it grows, and at first no opened case; nothing of one that was stopped before it began."""
+        if event.run in self._stopped:
+            yield gr.skip(), gr.skip()
+            return
         clean, number = self.read(face, own), make_seed(seed)
         x, y = axes[:4], axes[4:]
         asked = plan_of(degradation_of(start, knobs, number), x, None if y[0] == NONE else y)  # type: ignore[arg-type]
         recipe = self._site.recipe("sweep", clean, number, plan=asked)
-        for values in self.draw_sweep(clean, recipe, request.session_hash):
-            yield values, None
+        for values in self.draw_sweep(clean, recipe, event.run):
+            yield values, gr.skip() if values["points"] else None
 
-    def draw_sweep(self, face: Image, recipe: Recipe, visitor: str | None) -> Iterator[dict[str, Any]]:
+    def draw_sweep(self, face: Image, recipe: Recipe, run: str) -> Iterator[dict[str, Any]]:
         """What ``page.sweep`` draws, some points at a time; the link is there from the start, the zip with the last.
 
         Args:
             recipe: with a plan.
-            visitor: ``gr.Request.session_hash``; ``stop`` ends the sweep with what was measured by then.
+            run: a name that nobody guesses; ``stop`` ends the sweep of that name with what was measured by then.
         """
         assert recipe.plan is not None
         site, plan, points = self._site, recipe.plan, list[Point]()
-        stop = self._stops[visitor] = threading.Event()
         axes = {"x": axis_values(plan.x), "y": axis_values(plan.y) if plan.y else None}
-        known = {"base": plan.base.describe(), "total": len(plan), "identity": site.identity_name}
+        known = {"run": run, "base": plan.base.describe(), "total": len(plan), "identity": site.identity_name}
         values: dict[str, Any] = {**axes, **known, "points": [], "done": False, "share": ui.share(recipe)}
-        try:
-            yield values
-            for point in run_grid(face, plan, recipe.seed, site.restorer, site.identity):
-                points.append(point)
-                values = {**values, "points": [*values["points"], point_values(point)]}
-                if len(points) % DRAWN == 0 or len(points) == len(plan):
-                    yield values
-                    if stop.is_set():
-                        break
-            zipped = ui.write_file("sweep.zip", grid_bundle(recipe, face, points))
-            yield {**values, "done": True, "share": ui.share(recipe, len(points)), "zip": zipped}
-        finally:
-            if self._stops.get(visitor) is stop:
-                del self._stops[visitor]
+        yield values
+        for point in run_grid(face, plan, recipe.seed, site.restorer, site.identity):
+            points.append(point)
+            values = {**values, "points": [*values["points"], point_values(point)]}
+            if len(points) % DRAWN == 0:
+                yield values
+            if run in self._stopped:
+                break
+        zipped = ui.write_file("sweep.zip", grid_bundle(recipe, face, points))
+        yield {**values, "done": True, "share": ui.share(recipe, len(points)), "zip": zipped}
 
-    def stop(self, request: gr.Request) -> None:
-        """End this visitor's running sweep after the points at hand."""
-        if request.session_hash in self._stops:
-            self._stops[request.session_hash].set()
+    def stop(self, event: gr.EventData) -> None:
+        """End a sweep after the points at hand; one that waits for others will not begin."""
+        self._stopped.append(str(event.run)[:32])
 
     def open_case(self, own: str | bytes | None, event: gr.EventData) -> dict[str, Any]:
         """The point of a sweep that was pressed, as an experiment of its own: what ``page.result`` draws."""

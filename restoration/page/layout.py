@@ -75,6 +75,7 @@ def build_page(site: Site) -> gr.Blocks:
                 PhotoTab(site)
             with gr.Tab(t("tab_compare"), id="compare"):
                 compare = CompareTab(site, degrade.knobs)
+        tabs.change(None, js="() => page.moved()")
         LinkOpener(site, opener, link_note, tabs, degrade, compare)
         info, news = site.restorer.info, site.news
         with gr.Column(elem_classes="foot"):
@@ -111,9 +112,10 @@ class LinkOpener:
             compare.chosen,
         ]
         outputs += [compare.start, *compare.axes, compare.grid, compare.sweep]
-        opener.recipe(ui.user_errors(self.follow), None, outputs, show_progress="hidden", **ui.LABORATORY)
+        following = opener.recipe(ui.user_errors(self.follow), None, outputs, show_progress="hidden", **ui.LABORATORY)
+        ui.finish(following, "() => page.linked()")
 
-    def follow(self, event: gr.EventData, request: gr.Request) -> Iterator[State]:
+    def follow(self, event: gr.EventData) -> Iterator[State]:
         """What the page shows: the controls first, then the results as they come."""
         answered = {self._opener: f"<!-- {secrets.token_hex(4)} -->"}  # another one for every link
         try:
@@ -126,9 +128,9 @@ class LinkOpener:
         state |= {knobs[name]: value for name, value in opened.knobs.items()}
         yield state | (self._show_degrade(opened) if recipe.view == "test" else self._show_compare(opened))
         if recipe.face:
-            yield from ({place: value} for place, value in self._run(recipe, request.session_hash))
+            yield from ({place: value} for place, value in self._run(recipe))
 
-    def _run(self, recipe: Recipe, visitor: str | None) -> Iterator[tuple[gr.HTML, Any]]:
+    def _run(self, recipe: Recipe) -> Iterator[tuple[gr.HTML, Any]]:
         degrade, compare, face = self._degrade, self._compare, self._site.faces[recipe.face]
         if recipe.view == "test":
             outcome = self._site.run(face, next(iter(recipe.cases.values())), recipe.seed)
@@ -137,7 +139,7 @@ class LinkOpener:
             yield from ((compare.grid, values) for values in compare.draw_grid(compare.read(recipe.face, None), recipe))
         else:
             clean = compare.read(recipe.face, None)
-            yield from ((compare.sweep, values) for values in compare.draw_sweep(clean, recipe, visitor))
+            yield from ((compare.sweep, values) for values in compare.draw_sweep(clean, recipe, secrets.token_hex()))
 
     def _show_degrade(self, opened: Opened) -> State:
         key, degrade = opened.chosen[0] if opened.chosen[0] in PRESETS else CUSTOM, self._degrade

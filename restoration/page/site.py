@@ -228,12 +228,14 @@ def plan_of(
     """A sweep from what the visitor chose; each axis is (setting, lowest, highest, steps).
 
     Raises:
-        InputError: bounds or steps that are missing or cannot be.
+        InputError: bounds or steps that are missing or cannot be, 2.5 steps among them.
     """
     axes = []
     for name, low, high, steps in filter(None, (x, y)):
         if not all(isinstance(value, (int, float)) and abs(value) < 1e12 for value in (low, high, steps)):
             raise InputError("A sweep needs numbers: the lowest and the highest value, and how many steps.")
+        if steps % 1:
+            raise InputError(f"A sweep has a whole number of steps, not {steps:g}.")
         axes.append(Axis.spaced(name, low, high, int(steps)))
     return SeverityGrid(start, *axes)
 

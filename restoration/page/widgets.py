@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 
 import gradio as gr
 from gradio.data_classes import FileData, ImageData
+from gradio.events import Dependency
 from gradio.utils import get_upload_folder
 
 from restoration.degrade import Degradation
@@ -39,7 +40,8 @@ from restoration.page.site import CURRENT_LABEL, FACES, Site
 STATIC = Path(__file__).parent / "static"
 SCRIPTS = ("page.js", "degrade.js", "photo.js", "compare.js")  # the first defines what the others use
 CSS = (STATIC / "page.css").read_text(encoding="utf-8")
-HEAD = "".join((STATIC / name).read_text(encoding="utf-8") for name in SCRIPTS)
+_shared, *_tabs = ((STATIC / name).read_text(encoding="utf-8") for name in SCRIPTS)
+HEAD = _shared + "".join(f"{{ {script} }}" for script in _tabs)  # each tab's names are its own
 HEAD = f"<script>'use strict'; {{ const NOTICEABLE = {json.dumps(NOTICEABLE)}; {HEAD} }}</script>"
 # Language -> key -> text, which may hold HTML. Gradio shows a visitor the language of their browser.
 TABLES: dict[str, dict[str, str]] = {
@@ -96,9 +98,9 @@ def drawing(name: str, value: Any = None, *, label: str = "", events: str = "", 
     return gr.HTML(value, html_template=template, js_on_load=script, **options)
 
 
-def note(key: str = "") -> gr.HTML:
+def note(key: str = "", elem_classes: str = "note") -> gr.HTML:
     """A line of text: a key's, or what an event says later, also as the key's text."""
-    return drawing("note", t(key) if key else "", elem_classes="note")
+    return drawing("note", t(key) if key else "", elem_classes=elem_classes)
 
 
 def photo_input(value: str | None = None, **options: Any) -> gr.Image:
@@ -134,6 +136,12 @@ def check_photo(photo: str | bytes | None) -> list[Any]:
 def checked_input(photo: gr.Image, said: gr.HTML) -> None:
     """Check a chosen picture at once, before any button; ``said`` is where its note stands."""
     photo.input(check_photo, photo, [photo, said], trigger_mode="always_last", **QUIET)
+
+
+def finish(event: Dependency, script: str, outputs: Any = None) -> None:
+    """Run a script after an event that may have failed: a failure does not reach ``then``."""
+    for after in (event.then, event.failure):
+        after(None, None, outputs, js=script)
 
 
 def user_errors(handler: Handler) -> Handler:

@@ -90,6 +90,30 @@ const change = (value, name) => {
 };
 const measured = value => Object.keys(METRICS).filter(name => name !== 'identity' || value.identity);
 
+// A result belongs to what was set when it was asked for. Once something else is set it is dimmed, its downloads are off and
+// the note before it says so. While a link is being opened, what it sets is what it asks for.
+const ties = {}; // id of a result -> what is set, was asked for, and is shown, as text
+let linking = false;
+const tie = id => (ties[id] ??= { set: null, asked: null });
+const judge = id => {
+  const { set, shown } = tie(id);
+  document.getElementById(id)?.toggleAttribute('data-stale', shown !== undefined && shown !== set);
+};
+const belong = (id, set) => {
+  tie(id).set = JSON.stringify(set);
+  if (linking) tie(id).asked = tie(id).shown = tie(id).set;
+  judge(id);
+};
+const asks = (...ids) => ids.forEach(id => (tie(id).asked = tie(id).set));
+const came = (...ids) =>
+  ids.forEach(id => {
+    tie(id).shown = tie(id).asked;
+    judge(id);
+  });
+const linked = () => {
+  linking = false;
+};
+
 // On a phone, or below the many faces of a photo, the result is above the button that was pressed: bring it into view.
 const showResult = () => {
   const still = matchMedia('(prefers-reduced-motion: reduce)').matches;
@@ -99,12 +123,59 @@ const showResult = () => {
     result.scrollIntoView({ behavior: still ? 'auto' : 'smooth' });
 };
 
+// The tab stands in the address: back, forward and a reload return to it. In the query, because Gradio's settings drop
+// what is behind the #.
+const tabOf = name => document.querySelector(`#tabs [role=tab][data-tab-id="${name}"]`);
+const place = () => {
+  const first = document.querySelector('#tabs [role=tab]'),
+    tab = tabOf(new URLSearchParams(location.search).get('tab')) ?? first;
+  if (tab?.ariaSelected === 'false') tab.click();
+  return tab?.dataset.tabId;
+};
+const moved = () =>
+  requestAnimationFrame(() => {
+    const name = document.querySelector('#tabs [role=tab][aria-selected=true]').dataset.tabId,
+      address = new URL(location.href);
+    const named = address.searchParams.get('tab') ?? document.querySelector('#tabs [role=tab]').dataset.tabId;
+    if (name === named) return;
+    address.searchParams.set('tab', name);
+    if (!linking) address.hash = '';
+    history[linking ? 'replaceState' : 'pushState'](null, '', address);
+  });
+addEventListener('popstate', place);
+
+// The page is seen when its tab is whole: when it has its buttons, and nothing came for some frames.
+const arrive = (count = 0, still = 0) => {
+  place();
+  const tab = [...document.querySelectorAll('#tabs [role=tabpanel]')].find(each => each.offsetParent),
+    whole = tab?.querySelector('.press button') && document.querySelector('.foot p'),
+    now = whole ? document.querySelectorAll('main *').length : 0;
+  if (!now || now !== count || still < 8) {
+    requestAnimationFrame(() => arrive(now, now === count ? still + 1 : 0));
+    return;
+  }
+  document.documentElement.classList.add('whole');
+  setTimeout(() => document.documentElement.classList.add('settled'), 200);
+};
+arrive();
+
+// Gradio forgets at a reload which language a visitor chose in its settings.
+const remember = async () => {
+  const root = document.documentElement,
+    kept = localStorage.getItem('language');
+  new MutationObserver(() => localStorage.setItem('language', root.lang)).observe(root, { attributeFilter: ['lang'] });
+  if (!kept || kept === root.lang) return;
+  const loaded = performance.getEntriesByType('resource').map(each => each.name);
+  (await import(loaded.find(name => /\/core-[^/]+\.js$/.test(name)))).changeLocale(kept);
+};
+remember();
+
 const header = {
   html: (value, label) => `<header class="top"><h1>${label}</h1><p>${value}</p></header>`,
   start(element) {
     element.addEventListener('click', event => {
       if (!event.target.closest('button')) return;
-      document.querySelectorAll('#tabs [role=tab]')[1].click();
+      tabOf('photo').click();
       document.querySelector('#tabs').scrollIntoView({ block: 'start' });
     });
   },
@@ -145,6 +216,7 @@ const opener = {
         tell('Opening what the link describes …');
         page.edited(); // what is shown is not what the link describes
         page.ask();
+        linking = true;
         trigger('recipe', { token });
       }
     };
@@ -191,4 +263,4 @@ const panel = {
   },
 };
 
-Object.assign(window.page, { showResult, header, note, packed, opener, panel, end });
+Object.assign(window.page, { showResult, linked, moved, header, note, packed, opener, panel, end });
