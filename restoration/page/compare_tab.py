@@ -22,7 +22,7 @@ from restoration.page import widgets as ui
 from restoration.page.site import CURRENT, CURRENT_LABEL, FACES, NOTHING, OWN, Site, cases_of, degradation_of, plan_of
 from restoration.page.widgets import t
 
-COMPARE, SWEEP = "compare", "sweep"
+COMPARE, SWEEP = "several", "range"  # values are no keys of the languages: Gradio would translate them
 AT_FIRST = ["old_phone", "shaky_hand", "cctv", "original_noise"]
 NONE = "none"
 FIRST_AXES = {"x": ("motion_length", 4, 60, 8), "y": ("noise", 0, 25, 6)}

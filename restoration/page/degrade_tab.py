@@ -46,7 +46,7 @@ def controls(values: Settings) -> dict[str, Any]:
     made: dict[str, Any] = {}
     idle = idle_controls(values)
     for name in ORDER:
-        options: dict[str, Any] = {"label": t(name), "value": values[name], "interactive": name not in idle}
+        options: dict[str, Any] = {"label": t(f"set_{name}"), "value": values[name], "interactive": name not in idle}
         if name == "kernel":
             made[name] = gr.Dropdown(KERNELS, **options)
         elif name in ("isotropic", "grayscale"):
