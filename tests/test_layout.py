@@ -67,7 +67,6 @@ def test_a_tab_s_handlers_are_called_like_functions(
 def test_every_word_is_used_and_said_in_both_languages(tiny_weights: Path) -> None:
     page = build_page(Site(Restorer.from_pretrained(tiny_weights), None))
     config = page.get_config_file()
-    config = page.get_config_file()
     used = set(re.findall(r'\\+"key\\+": \\+"(\w+)\\+"', json.dumps(config, default=str)))
     choices = [choice for each in config["components"] for choice in each["props"].get("choices") or []]
     assert not {value for _, value in choices} & set(TABLES["en"])  # Gradio would translate such a value
