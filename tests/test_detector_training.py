@@ -1,10 +1,10 @@
 """The embedded detector learns, and its scenes say where the faces are."""
 
-import csv
 import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -62,10 +62,8 @@ def test_losses_are_zero_for_perfect_answers_and_reach_every_parameter() -> None
 def test_a_short_run_lowers_its_losses_and_can_be_resumed(tmp_path: Path) -> None:
     config = DetectorConfig(steps=16, batch=4, warmup=1, log_every=4, save_every=8)
     networks = train_detector(FACES, LANDMARKS, config, tmp_path, {"teacher": "known"})
-    with (tmp_path / TRAIN_LOG).open() as file:
-        rows = list(csv.DictReader(file))
-    totals = [sum(float(row[key]) for key in ("proposed", "placed", "refined", "points")) for row in rows]
-    assert totals[-1] < totals[0]
+    first, *_, last = pd.read_csv(tmp_path / TRAIN_LOG)[["proposed", "placed", "refined", "points"]].sum(axis=1)
+    assert last < first
     facts = json.loads((tmp_path / RESULT / "training.json").read_text())
     assert (facts["faces"], facts["step"], facts["teacher"]) == (2, 16, "known")
     saved = load_file(tmp_path / RESULT / "model.safetensors")

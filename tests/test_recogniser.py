@@ -8,20 +8,13 @@ import numpy as np
 import pytest
 import torch
 from facexlib.recognition.arcface_arch import Backbone
-from hub_server import Hub
 
 from restoration.faces.download import DownloadError
 from restoration.images import InputError
 from restoration.measure.identity import EMBEDDED, load_identity
-from restoration.measure.recogniser import (
-    ARCFACE_URL,
-    CROP_SIZE,
-    Recogniser,
-    embed,
-    load_arcface,
-    load_recogniser,
-    save_recogniser,
-)
+from restoration.measure.recogniser import CROP_SIZE, Recogniser, embed, load_arcface, load_recogniser, save_recogniser
+
+URL = "http://127.0.0.1:1/weights.pth"  # nobody answers there
 
 
 def test_it_is_small_and_every_parameter_learns() -> None:
@@ -34,11 +27,12 @@ def test_it_is_small_and_every_parameter_learns() -> None:
     result = embed(network, torch.rand(4, 3, CROP_SIZE, CROP_SIZE))
     assert result.shape == (4, 256)
     torch.testing.assert_close(result.norm(dim=1), torch.ones(4))
+    assert (EMBEDDED / "model.safetensors").stat().st_size <= 4_000_000
     torch.autograd.backward((result * torch.randn(4, 256)).sum())
     assert all(p.grad is not None and float(p.grad.abs().max()) > 0 for p in network.parameters())
 
 
-def test_files_give_the_same_network_back_to_half_precision(tmp_path: Path) -> None:
+def test_files_give_the_same_network_back_to_half_precision_and_damaged_ones_are_named(tmp_path: Path) -> None:
     network = Recogniser().eval()
     save_recogniser(tmp_path, network, {"step": 3})
     crops = torch.rand(2, 3, CROP_SIZE, CROP_SIZE)
@@ -46,10 +40,6 @@ def test_files_give_the_same_network_back_to_half_precision(tmp_path: Path) -> N
         cosine = (embed(network, crops) * embed(load_recogniser(tmp_path), crops)).sum(1)
     assert float(cosine.min()) > 0.9999
     assert json.loads((tmp_path / "training.json").read_text())["step"] == 3
-
-
-def test_damaged_files_are_named(tmp_path: Path) -> None:
-    save_recogniser(tmp_path, Recogniser(), {})
     path = tmp_path / "model.safetensors"
     content = path.read_bytes()
     for damaged in (content[:-1] + bytes([content[-1] ^ 1]), content[:1000]):
@@ -61,21 +51,10 @@ def test_damaged_files_are_named(tmp_path: Path) -> None:
         load_recogniser(tmp_path)
 
 
-def test_the_embedded_weights_take_at_most_four_megabytes() -> None:
-    assert (EMBEDDED / "model.safetensors").stat().st_size <= 4_000_000
-
-
-@pytest.fixture(scope="module")
-def published(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """A folder that holds weights of the right shape under the published name, and their checksum."""
-    torch.manual_seed(0)
-    path = tmp_path_factory.mktemp("arcface") / ARCFACE_URL.rpartition("/")[2]
+def test_it_sees_blue_green_red_between_minus_one_and_one_and_is_chosen_by_name(tmp_path: Path, monkeypatch) -> None:
+    path = tmp_path / "weights.pth"
     torch.save(Backbone(50, 0.6, "ir_se").state_dict(), path)
-    return path.parent, hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def test_it_sees_blue_green_red_between_minus_one_and_one(published: tuple[Path, str]) -> None:
-    network = load_arcface(published[0], sha256=published[1])
+    network = load_arcface(tmp_path, url=URL, sha256=hashlib.sha256(path.read_bytes()).hexdigest())
     crops = torch.rand(2, 3, 112, 112, generator=torch.Generator().manual_seed(1))
     with torch.inference_mode():
         embeddings = network(crops)
@@ -84,17 +63,10 @@ def test_it_sees_blue_green_red_between_minus_one_and_one(published: tuple[Path,
     assert embeddings.shape == (2, 512)
     torch.testing.assert_close(embeddings.norm(dim=1), torch.ones(2))
     assert next(network.parameters()).device.type == "cpu"
-
-
-def test_it_is_chosen_by_name_and_carries_it(published: tuple[Path, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        "restoration.measure.identity.load_arcface", lambda: load_arcface(published[0], sha256=published[1])
-    )
-    network = load_identity("arcface_ir_se50")
-    assert network is not None
-    assert network.name == "arcface_ir_se50"
-    face = np.random.default_rng(0).integers(0, 256, (512, 512, 3), np.uint8)
-    assert network.embed(face).shape == (512,)
+    monkeypatch.setattr("restoration.measure.identity.load_arcface", lambda: network)
+    chosen = load_identity("arcface_ir_se50")
+    assert chosen.name == "arcface_ir_se50"
+    assert chosen.embed(np.zeros((512, 512, 3), np.uint8)).shape == (512,)
 
 
 def test_weights_that_do_not_fit_are_refused_and_code_in_them_is_not_run(tmp_path: Path) -> None:
@@ -107,13 +79,7 @@ def test_weights_that_do_not_fit_are_refused_and_code_in_them_is_not_run(tmp_pat
         torch.save(content, path)
         checksum = hashlib.sha256(path.read_bytes()).hexdigest()
         with pytest.raises(DownloadError, match="does not hold the weights"):
-            load_arcface(tmp_path, url="http://127.0.0.1:1/weights.pth", sha256=checksum)
+            load_arcface(tmp_path, url=URL, sha256=checksum)
     assert not (tmp_path / "ran").exists()
-
-
-def test_it_is_fetched_from_where_it_is_published_and_checked(hub: Hub, tmp_path: Path) -> None:
-    hub.objects["weights"] = b"of another network"
     with pytest.raises(DownloadError, match="It was deleted"):
-        load_arcface(tmp_path, url=f"{hub.storage}/storage/weights")
-    assert len(hub.requests) == 1
-    assert not (tmp_path / "weights").exists()
+        load_arcface(tmp_path, url=URL, sha256="0" * 64)

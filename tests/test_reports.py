@@ -15,18 +15,7 @@ from restoration.lab import Outcome
 from restoration.measure import Scores
 from restoration.measure.faithfulness import Examination, Identity, Region
 from restoration.measure.identity import judge
-from restoration.page.reports import (
-    amplified,
-    changes,
-    face_maps,
-    facts,
-    footer,
-    heat,
-    in_short,
-    items,
-    measured,
-    refused,
-)
+from restoration.page.reports import changes, face_maps, facts, footer, heat, in_short, items, measured, refused
 
 MARKUP, ESCAPED = '<b onclick="x">&', "&lt;b onclick=&#34;x&#34;&gt;&amp;"
 
@@ -49,9 +38,6 @@ class Tags(HTMLParser):
 
     def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag
-
-
-# ---- facts -------------------------------------------------------------------------------------
 
 
 def row(psnr: float, ssim: float, angle: float | None = None) -> Scores:
@@ -104,22 +90,16 @@ def test_identity_is_shown_with_its_name_or_said_to_be_missing() -> None:
     table = report(before, after, "net")[1]
     assert "Further from the person than the degraded photo by 6°. Identity by net" in table
     assert "degrees, lower is better" in table
-    closer = report(before, row(26, 0.8, 21), "net")[1]
-    assert "Closer to the person than the degraded photo by 9°. Identity by net" in closer
     assert "<td>not measured</td>" in report(row(25, 0.7), None, "net")[1]
     table = report(before, after)[1]
     assert "Identity is not measured" in table
-    assert "angle" not in table.lower()
-    assert "30.0" not in table
+    assert not re.search("angle|30.0", table.lower())
 
 
-def test_without_truth_no_number_is_shown() -> None:
+def test_without_truth_no_number_is_shown_and_a_degraded_face_alone_asks_to_be_restored() -> None:
     text = measured({}, "net")
     assert "Nothing to measure" in text
     assert not re.search(r"\d", text)
-
-
-def test_a_degraded_face_alone_asks_to_be_restored() -> None:
     headline, table = report(row(25, 0.7))
     assert "Now restore it" in headline
     assert table.count("<tr>") == 2  # its head and one row
@@ -145,11 +125,8 @@ def test_facts_hold_headline_caption_table_warnings_and_time() -> None:
     assert places == sorted(places)
     assert "restored in 1.23 s" in text
     quiet = facts(Outcome(pictures={}, caption="your photo"), None)
-    assert "Nothing to measure" in quiet
     assert not re.search("restored in|<ul|<table>", quiet)
 
-
-# ---- the panel ------------------------------------------------------------------------------------
 
 ZERO = np.zeros((512, 512, 3), np.int16)
 FULL = Examination(
@@ -166,23 +143,8 @@ FULL = Examination(
     skin=4.25,
     warnings=["Skin & more"],
 )
-PHOTO = dataclasses.replace(
-    FULL,
-    residual=None,
-    error=None,
-    regions=(Region(name="eyes", expected=9.0, degraded=None, restored=None),),
-    identity=None,
-    skin=None,
-    warnings=[],
-)
-
-
-def test_a_signed_difference_can_be_read_back() -> None:
-    difference = np.random.default_rng(0).integers(-30, 31, (32, 32, 3)).astype(np.int16)
-    picture = amplified(difference, 4)
-    np.testing.assert_array_equal((picture.astype(int) - 128) / 4, difference)
-    assert amplified(np.full((1, 1, 3), 200, np.int16), 4).max() == 255
-    assert amplified(np.full((1, 1, 3), -200, np.int16), 4).min() == 0
+UNKNOWN = Region(name="eyes", expected=9.0, degraded=None, restored=None)
+PHOTO = dataclasses.replace(FULL, residual=None, error=None, regions=(UNKNOWN,), identity=None, skin=None, warnings=[])
 
 
 def test_heat_rises_in_lightness_and_ends_at_its_top() -> None:
@@ -225,21 +187,15 @@ def test_the_panel_says_everything_in_words() -> None:
     assert "correlation of 0.60" in text
 
 
-def test_without_bands_or_calibration_there_are_no_such_claims() -> None:
+@pytest.mark.parametrize("expected", [9.0, None])
+def test_what_is_not_known_is_not_claimed(expected: float | None) -> None:
     text = changes(dataclasses.replace(FULL, calibrated=False), None, None)
     Tags(text)
-    assert "Photos of one person" not in text
-    assert "validation faces" not in text
-
-
-@pytest.mark.parametrize("expected", [9.0, None])
-def test_a_photo_without_a_truth_has_no_verdict_and_no_measured_error(expected: float | None) -> None:
-    region = dataclasses.replace(PHOTO.regions[0], expected=expected)
-    text = changes(dataclasses.replace(PHOTO, regions=(region,)), BANDS, CALIBRATION)
+    assert not re.search("Photos of one person|validation faces", text)
+    region = dataclasses.replace(UNKNOWN, expected=expected)
+    text = changes(dataclasses.replace(PHOTO, regions=(region,)), BANDS, CALIBRATION)  # a photo without a truth
     Tags(text)
-    assert "measured" not in text
-    assert "verdict" not in text
-    assert "ΔE" not in text
+    assert not re.search("measured|verdict|ΔE", text)
     assert ("<td>9.0</td>" in text) == (expected is not None)
 
 
@@ -247,9 +203,6 @@ def test_a_step_away_is_marked_in_words() -> None:
     away = Identity(network="net", degraded=30, restored=36, verdict=judge(30, 36))
     text = changes(dataclasses.replace(FULL, identity=away), None, CALIBRATION)
     assert '<p class="verdict worse">▼ Further from the person than the degraded photo by 6°</p>' in text
-
-
-# ---- the footer ---------------------------------------------------------------------------------
 
 
 def test_the_footer_names_weights_licence_and_where_they_come_from(tiny_weights: Path) -> None:

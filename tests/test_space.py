@@ -52,7 +52,7 @@ def checkout(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def space(hub: Hub, checkout: Path, monkeypatch: pytest.MonkeyPatch) -> Repository:
+def space(hub: Hub, checkout: Path, monkeypatch) -> Repository:
     """As it is published by somebody who may write."""
     monkeypatch.setenv("HF_TOKEN", WRITER)
     assert publish_space(REPO, root=checkout).place == f"{hub.endpoint}/spaces/{REPO}"
@@ -62,14 +62,12 @@ def space(hub: Hub, checkout: Path, monkeypatch: pytest.MonkeyPatch) -> Reposito
 def test_a_space_holds_what_the_app_needs_and_a_second_time_changes_nothing(
     hub: Hub, checkout: Path, space: Repository
 ) -> None:
-    assert space.private
-    assert space.sdk == "gradio"
+    assert (space.private, space.sdk) == (True, "gradio")
     assert {name: data for name, data in space.files.items() if name != ".gitattributes"} == SENT
     assert space.commits[space.head]["restoration/weights/default/model.safetensors"].large
     assert len(hub.asked("PUT /storage")) == 2  # the weights and the picture, not as a part of the commit
     assert publish_space(REPO, root=checkout).revision == space.head
-    assert len(space.commits) == 2
-    assert len(hub.asked("PUT /storage")) == 2
+    assert (len(space.commits), len(hub.asked("PUT /storage"))) == (2, 2)
 
 
 def test_what_is_gone_here_goes_there_and_what_is_theirs_stays(hub: Hub, checkout: Path, space: Repository) -> None:
@@ -78,8 +76,7 @@ def test_what_is_gone_here_goes_there_and_what_is_theirs_stays(hub: Hub, checkou
     with pytest.raises(InputError, match=r"lacks examples/face\.png"):
         publish_space(REPO, root=checkout)
     write(checkout, **{"examples/other.png": b"other"})
-    subprocess.run(["git", "add", "-u", "examples"], cwd=checkout, check=True)
-    subprocess.run(["git", "add", "examples"], cwd=checkout, check=True)
+    subprocess.run(["git", "add", "-A", "examples"], cwd=checkout, check=True)
     assert publish_space(REPO, root=checkout).deleted == ("examples/face.png",)
     assert "examples/face.png" not in space.files
     assert space.files["notes.md"] == b"theirs"
@@ -101,7 +98,7 @@ def test_a_model_of_the_hub_is_configured_and_loaded_when_the_space_is_built(
     assert space.files["README.md"].endswith(b"# Page\n")
 
 
-def test_another_space_is_not_overwritten(hub: Hub, checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_space_is_not_overwritten(hub: Hub, checkout: Path, monkeypatch) -> None:
     hub.add(REPO, {"app.py": b"something else", "README.md": b""}, kind="spaces")
     for token, repo_id, message in (
         (WRITER, REPO, "is something else"),
@@ -116,7 +113,7 @@ def test_another_space_is_not_overwritten(hub: Hub, checkout: Path, monkeypatch:
 
 
 def test_a_dry_run_lists_what_would_be_sent_and_asks_nobody(
-    hub: Hub, checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    hub: Hub, checkout: Path, tmp_path: Path, monkeypatch, capsys
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(prepare_space, "__kwdefaults__", {"root": checkout})

@@ -1,10 +1,10 @@
 """The restorer's stages: they learn, they resume exactly, and their losses and validation are what they say."""
 
-import csv
 import dataclasses
 import math
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 from tiny import SMALL, SMALL_FACE, TINY, Pool
@@ -47,13 +47,8 @@ def averaged(trained: Trainer) -> nn.Module:
     return trained.average[0]
 
 
-def states_equal(a: nn.Module, b: nn.Module) -> bool:
-    return all(torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True))
-
-
-def rows(path: Path) -> list[dict[str, float]]:
-    with path.open() as file:
-        return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+def assert_same(a: nn.Module, b: nn.Module) -> None:
+    torch.testing.assert_close(a.state_dict(), b.state_dict(), rtol=0, atol=0)
 
 
 def test_one_batch_is_learned_by_heart(faces: Faces, tmp_path: Path) -> None:
@@ -64,20 +59,20 @@ def test_one_batch_is_learned_by_heart(faces: Faces, tmp_path: Path) -> None:
     (degraded, guide), clean = stage.batch(2)
     run.batch = lambda step: ((degraded, guide), clean)
     run.run()
-    losses = [row["reconstruction"] for row in rows(tmp_path / TRAIN_LOG)]
-    assert losses[-1] < 0.7 * float((degraded - clean).abs().mean())
-    assert losses[-1] < losses[0]
+    first, *_, last = pd.read_csv(tmp_path / TRAIN_LOG)["reconstruction"]
+    assert last < 0.7 * float((degraded - clean).abs().mean())
+    assert last < first
 
 
 def test_the_face_stage_learns_both_terms_of_its_loss(faces: Faces, tmp_path: Path) -> None:
     run = trainer(face_stage(faces), tmp_path)
     run.run()
-    for row in rows(tmp_path / TRAIN_LOG):
-        assert min(row["reconstruction"], row["identity"]) > 0
-        assert row["total"] == pytest.approx(row["reconstruction"] + 0.1 * row["identity"], rel=1e-4)
-    measured = rows(tmp_path / VALIDATION_LOG)[-1]
+    log = pd.read_csv(tmp_path / TRAIN_LOG)
+    assert log[["reconstruction", "identity"]].min().min() > 0
+    assert list(log["total"]) == pytest.approx(list(log["reconstruction"] + 0.1 * log["identity"]), rel=1e-4)
+    measured = pd.read_csv(tmp_path / VALIDATION_LOG)
     assert {"blind_gain_db", "heavy_gain_db", "original_gain_db", "blind_angle_ratio"} <= set(measured)
-    assert states_equal(load_stage(tmp_path / RESULT), averaged(run))
+    assert_same(load_stage(tmp_path / RESULT), averaged(run))
 
 
 def test_a_stopped_stage_ends_with_the_same_weights(faces: Faces, tmp_path: Path) -> None:
@@ -88,10 +83,10 @@ def test_a_stopped_stage_ends_with_the_same_weights(faces: Faces, tmp_path: Path
     assert trainer(detail_stage(faces, on_another_machine), tmp_path / "stopped").step == 3
     resumed = trainer(detail_stage(faces), tmp_path / "stopped")
     resumed.run()
-    assert states_equal(straight.model, resumed.model)
-    assert states_equal(averaged(straight), averaged(resumed))
-    ends = [rows(tmp_path / name / VALIDATION_LOG)[-1] for name in ("straight", "stopped")]
-    assert {**ends[0], "seconds": 0} == {**ends[1], "seconds": 0}
+    assert_same(straight.model, resumed.model)
+    assert_same(averaged(straight), averaged(resumed))
+    ends = [pd.read_csv(tmp_path / name / VALIDATION_LOG).iloc[-1] for name in ("straight", "stopped")]
+    pd.testing.assert_series_equal(*(end.drop("seconds") for end in ends), check_exact=True, check_names=False)
     with pytest.raises(InputError, match="other faces"):
         trainer(detail_stage(Faces(faces.images.flip(0), faces.names)), tmp_path / "stopped")
 
@@ -115,7 +110,7 @@ def test_validation_is_the_mean_gain_over_all_faces_in_decibels(faces: Faces) ->
         for i in range(2):
             degraded, clean = degraded_face(stage.validation, i, name, protocol)
             before, after = (float((image - clean).square().mean()) for image in (degraded, smooth(degraded)))
-            expected.append(-10 * math.log10(after) + 10 * math.log10(before))
+            expected.append(10 * math.log10(before / after))
         assert gains[f"{name}_gain_db"] == pytest.approx(sum(expected) / 2, abs=1e-3)
 
 
@@ -126,10 +121,10 @@ def test_squares_come_with_their_part_of_the_face_stages_answer(faces: Faces) ->
     answer = stage.guide(squares.degraded)
     assert answer is not None
     assert set(squares.alone) == {False, True}
-    for index, (face, top, left) in enumerate(squares.boxes):
-        wanted = squares.degraded if squares.alone[face] else answer
-        assert torch.equal(guide[index], wanted[face, :, top : top + 64, left : left + 64])
-        assert torch.equal(clean[index], squares.clean[face, :, top : top + 64, left : left + 64])
+    assert torch.equal(clean, squares.cut(squares.clean))
+    alone, guided = squares.cut(squares.degraded), squares.cut(answer)
+    for index, (face, _, _) in enumerate(squares.boxes):
+        assert torch.equal(guide[index], (alone if squares.alone[face] else guided)[index])
 
 
 def test_impossible_configurations_are_refused() -> None:
@@ -149,12 +144,9 @@ def test_loss_terms_are_named_and_add_up() -> None:
     assert set(terms) == {"reconstruction", "identity", "total"}
     assert torch.allclose(terms["total"], 2 * terms["reconstruction"] + 0.5 * terms["identity"])
     assert torch.allclose(terms["reconstruction"], (restored - clean).abs().mean())
-    same = loss_terms(clean, clean, config, pool)
-    assert float(same["reconstruction"]) == 0
-    assert abs(float(same["identity"])) < 1e-5
+    assert [float(term) for term in loss_terms(clean, clean, config, pool).values()] == pytest.approx([0] * 3, abs=1e-5)
     terms["identity"].backward()
-    assert restored.grad is not None
-    assert float(restored.grad.abs().max()) > 0
+    assert bool(restored.grad.any())
     one = dataclasses.replace(config, identity_faces=1)  # of a batch is looked at
     half = torch.stack((clean[0], restored.detach()[1]))
     assert float(loss_terms(half, clean, one, pool)["identity"]) == pytest.approx(0, abs=1e-6)
@@ -170,13 +162,3 @@ def test_distances_have_known_values() -> None:
     assert float(charbonnier(zero, zero)) == 0
     assert float(DISTANCES["psnr"](half, zero)) == pytest.approx(-0.602, abs=1e-3)  # -6.02 dB
     assert float(DISTANCES["psnr"](zero, zero)) == pytest.approx(-5)  # 50 dB
-
-
-@pytest.mark.parametrize("name", DISTANCES)
-def test_a_step_against_the_gradient_comes_closer(name: str) -> None:
-    generator = torch.Generator().manual_seed(0)
-    clean, restored = (torch.rand(1, 3, 64, 64, generator=generator) for _ in range(2))
-    before = DISTANCES[name](restored.requires_grad_(True), clean)
-    (gradient,) = torch.autograd.grad(before, restored)
-    assert bool(((gradient > 0) == (restored > clean)).all())
-    assert float(DISTANCES[name](restored.detach() - 1e-3 * gradient.sign(), clean)) < before.item()
