@@ -2,7 +2,7 @@
 
 Two public-domain portraits that pip installs anyway, aligned to the 512 template: ``eileen_collins.png`` and
 ``grace_hopper.png`` beside this file; a test checks that they are still made as they are committed. From the same
-photos, ``photos/*.jpg``: the degraded photographs of the second tab, and ``.assets/photo_*.png`` with before and after
+photos, the degraded photographs of the second tab in ``TAB_PHOTOS``, and ``.assets/photo_*.png`` with before and after
 side by side: one portrait, and a group picture composed of both. The embedded weights and detector are used: nothing is
 downloaded. Prints how far each face was enlarged, and PSNR over each whole photo. To be run again when the weights
 change.
@@ -37,6 +37,7 @@ from restoration.page.site import FACES, Example, load_site
 
 FOLDER = Path(__file__).resolve().parent
 PICTURES = FOLDER.parent / ".assets"
+TAB_PHOTOS = FOLDER.parent / "restoration" / "page" / "photos"
 
 
 class Portrait(NamedTuple):
@@ -168,7 +169,7 @@ def main() -> None:
         write_png(make_face(portrait), FOLDER / f"{portrait.name}.png")
         print(f"{portrait.name}: enlarged {enlargement(portrait.landmarks):.2f} times; {portrait.credit}")
     for name, make in SAMPLES.items():
-        PIL.Image.fromarray(make()).save(FOLDER / "photos" / f"{name}.jpg", quality=85, subsampling=0)
+        PIL.Image.fromarray(make()).save(TAB_PHOTOS / f"{name}.jpg", quality=85, subsampling=0)
     restorer = Restorer.from_pretrained()
     for name, (read, settings) in PHOTOS.items():
         truth = read()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from examples.make_examples import FOLDER, PORTRAITS, SAMPLES, make_face
+from examples.make_examples import FOLDER, PORTRAITS, SAMPLES, TAB_PHOTOS, make_face
 from restoration.faces import (
     FACE_TEMPLATE,
     IDENTITY_TEMPLATE,
@@ -211,6 +211,6 @@ def test_the_committed_examples_are_what_the_script_makes(portrait) -> None:
 
 @pytest.mark.parametrize("name", SAMPLES)
 def test_the_committed_photographs_are_what_the_script_makes(name: str) -> None:
-    file = FOLDER / "photos" / f"{name}.jpg"
+    file = TAB_PHOTOS / f"{name}.jpg"
     assert file.stat().st_size < 100_000
     assert np.abs(SAMPLES[name]().astype(int) - read_image(file)).mean() < 8  # by what JPEG leaves of the noise

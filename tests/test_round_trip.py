@@ -77,7 +77,7 @@ def test_without_a_hub_the_page_starts_on_embedded_weights_and_says_so(tmp_path:
     monkeypatch.setenv("RESTORATION_MODEL", f"{REPO}@v1")
     with running_app(tmp_path) as address:
         page = json.dumps(config(address))
-    assert "embedded: default" in page
+    assert "The built-in weights" in page
     assert "The Hub could not be reached" in page
     assert f"RESTORATION_MODEL names {REPO}@v1" in page
     assert "The Hub could not be reached" in (tmp_path / "app.log").read_text()

@@ -118,7 +118,7 @@ class Site:
 
 def photo_file(name: str) -> str:
     """Where the photograph of this name in ``PHOTOS`` lies; the page may serve it."""
-    return str(FOLDER / "photos" / f"{name}.jpg")
+    return str(Path(__file__).parent / "photos" / f"{name}.jpg")
 
 
 def load_site() -> Site:
