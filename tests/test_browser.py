@@ -182,7 +182,7 @@ def test_a_clean_face_is_uploaded_degraded_restored_measured_and_downloaded(page
     runs: list[str] = []
     page.on("request", lambda asked: runs.append(asked.url) if asked.url.endswith("/queue/join?") else None)
     button.dblclick()
-    expect(button).to_have_text("Restoring …", timeout=2000)
+    expect(button).to_have_text("Restoring…", timeout=2000)
     expect(button).to_be_disabled()
     expect(page.locator("#result .compare")).to_be_in_viewport(timeout=2000)  # at the start
     expect(button).to_have_text("Degrade & restore")

@@ -71,7 +71,7 @@ def test_every_word_is_used_and_said_in_both_languages(tiny_weights: Path) -> No
     choices = [choice for each in config["components"] for choice in each["props"].get("choices") or []]
     assert not {value for _, value in choices} & set(TABLES["en"])  # Gradio would translate such a value
     used |= {f"about_{preset}" for preset in (*PRESETS, "custom")}  # said when the preset is chosen
-    used |= {"degrading"}  # while it is done
+    used |= {"degrading", "outdated_face", "outdated_photo"}  # said by scripts
     for table in TABLES.values():
         assert set(table) == used
         assert all(table.values())

@@ -95,7 +95,8 @@ class PhotoTab:
         photo.input(None, None, restore, js=f"() => ({{...{busy}, value: {json.dumps(t('restore'))}}})")
         looked = [photo, said, found, chosen, number, seen]
         finding = photo.input(self.find, photo, looked, trigger_mode="always_last", **ui.network_event(found))
-        finding.then(None, None, restore, js=f"() => ({idle})")
+        for then in (finding.then, finding.failure):  # Gradio calls one of them
+            then(None, None, restore, js=f"() => ({idle})")
         event = ui.network_event(result)
         loaded = [*looked, scale, result, files]
         asked: list[tuple[Any, Any, Any, Any]] = [

@@ -6,7 +6,6 @@ const truth = clean => `<img class="truth" src="${clean.file.url}" alt="${clean.
 
 // A result belongs to the face, seed and settings that were there when it was asked for. Once one of them is changed it is
 // dimmed, its downloads are off, and a line says so, until a result for what is there now has come.
-const STALE = 'Made with the face and settings before: press a button to see what these give.';
 let edits = 0,
   asked = 0;
 const mark = () => {
@@ -14,7 +13,7 @@ const mark = () => {
     said = document.querySelector('#outdated');
   if (!said) return; // the page is being put together
   document.querySelector('#result').classList.toggle('stale', stale);
-  said.textContent = stale ? STALE : '';
+  said.textContent = stale ? say('outdated_face') : '';
 };
 const edited = () => {
   edits += 1;

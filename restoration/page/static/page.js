@@ -9,6 +9,8 @@ const word = text =>
     return (tables[document.documentElement.lang.slice(0, 2)] ?? tables.en)[JSON.parse(data).key];
   });
 
+const say = key => word(`__i18n__{"key": "${key}"}`);
+
 // The before/after slider: a real range input over two pictures, so that keyboard, touch and screen reader work.
 const slide = (scope, at) => {
   const input = scope.querySelector('.compare input');

@@ -37,12 +37,7 @@ const changed = { photo: 0, choice: 0 };
 let wanted = { ...changed },
   made = wanted,
   waiting = false;
-const STATES = {
-  gone: '',
-  waiting: 'Restoring …',
-  stale: 'Made with other faces or another size: press “Restore” to see what these give.',
-  current: '',
-};
+const STATES = { waiting: 'restoring', stale: 'outdated_photo' }; // and what is said then
 const judge = () => {
   const state =
     made.photo !== changed.photo
@@ -53,7 +48,7 @@ const judge = () => {
           ? 'stale'
           : 'current';
   document.querySelector('#photo-desk').dataset.result = state;
-  document.querySelector('#photo-desk .outdated').textContent = STATES[state];
+  document.querySelector('#photo-desk .outdated').textContent = STATES[state] ? say(STATES[state]) : '';
 };
 const another = what => {
   changed[what] += 1;
