@@ -122,6 +122,7 @@ class DegradeTab:
         changes = [each.change for each in gates.values()]
         gr.on(changes, self.rest, None, gated, inputs_kwargs=gates, trigger_mode="always_last", **ui.QUIET)
         checked = [self.face, self.face_note, self.centre]
+        self.face.input(None, None, self.face_note, js="() => ''")  # what it says is about the picture before
         self._run(self.face.input, self.check, [self.face], checked, None, trigger_mode="always_last", **ui.QUIET)
         ui.Packer(self._site, self.result, self.face)
 

@@ -78,7 +78,7 @@ class PhotoTab:
                     ui.note("note_test_face")
                     with gr.Row():
                         options = {"min_width": 130, "scale": 2}
-                        number = gr.Dropdown(names, value=1, label=t("number"), **options)
+                        number = gr.Dropdown(names, value=1, label=t("face_number"), **options)
                         preset = gr.Dropdown(ui.preset_choices(), value="old_phone", label=t("preset"), **options)
                         seed = gr.Number(1, label=t("seed"), min_width=70)
                     test = gr.Button(t("degrade_restore_face"))
@@ -92,7 +92,7 @@ class PhotoTab:
         gr.on([photo.input, photo.clear], None, js="() => page.another('photo')")
         gr.on([chosen.input, scale.input], None, js="() => page.another('choice')")
         # Until the faces of this photo are known, what is ticked belongs to another: the button waits for them.
-        photo.input(None, None, restore, js=f"() => ({{...{busy}, value: {json.dumps(t('restore'))}}})")
+        photo.input(None, None, [restore, said], js=f"() => [{{...{busy}, value: {json.dumps(t('restore'))}}}, '']")
         looked = [photo, said, found, chosen, number, seen]
         finding = photo.input(self.find, photo, looked, trigger_mode="always_last", **ui.network_event(found))
         for then in (finding.then, finding.failure):  # Gradio calls one of them
