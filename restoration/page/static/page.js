@@ -148,7 +148,7 @@ addEventListener('popstate', place);
 
 // The page is seen when its tab is whole: when it has its buttons, and nothing came for some frames.
 const arrive = (count = 0, still = 0) => {
-  place();
+  if (!linking) place(); // a link chooses its own tab
   const tab = [...document.querySelectorAll('#tabs [role=tabpanel]')].find(each => each.offsetParent),
     whole = tab?.querySelector('.press button') && document.querySelector('.foot p'),
     now = whole ? document.querySelectorAll('main *').length : 0;
