@@ -115,7 +115,7 @@ def test_the_first_paint_is_whole_and_each_tab_has_its_address(browser: Browser,
     def arrive(tab: str) -> None:
         expect(selected(page)).to_have_text(tab)
         expect(page.locator(".press button").filter(visible=True).first).to_be_visible()
-        first = page.evaluate("window.firstPaint")
+        first = page.wait_for_function("window.firstPaint").json_value()
         page.wait_for_timeout(3000)
         assert first == page.evaluate("window.painted()")
         assert len(first) > 10

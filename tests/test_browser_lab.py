@@ -313,7 +313,7 @@ def test_a_photo_s_past_is_told_and_replayed(page: Page, tmp_path: Path) -> None
     PIL.Image.fromarray(degraded).save(path)
     page.get_by_role("tab", name="Restore my photo").click()
     page.locator("#photo input[type=file]").first.set_input_files(path)
-    expect(page.locator("#faces img").first).to_be_visible()
+    expect(page.locator("#photo-result img").first).to_be_hidden()  # the picture that was there has gone
     page.get_by_role("button", name="Restore", exact=True).click()
     expect(page.locator("#photo-result img").first).to_be_visible()
     page.get_by_role("button", name="What has this photo been through?").click()
