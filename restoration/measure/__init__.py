@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+from skimage.metrics import structural_similarity
 from skimage.restoration import denoise_nl_means
-from skimage.restoration import wiener as skimage_wiener
 
 from restoration.degrade.operations import MARGIN
 from restoration.images import Image, InputError, check_image
@@ -33,8 +32,9 @@ def psnr(image: Image, truth: Image) -> float:
     border is shaved, and a set's PSNR is the mean of its pictures'.
     """
     _check_pair(image, truth)
+    error = np.square(np.subtract(image, truth, dtype=np.float64)).mean()
     with np.errstate(divide="ignore"):  # equal pictures
-        return float(peak_signal_noise_ratio(truth, image, data_range=255))
+        return float(10 * np.log10(255**2 / error))
 
 
 def ssim(image: Image, truth: Image) -> float:
@@ -116,6 +116,8 @@ def wiener(image: Image, point_spread: NDArray[np.floating], noise: float) -> Im
         point_spread: (K, K), K odd, at most 107, or an InputError; what the blur made of one point, sum 1, centred.
         noise: standard deviation of the noise in 8-bit grey levels, 0 to 100, or an InputError.
     """
+    from skimage.restoration import wiener as skimage_wiener  # here: slow to import, and the page opens without it
+
     side = point_spread.shape[0]
     if point_spread.shape != (side, side) or side % 2 == 0 or side > 2 * MARGIN:
         raise InputError(f"A point spread is square, with an odd side up to 107 pixels, not {point_spread.shape}.")
