@@ -57,7 +57,7 @@ class Portrait(NamedTuple):
 COLLINS = Portrait(
     name="eileen_collins",
     credit="Eileen Collins, NASA, public domain (scikit-image: data.astronaut)",
-    read=lambda: read_image(skimage.data.astronaut()),  # ships inside scikit-image's wheel
+    read=skimage.data.astronaut,  # ships inside scikit-image's wheel
     landmarks=((203.3, 101.0), (246.3, 102.8), (224.3, 127.0), (202.3, 139.0), (244.7, 140.0)),
 )
 HOPPER = Portrait(

@@ -102,13 +102,10 @@ def test_bad_points(source, target, message: str) -> None:
         similarity_transform(source, target)
 
 
-def test_templates_are_the_published_ones_and_cannot_be_changed() -> None:
+def test_templates_are_the_published_ones() -> None:
     assert FACE_TEMPLATE[[0, 4]].tolist() == [[192.98, 239.95], [313.09, 371.15]]
     matrix = similarity_transform(FACE_TEMPLATE, IDENTITY_TEMPLATE)  # both are faces: they fit to a few of 112 pixels
     assert np.abs(apply(matrix, FACE_TEMPLATE) - IDENTITY_TEMPLATE).max() < 3
-    for template in (FACE_TEMPLATE, IDENTITY_TEMPLATE):
-        with pytest.raises(ValueError, match="read-only"):
-            template[0, 0] = 0
 
 
 def test_a_shift_by_whole_pixels_copies_exactly() -> None:

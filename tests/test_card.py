@@ -46,7 +46,7 @@ def card(tmp_path: Path) -> Callable[..., str]:
         if evaluated:
             (tmp_path / "evaluation.json").write_text(json.dumps(evaluated))
             (tmp_path / "evaluation.md").write_text(TABLES)
-        return model_card(REPO, weights, tmp_path, {"preset": "Old phone", "before": 25.04, "after": 27.0})
+        return model_card(REPO, weights, tmp_path)
 
     return make
 
@@ -98,6 +98,8 @@ def test_an_evaluation_of_other_weights_is_refused(weights: Weights, card) -> No
     other = evaluation()
     other["weights"]["fingerprint"] = "0" * 12
     malformed = "not what train/evaluate.py writes"
+    with pytest.raises(WeightsError, match="not what a training writes"):
+        card(Weights(weights.model, {**FACTS, "config": [1]}, "x"))
     for wrong, message in (
         (other, "not about these weights"),
         (evaluation(methods={"restored": {"psnr": mean(25)}}), malformed),
@@ -115,6 +117,5 @@ def test_an_evaluation_of_other_weights_is_refused(weights: Weights, card) -> No
 def test_a_card_that_a_person_touched_is_theirs(weights: Weights, card) -> None:
     text = card(weights, evaluation())
     assert is_generated(text)
-    assert "degraded as “Old phone” (25.0 dB), and restored (27.0 dB)" in text
     for theirs in (text.replace("faithful", "creative"), text + "PS: hello\n", "", "# My model\n", text[:-9]):
         assert not is_generated(theirs)

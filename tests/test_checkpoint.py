@@ -125,23 +125,15 @@ def test_configuration_and_facts_are_checked(folder: Path) -> None:
     with pytest.raises(WeightsError, match="license"):
         load_weights(folder)
     for name, wrong in (
-        ("license", 5),
-        ("ranges", 5),
-        ("ranges", {"noise": [20, 0]}),
-        ("step", -1),
-        ("seconds", 10**400),
-        ("datasets", [{"name": "x"}]),
-        ("config", [1]),
+        ("license", 5), ("ranges", 5), ("ranges", {"noise": [20, 0]}), ("ranges", {"noise": "ab"}),
         ("hardware", "\ud800"),
-    ):
+    ):  # fmt: skip
         (folder / TRAINING).write_text(json.dumps({**FACTS, name: wrong}))
-        with pytest.raises(WeightsError, match=rf"training\.json: {name} cannot be"):
+        with pytest.raises(WeightsError, match=r"training\.json must hold name, license and ranges"):
             load_weights(folder)
-    (folder / TRAINING).write_text(json.dumps({**FACTS, "training_faces": None}))  # a data set of unknown size
-    assert load_weights(folder).training["training_faces"] is None
     for name in (TRAINING, CONFIG):
         (folder / name).write_text("[" * 99_000)
-        with pytest.raises(WeightsError, match=rf"{name} is not valid JSON"):
+        with pytest.raises(WeightsError, match=rf"{name} cannot be read"):
             load_weights(folder)
 
 

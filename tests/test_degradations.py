@@ -1,5 +1,7 @@
 """Degradations: settings, noise, batches, the order of what happens to a face; distributions and presets."""
 
+import dataclasses
+import json
 import math
 import random
 from itertools import pairwise
@@ -60,11 +62,11 @@ def test_json_round_trip_and_strictness() -> None:
     settings = Degradation(
         motion_length=9, blur_sigma=1.5, blur_sigma_y=3, downsample=4, kernel="bicubic", jpeg=40, grayscale=True
     )
-    assert Degradation.from_json(settings.to_json()) == settings
-    assert Degradation.from_json("{}") == Degradation()
-    for text in ("", "[1]", '{"blur": 3}', '{"noise": NaN}', '{"noise": "3"}'):
+    assert Degradation.from_dict(json.loads(json.dumps(dataclasses.asdict(settings)))) == settings
+    assert Degradation.from_dict({}) == Degradation()
+    for wrong in (None, [1], {"blur": 3}, {"noise": math.nan}, {"noise": "3"}):
         with pytest.raises(InputError):
-            Degradation.from_json(text)
+            Degradation.from_dict(wrong)
 
 
 SATURATED = np.where(ASTRONAUT[:256, 128:384] > 110, 255, 0).astype(np.uint8)  # so that what clips shows its place
@@ -186,9 +188,6 @@ def test_distributions_and_mixtures_keep_their_shares_and_ranges() -> None:
     mixture = Mixture(((3, Distribution(noise=(1, 2))), (1, Distribution(noise=(5, 9), jpeg=(20, 30)))))
     assert np.mean([one.jpeg is None for one in draws(mixture, 2000)]) == pytest.approx(0.75, abs=0.04)
     assert mixture.ranges() == {"noise": (1, 9), "jpeg": (20, 30)}
-    for wrong in ({"noise": (5, 1)}, {"noise": (0, 300)}, {"grayscale": 1.5}, {"skip": -0.1}):
-        with pytest.raises(InputError):
-            Distribution(**wrong)
 
 
 @pytest.mark.parametrize("stage", TRAINING)

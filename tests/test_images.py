@@ -16,18 +16,10 @@ import torch
 from pictures import icc_profile
 from PIL import ImageCms
 
-from restoration.images import (
-    FORMATS,
-    MAX_PIXELS,
-    MIN_SIDE,
-    Image,
-    InputError,
-    check_image,
-    read_image,
-    to_image,
-    to_tensor,
-    write_png,
-)
+from restoration.images import Image, InputError, check_image, read_image, to_image, to_tensor, write_png
+from restoration.images.pictures import FORMATS, MAX_PIXELS, MIN_SIDE
+
+EXACT = {"WEBP": {"lossless": True}, "JPEG": {"quality": 98, "subsampling": 0}}  # as little lost as can be
 
 
 def sample(height: int = 40, width: int = 56) -> Image:
@@ -63,27 +55,17 @@ def test_all_sources_give_the_same_picture(tmp_path: Path) -> None:
     data = encode(PIL.Image.fromarray(expected))
     path = tmp_path / "größe und raum.png"
     path.write_bytes(data)
-    stream = io.BytesIO(b"prefix" + data)
-    stream.seek(6)
-    with open(path, "rb") as file:
-        sources = [path, str(path), data, file, stream, PIL.Image.open(io.BytesIO(data)), expected]
-        for source in sources:
-            image = read_image(source)
-            assert image.flags.c_contiguous
-            assert image.flags.writeable
-            np.testing.assert_array_equal(image, expected, strict=True)
-            image[:] = 0  # shares no memory with its source
-        assert np.array_equal(expected, sample())
-        assert np.array_equal(np.asarray(sources[5]), expected)
-        assert not file.closed
-        assert not stream.closed
+    for source in (path, str(path), data):
+        image = read_image(source)
+        assert image.flags.c_contiguous
+        assert image.flags.writeable
+        np.testing.assert_array_equal(image, expected, strict=True)
 
 
 @pytest.mark.parametrize("fmt", FORMATS)
 def test_every_listed_format_is_read(fmt: str) -> None:
     expected = sample()
-    options = {"WEBP": {"lossless": True}, "JPEG": {"quality": 95, "subsampling": 0}}.get(fmt, {})
-    error = np.abs(read_image(encode(PIL.Image.fromarray(expected), fmt, **options)).astype(int) - expected)
+    error = np.abs(read_image(encode(PIL.Image.fromarray(expected), fmt, **EXACT.get(fmt, {}))).astype(int) - expected)
     assert error.mean() <= {"JPEG": 3, "HEIF": 3, "AVIF": 3, "GIF": 12}.get(fmt, 0)  # GIF: 256 colours
 
 
@@ -101,10 +83,9 @@ def test_orientation_is_applied(fmt: str, orientation: int) -> None:
     )[orientation - 1]  # fmt: skip
     exif = PIL.Image.Exif()
     exif[0x0112] = orientation
-    options = {"WEBP": {"lossless": True}, "JPEG": {"quality": 98, "subsampling": 0}}.get(fmt, {})
     picture = PIL.Image.fromarray(np.ascontiguousarray(stored))
     picture.info["exif"] = exif.tobytes()  # HEIF: beside its own mark, as telephones write it; not to be applied twice
-    image = read_image(encode(picture, fmt, **options, **({} if fmt == "HEIF" else {"exif": exif})))
+    image = read_image(encode(picture, fmt, **EXACT.get(fmt, {}), **({} if fmt == "HEIF" else {"exif": exif})))
     assert image.shape == upright.shape
     limit = {"JPEG": 4, "HEIF": 10, "AVIF": 4}.get(fmt, 0)  # wrongly turned: above 40
     assert np.abs(image.astype(int) - upright).mean() <= limit
@@ -119,7 +100,7 @@ def test_a_transparent_pixel_shows_white_and_not_its_hidden_colour() -> None:
     expected[8:24, 8:24] = (200, 0, 0)
     expected[0, 0] = (244, 204, 204)
     picture = PIL.Image.fromarray(rgba)
-    for source in (picture, encode(picture), encode(picture, "WEBP", lossless=True, exact=True), rgba):
+    for source in (encode(picture), encode(picture, "WEBP", lossless=True, exact=True)):
         assert np.array_equal(read_image(source), expected)
 
 
@@ -151,10 +132,21 @@ def test_16_bit_grey_is_scaled_not_clipped() -> None:
     picture = PIL.Image.fromarray(values)
     assert picture.mode == "I;16"
     big_endian = PIL.Image.frombytes("I;16B", (64, 64), values.astype(">u2").tobytes())
-    wide = PIL.Image.fromarray(values.astype(np.int32))
-    assert wide.mode == "I"
-    for source in (encode(picture), encode(picture, "TIFF"), picture, big_endian, wide, values, values[..., None]):
+    wide, floats = (
+        PIL.Image.fromarray(values.astype(np.int32)),
+        PIL.Image.fromarray((values / 65535).astype(np.float32)),
+    )
+    assert (wide.mode, floats.mode) == ("I", "F")
+    for source in (encode(picture), *(encode(one, "TIFF") for one in (picture, big_endian, wide, floats))):
         assert np.array_equal(read_image(source), expected)
+
+
+@pytest.mark.parametrize(("mode", "value", "message"), [
+    ("I", 70_000, "65535"), ("I", -1, "65535"), ("F", 255.0, r"0\.\.1,"), ("F", float("nan"), "NaN"),
+])  # fmt: skip
+def test_values_out_of_range_are_refused(mode: str, value: float, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        read_image(encode(PIL.Image.new(mode, (32, 32), value), "TIFF"))
 
 
 def test_16_bit_colour_files_keep_their_levels() -> None:
@@ -166,23 +158,8 @@ def test_16_bit_colour_files_keep_their_levels() -> None:
     assert np.abs(read_image(raw_png(between, 2)).astype(int) - between / 257).max() <= 1
 
 
-def test_other_arrays() -> None:
-    image, grey = sample(), sample()[..., 0]
-    expected = np.repeat(grey[..., None], 3, axis=2)
-    for source, right in (
-        (grey, expected),
-        (grey[..., None], expected),
-        *(((image / 255).astype(dtype), image) for dtype in (np.float16, np.float32, np.float64)),
-        (grey > 100, np.where(expected > 100, 255, 0)),
-        (image.astype(np.uint16) * 257, image),
-        (image[::-1, ::-1], image[::-1, ::-1]),  # negative strides
-        (PIL.Image.fromarray((grey / 255).astype(np.float32)), expected),  # mode F
-    ):
-        assert np.array_equal(read_image(source), right)
-
-
-@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "RGBX", "LA", "PA", "CMYK", "YCbCr", "HSV", "LAB"])
-def test_every_pil_mode(mode: str) -> None:
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "RGBX", "LA", "PA", "CMYK", "LAB"])
+def test_every_mode_of_a_file(mode: str) -> None:
     grey = np.repeat(sample()[..., :1], 3, axis=2)
     picture = PIL.Image.fromarray(grey)
     if mode == "LAB":
@@ -191,9 +168,7 @@ def test_every_pil_mode(mode: str) -> None:
     else:
         for step in {"P": ("L", "P"), "PA": ("L", "P", "PA")}.get(mode, (mode,)):  # L first: keeps all greys
             picture = picture.convert(step)
-    assert picture.mode == mode
-    image = read_image(picture)
-    assert image.shape == grey.shape
+    image = read_image(encode(picture, "TIFF"))
     assert np.abs(image.astype(int) - grey).mean() < {"1": 100, "LAB": 3}.get(mode, 2)
     if mode == "1":
         assert set(np.unique(image)) == {0, 255}
@@ -210,8 +185,8 @@ def test_cmyk_jpeg_is_not_inverted() -> None:
 def test_animated_files_give_their_first_frame() -> None:
     first = np.repeat(sample()[..., :1] // 64 * 64, 3, axis=2)
     frames = [PIL.Image.fromarray(255 - first)]
-    for fmt, options in (("GIF", {}), ("PNG", {}), ("WEBP", {"lossless": True}), ("TIFF", {})):
-        data = encode(PIL.Image.fromarray(first), fmt, save_all=True, append_images=frames, **options)
+    for fmt in ("GIF", "PNG", "WEBP", "TIFF"):
+        data = encode(PIL.Image.fromarray(first), fmt, save_all=True, append_images=frames, **EXACT.get(fmt, {}))
         assert PIL.Image.open(io.BytesIO(data)).n_frames == 2  # type: ignore[attr-defined]
         assert np.array_equal(read_image(data), first), fmt
 
@@ -230,8 +205,8 @@ def test_an_embedded_profile_is_converted_to_srgb() -> None:
     expected = 255 * (1.055 * linear ** (1 / 2.4) - 0.055)
     flat = np.tile(np.array([150, 120, 100], np.uint8), (32, 32, 1))
     assert np.abs(expected - flat[0, 0]).max() > 5
-    for fmt, options in (("PNG", {}), ("WEBP", {"lossless": True}), ("TIFF", {})):
-        image = read_image(encode(PIL.Image.fromarray(flat), fmt, icc_profile=ADOBE_RGB, **options))
+    for fmt in ("PNG", "WEBP", "TIFF"):
+        image = read_image(encode(PIL.Image.fromarray(flat), fmt, icc_profile=ADOBE_RGB, **EXACT.get(fmt, {})))
         assert np.abs(image.astype(float) - expected).max() < 1.5, fmt
     alpha = PIL.Image.fromarray(np.dstack([flat, np.full((32, 32), 255, np.uint8)]))
     assert np.abs(read_image(encode(alpha, icc_profile=ADOBE_RGB)).astype(float) - expected).max() < 1.5
@@ -305,7 +280,7 @@ def test_truncated_files_are_refused_at_every_length(fmt: str, options: dict) ->
 def test_what_is_no_picture_is_refused(data: bytes, tmp_path: Path) -> None:
     path = tmp_path / "photo.jpg"
     path.write_bytes(data)
-    for source in (data, path, io.BytesIO(data)):
+    for source in (data, path):
         with pytest.raises(InputError, match=r"not a picture.*PNG, JPEG, WebP"):
             read_image(source)
 
@@ -313,10 +288,10 @@ def test_what_is_no_picture_is_refused(data: bytes, tmp_path: Path) -> None:
 @pytest.mark.parametrize("size", [(1, 1), (MIN_SIDE - 1, 400), (400, MIN_SIDE - 1)])
 def test_tiny_pictures_are_refused(size: tuple[int, int]) -> None:
     picture = PIL.Image.new("RGB", size)
-    for read, source in (*((read_image, p) for p in (picture, encode(picture))), (check_image, np.asarray(picture))):
+    for read, source in ((read_image, encode(picture)), (check_image, np.asarray(picture))):
         with pytest.raises(InputError, match=f"{size[0]} x {size[1]}.*{MIN_SIDE} pixels"):
             read(source)
-    assert read_image(PIL.Image.new("RGB", (MIN_SIDE, MIN_SIDE))).shape == (MIN_SIDE, MIN_SIDE, 3)
+    assert read_image(encode(PIL.Image.new("RGB", (MIN_SIDE, MIN_SIDE)))).shape == (MIN_SIDE, MIN_SIDE, 3)
 
 
 def huge_png(width: int, height: int) -> bytes:
@@ -327,9 +302,8 @@ def huge_png(width: int, height: int) -> bytes:
 def test_too_many_pixels_are_refused_from_the_header_and_never_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
     flat = np.broadcast_to(np.zeros(3, np.uint8), (10_000, 5_001, 3))  # costs 3 bytes
     assert flat[..., 0].size > MAX_PIXELS
-    refused = [(read_image, flat), (check_image, flat), (read_image, PIL.Image.new("1", (5_001, 10_000)))]
-    for width, height in ((7_072, 7_072), (50_000, 2_000), (20_000, 20_000)):  # PIL itself refuses the last
-        refused.append((read_image, huge_png(width, height)))
+    sizes = ((7_072, 7_072), (50_000, 2_000), (20_000, 20_000))  # PIL itself refuses the last
+    refused = [(check_image, flat), *((read_image, huge_png(*size)) for size in sizes)]
 
     def fail(self) -> None:
         raise AssertionError("decoded")
@@ -344,37 +318,15 @@ def test_too_many_pixels_are_refused_from_the_header_and_never_decoded(monkeypat
             read_image(huge_png(100, 100))
 
 
-def test_bad_sources(tmp_path: Path) -> None:
+def test_paths_that_cannot_be_opened_are_refused(tmp_path: Path) -> None:
     for path, message in (
         (tmp_path / "missing.png", r"Cannot open .*missing\.png: No such file"),
         (tmp_path, "Is a directory"),
         ("a\0b.png", "Cannot open"),
         ("a" * 5000 + ".png", "Cannot open"),
-        (None, "got NoneType"),
-        ([1, 2], "got list"),
-        (io.StringIO("text"), "binary file"),
-        (PIL.Image.open(io.BytesIO(encode(PIL.Image.effect_noise((64, 64), 50))[:1500])), "cut short"),  # lazily
     ):
         with pytest.raises(InputError, match=message):
-            read_image(path)  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize(("source", "message"), [
-    (np.full((32, 32, 3), np.nan), "NaN"),
-    (np.full((32, 32), np.inf, np.float32), r"\[0, 1\]"),
-    (np.full((32, 32, 3), -0.01), r"\[0, 1\]"),
-    (np.zeros((32, 32, 3), np.int64), "int64.*uint8"),
-    (np.zeros((32, 32, 3), complex), "complex128"),
-    (np.zeros((3, 32, 32), np.uint8), r"\(3, 32, 32\)"),
-    (np.zeros((1, 32, 32, 3), np.uint8), r"\(1, 32, 32, 3\)"),
-    (np.zeros((0, 0, 3), np.uint8), "0 x 0"),
-    (PIL.Image.new("I", (32, 32), 70_000), "65535"),
-    (PIL.Image.new("I", (32, 32), -1), "65535"),
-    (PIL.Image.new("F", (32, 32), 255.0), r"\[0, 1\]"),
-])  # fmt: skip
-def test_bad_arrays_and_values(source: np.ndarray | PIL.Image.Image, message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        read_image(source)
+            read_image(path)
 
 
 def test_threads_and_global_state() -> None:

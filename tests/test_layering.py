@@ -30,7 +30,6 @@ OUTSIDE = {"gradio": {"page"}, "argparse": {"cli", "train", "examples"}}
 KNOWN = (
     ("restoration.hub.staging", "restoration.degrade"),
     ("restoration.hub.staging", "restoration.degrade.protocols"),
-    ("restoration.hub.staging", "restoration.measure"),
 )
 
 

@@ -9,8 +9,7 @@ import pytest
 import torch
 from pictures import ASTRONAUT, ODD, max_error
 
-from restoration.degrade import Degradation, degrade_image, point_spread
-from restoration.degrade.operations import gaussian_kernel, motion_kernel
+from restoration.degrade import Degradation, degrade_image, gaussian_kernel, motion_kernel, point_spread
 from restoration.measure import psnr
 
 

@@ -100,11 +100,11 @@ def test_private_models_need_a_token_which_stays_with_the_hub(hub: Hub, files: F
 
 def test_what_is_not_there_is_named(hub: Hub, files: Files) -> None:
     hub.add(REPO, files)
-    for name, message in (("someone/nothing", "no such model"), (f"{REPO}@v9", "no revision 'v9'")):
+    for name, message in (("someone/nothing", "RepositoryNotFound"), (f"{REPO}@v9", "v9.*RevisionNotFound")):
         with pytest.raises(WeightsError, match=message):
             load(name)
     hub.fail(r"GET /api/models", status(403))
-    with pytest.raises(WeightsError, match="may not read"):
+    with pytest.raises(WeightsError, match=r"status 403.*token"):
         load(REPO)
     for name in ("x" * 300, "/" + "x" * 300, "a\0b"):  # paths that cannot be
         with pytest.raises(WeightsError, match="no weights at"):
@@ -298,10 +298,10 @@ def test_an_unreachable_hub_gives_embedded_weights_and_says_so(hub: Hub, monkeyp
 
 def test_a_wrong_or_damaged_configured_model_is_an_error(hub: Hub, files: Files, monkeypatch) -> None:
     monkeypatch.setenv("RESTORATION_MODEL", REPO)
-    with pytest.raises(WeightsError, match="no such model"):
+    with pytest.raises(WeightsError, match="refuses"):
         load_configured()
     hub.add(REPO, with_sums({**files, TRAINING: b"{}"}))
-    with pytest.raises(WeightsError, match="lacks"):
+    with pytest.raises(WeightsError, match="must hold"):
         load_configured()
 
 
@@ -324,17 +324,14 @@ def test_a_newer_commit_is_offered_with_the_way_to_take_it(hub: Hub, files: File
         find_update(weights)
 
 
-def test_the_watch_answers_at_once_and_asks_in_the_background(hub: Hub, files: Files, newer: Files) -> None:
+def test_the_watch_asks_once_in_a_while_and_keeps_what_it_knows(hub: Hub, files: Files, newer: Files) -> None:
     hub.add(REPO, files)
     weights = load(REPO)
     hub.add(REPO, newer)
-    hub.fail("GET /api", stalled(seconds=1), times=1)
-    begun = time.monotonic()
-    watch = UpdateWatch(weights, every=0.1)
-    assert watch.sentence() == ""
-    assert time.monotonic() - begun < 0.5
-    while REPO not in watch.sentence() and time.monotonic() - begun < 10:
-        time.sleep(0.02)
+    for every, asked in ((3600, 1), (0, 3)):
+        hub.requests.clear()
+        watch = UpdateWatch(weights, every=every)
+        assert all(REPO in watch.sentence() for _ in range(3))
+        assert len(hub.requests) == asked
     hub.fail("GET /api", status(503))
-    time.sleep(0.2)
     assert REPO in watch.sentence()  # a Hub that is gone does not take back what it said

@@ -145,8 +145,8 @@ def test_nothing_becomes_public_by_accident(hub: Hub, run: Path) -> None:
 def test_a_push_says_what_the_token_lacks(hub: Hub, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for token, message in (
         ("", "hf auth login"),
-        (READER, "may not write"),
-        ("hf_nonsense", "refuses the token"),
+        (READER, "rights to write"),
+        ("hf_nonsense", "Invalid credentials"),
         ("hf_ünsinn", "letters that no token has"),
     ):
         monkeypatch.setenv("HF_TOKEN", token)
@@ -235,8 +235,6 @@ def test_a_dry_run_deletes_nothing_but_its_own_folder(run: Path, tmp_path: Path,
         for command in (["push", str(run), name], ["publish-space", name]):
             assert main([*command, "--dry-run"]) == 2
             assert "owner/name" in capsys.readouterr().err
-        with pytest.raises(WeightsError, match="owner/name"):
-            prepare(run, tmp_path / "out", name)
     assert theirs.read_text() == "mine"
     assert [path.name for path in (tmp_path / "runs" / "push").iterdir()] == ["other"]
     staged = tmp_path / "runs" / "push" / "someone--faces"
@@ -293,6 +291,6 @@ def test_what_is_not_a_set_of_weights_is_refused_before_anything_is_asked(hub: H
         with pytest.raises(WeightsError, match=message):
             prepare(run, tmp_path / "out", REPO)
     shutil.rmtree(run / "weights")
-    with pytest.raises(WeightsError, match="incomplete"):
+    with pytest.raises(WeightsError, match="cannot be read"):
         push_to_hub(run, REPO)
     assert not [request for request in hub.requests if not request.startswith("GET")]

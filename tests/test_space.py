@@ -11,7 +11,7 @@ from huggingface_hub import RepoCard
 
 from restoration.cli.main import main
 from restoration.hub import FILES as OF_A_MODEL
-from restoration.hub import HubModel
+from restoration.hub import HubModel, staging
 from restoration.hub.push import publish_space
 from restoration.hub.staging import LEFT_OUT, prepare_space
 from restoration.images import InputError
@@ -41,9 +41,10 @@ def write(root: Path, **files: bytes) -> None:
 
 
 @pytest.fixture
-def checkout(tmp_path: Path) -> Path:
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A small repository like this one, with files beside it that git does not track."""
     root = tmp_path / "checkout"
+    monkeypatch.setattr(staging, "ROOT", root)
     write(root, **FILES)
     for command in (("init", "-q"), ("add", ".")):
         subprocess.run(["git", *command], cwd=root, check=True)
@@ -55,7 +56,7 @@ def checkout(tmp_path: Path) -> Path:
 def space(hub: Hub, checkout: Path, monkeypatch) -> Repository:
     """As it is published by somebody who may write."""
     monkeypatch.setenv("HF_TOKEN", WRITER)
-    assert publish_space(REPO, root=checkout).place == f"{hub.endpoint}/spaces/{REPO}"
+    assert publish_space(REPO).place == f"{hub.endpoint}/spaces/{REPO}"
     return hub.repositories["spaces", REPO]
 
 
@@ -66,7 +67,7 @@ def test_a_space_holds_what_the_app_needs_and_a_second_time_changes_nothing(
     assert {name: data for name, data in space.files.items() if name != ".gitattributes"} == SENT
     assert space.commits[space.head]["restoration/weights/default/model.safetensors"].large
     assert len(hub.asked("PUT /storage")) == 2  # the weights and the picture, not as a part of the commit
-    assert publish_space(REPO, root=checkout).revision == space.head
+    assert publish_space(REPO).revision == space.head
     assert (len(space.commits), len(hub.asked("PUT /storage"))) == (2, 2)
 
 
@@ -74,10 +75,10 @@ def test_what_is_gone_here_goes_there_and_what_is_theirs_stays(hub: Hub, checkou
     hub.add(REPO, {**space.files, "notes.md": b"theirs"}, kind="spaces")
     (checkout / "examples" / "face.png").unlink()
     with pytest.raises(InputError, match=r"lacks examples/face\.png"):
-        publish_space(REPO, root=checkout)
+        publish_space(REPO)
     write(checkout, **{"examples/other.png": b"other"})
     subprocess.run(["git", "add", "-A", "examples"], cwd=checkout, check=True)
-    assert publish_space(REPO, root=checkout).deleted == ("examples/face.png",)
+    assert publish_space(REPO).deleted == ("examples/face.png",)
     assert "examples/face.png" not in space.files
     assert space.files["notes.md"] == b"theirs"
 
@@ -86,7 +87,7 @@ def test_a_model_of_the_hub_is_configured_and_loaded_when_the_space_is_built(
     hub: Hub, checkout: Path, space: Repository
 ) -> None:
     for _ in range(2):
-        publish_space(REPO, HubModel("someone/faces", "v2"), root=checkout)
+        publish_space(REPO, HubModel("someone/faces", "v2"))
     assert space.variables == {"RESTORATION_MODEL": "someone/faces@v2"}
     assert len(hub.asked("POST .*/variables")) == 1  # each would restart the Space
     data = RepoCard(space.files["README.md"].decode()).data.to_dict()
@@ -102,13 +103,13 @@ def test_another_space_is_not_overwritten(hub: Hub, checkout: Path, monkeypatch)
     hub.add(REPO, {"app.py": b"something else", "README.md": b""}, kind="spaces")
     for token, repo_id, message in (
         (WRITER, REPO, "is something else"),
-        (READER, "someone/new", "may not write to"),
+        (READER, "someone/new", "rights to write"),
         ("", "someone/new", "hf auth login"),
         ("", "page", "owner/name"),
     ):
         monkeypatch.setenv("HF_TOKEN", token)
         with pytest.raises(WeightsError, match=message):
-            publish_space(repo_id, root=checkout)
+            publish_space(repo_id)
     assert hub.repositories["spaces", REPO].files["app.py"] == b"something else"
 
 
@@ -116,7 +117,6 @@ def test_a_dry_run_lists_what_would_be_sent_and_asks_nobody(
     hub: Hub, checkout: Path, tmp_path: Path, monkeypatch, capsys
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(prepare_space, "__kwdefaults__", {"root": checkout})
     assert main(["publish-space", REPO, "--dry-run", "--model", "someone/faces"]) == 0
     printed = capsys.readouterr().out
     folder = tmp_path / "runs" / "push" / "space--someone--page"

@@ -9,19 +9,24 @@ result does not depend on what else is in the batch:
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from torchvision.io import decode_jpeg, encode_jpeg
 
-from restoration.degrade import operations
-from restoration.degrade.operations import KERNELS, Kernel
 from restoration.images import Image, InputError, to_image, to_tensor
+
+GAUSSIAN_RADIUS = 20  # the published protocol's 41x41 kernel
+MOTION_RADIUS = 33  # holds a line of 64 px at any angle
+MARGIN = 56  # >= the two radii
+Kernel = Literal["bilinear", "bicubic", "area"]
+KERNELS: tuple[Kernel, ...] = get_args(Kernel)
 
 
 @dataclass(frozen=True)
@@ -70,8 +75,7 @@ class Degradation:
         jpeg: quality, 4:2:0 as libjpeg's default; None is off.
         grayscale: monochrome by BT.601 luma.
 
-    Raises:
-        InputError: a value outside its range, NaN, or of the wrong type.
+    InputError: a value outside its range, NaN, or of the wrong type.
     """
 
     motion_length: float = 0.0
@@ -104,25 +108,15 @@ class Degradation:
             raise InputError(f"grayscale must be true or false, not {self.grayscale!r}.")
 
     @property
-    def is_identity(self) -> bool:
-        """True when an image passes through unchanged."""
-        changed = self.is_blurred or self.downsample != 1 or self.noise > 0 or self.grayscale
-        return not changed and self.jpeg is None
-
-    @property
     def blur_sigmas(self) -> tuple[float, float]:
         """The Gaussian blur's standard deviations along its first and across it, px."""
         return self.blur_sigma, self.blur_sigma if self.blur_sigma_y is None else self.blur_sigma_y
 
     def reduced(self, factor: int) -> Degradation | None:
-        """What does the same, but for what reduction smooths, to a picture reduced by area means.
+        """What does the same, but for what reduction smooths, to a picture reduced 1, 2 or 4 times by area means.
 
-        Args:
-            factor: of the reduction, 1, 2 or 4.
-
-        Returns:
-            Settings in pixels of the reduced picture. None where sampling, noise or JPEG happen at a size that it no
-            longer holds, or a shake would be thinner than its pixels.
+        In its pixels; None where sampling, noise or JPEG happen at a size that it no longer holds, or a shake would be
+        thinner than its pixels.
         """
         if factor == 1:
             return self
@@ -138,22 +132,20 @@ class Degradation:
         """True when motion or Gaussian blur does something."""
         return self.motion_length > 1 or max(self.blur_sigmas) > 0
 
-    def to_json(self) -> str:
-        """All fields as one JSON object."""
-        return json.dumps(dataclasses.asdict(self))
+    @property
+    def is_identity(self) -> bool:
+        """True when an image passes through unchanged."""
+        changed = self.is_blurred or self.downsample != 1 or self.noise > 0 or self.grayscale
+        return not changed and self.jpeg is None
 
     @classmethod
-    def from_json(cls, text: str) -> Degradation:
-        """Inverse of ``to_json``; missing fields are off. InputError: no such object, or a value that is refused."""
-        try:
-            fields: Any = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise InputError(f"These settings are not valid JSON: {error}.") from error
-        if not isinstance(fields, dict):
-            raise InputError('Settings must be one JSON object such as {"noise": 10}.')
+    def from_dict(cls, fields: Any) -> Degradation:
+        """Of settings by name, as JSON brings them; those that are missing are off. InputError: no such object, an
+        unknown name, or a value that is refused."""
         known = {field.name for field in dataclasses.fields(cls)}
-        if unknown := sorted(set(fields) - known):
-            raise InputError(f"Unknown setting {', '.join(unknown)}; known are {', '.join(sorted(known))}.")
+        if not isinstance(fields, dict) or not known.issuperset(fields):
+            names = ", ".join(sorted(known))
+            raise InputError(f'Settings are one object such as {{"noise": 10}}, of {names}; not {fields!r:.200}.')
         return cls(**fields)
 
     def describe(self) -> str:
@@ -188,11 +180,9 @@ def degrade(images: Tensor, settings: Sequence[Degradation], generators: Sequenc
         (B, 3, H, W) float32 on the same device, rounded to multiples of 1/255 (a degraded photo is an 8-bit file);
         images whose settings are the identity come back exactly as they were.
 
-    Raises:
-        InputError: wrong rank, dtype or counts.
+    InputError: wrong rank, dtype or counts.
 
-    Source:
-        The blind restoration protocol of GFPGAN (Wang et al., 2021), with motion blur in front.
+    Source: the blind restoration protocol of GFPGAN (Wang et al., 2021), with motion blur in front.
     """
     if images.ndim != 4 or images.shape[1] != 3 or images.dtype != torch.float32:
         raise InputError(f"degrade needs (B, 3, H, W) float32 images, not {tuple(images.shape)} {images.dtype}.")
@@ -207,10 +197,12 @@ def _degrade(image: Tensor, s: Degradation, generator: torch.Generator) -> Tenso
     if s.is_identity:
         return image
     height, width = image.shape[-2:]
-    y = operations.blur(image, _kernels(s)) if s.is_blurred else image
+    kernels = [motion_kernel(s.motion_length, s.motion_angle)] if s.motion_length > 1 else []
+    kernels += [gaussian_kernel(*s.blur_sigmas, s.blur_angle)] if max(s.blur_sigmas) > 0 else []
+    y = blur(image, kernels) if kernels else image
     if s.downsample != 1:
         size = max(1, math.floor(height / s.downsample)), max(1, math.floor(width / s.downsample))
-        y = operations.resize(y, size, "bilinear" if s.downsample < 1 and s.kernel == "area" else s.kernel)
+        y = resize(y, size, "bilinear" if s.downsample < 1 and s.kernel == "area" else s.kernel)
         y = y.clamp(0, 1)  # bicubic overshoots
     if s.noise > 0:
         draw = torch.randn(y.shape[1:], generator=generator, device=generator.device).to(y.device)
@@ -218,23 +210,17 @@ def _degrade(image: Tensor, s: Degradation, generator: torch.Generator) -> Tenso
     if s.grayscale:
         y = (y * y.new_tensor([0.299, 0.587, 0.114])[:, None, None]).sum(dim=1, keepdim=True).expand_as(y)
     if s.jpeg is not None:
-        y = operations.jpeg_roundtrip(y, s.jpeg)
+        y = jpeg_roundtrip(y, s.jpeg)
     if s.downsample != 1:
-        y = operations.resize(y, (height, width), "bicubic" if s.kernel == "bicubic" else "bilinear")
+        y = resize(y, (height, width), "bicubic" if s.kernel == "bicubic" else "bilinear")
     return (y.clamp(0, 1) * 255).round() / 255
-
-
-def _kernels(s: Degradation) -> list[Tensor]:
-    """Of the blurs that do something."""
-    shake = [operations.motion_kernel(s.motion_length, s.motion_angle)] if s.motion_length > 1 else []
-    return shake + ([operations.gaussian_kernel(*s.blur_sigmas, s.blur_angle)] if max(s.blur_sigmas) > 0 else [])
 
 
 def point_spread(settings: Degradation) -> Tensor:
     """(107, 107) float32, sum 1, centred: what one point becomes under both blurs of these settings."""
-    shake = operations.motion_kernel(settings.motion_length, settings.motion_angle)
-    bell = operations.gaussian_kernel(*settings.blur_sigmas, settings.blur_angle)  # its own mirror image
-    return F.conv2d(shake[None, None], bell[None, None], padding=2 * operations.GAUSSIAN_RADIUS)[0, 0]
+    shake = motion_kernel(settings.motion_length, settings.motion_angle)
+    bell = gaussian_kernel(*settings.blur_sigmas, settings.blur_angle)  # its own mirror image
+    return F.conv2d(shake[None, None], bell[None, None], padding=2 * GAUSSIAN_RADIUS)[0, 0]
 
 
 def degrade_image(image: Image, settings: Degradation, seed: int = 0) -> Image:
@@ -245,3 +231,75 @@ def degrade_image(image: Image, settings: Degradation, seed: int = 0) -> Image:
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
         raise InputError(f"The seed must be a whole number from 0 to 2^63 - 1, not {seed!r}.")
     return to_image(degrade(to_tensor(image), [settings], [torch.Generator().manual_seed(seed)]))
+
+
+def motion_kernel(length: float, angle: float) -> Tensor:
+    """(67, 67) float32: an anti-aliased straight line through the centre, one pixel thick, normalised to sum 1.
+
+    Args:
+        length: pixels, [0, 64]. An odd whole length at 0° is exactly a box of that many taps.
+        angle: degrees, counter-clockwise from +x as displayed (y points down in memory).
+    """
+    along, across = _turned_grid(MOTION_RADIUS, angle)
+    line = (max(length, 1) / 2 + 0.5 - along.abs()).clamp(0, 1) * (1 - across.abs()).clamp(0, 1)
+    return line / line.sum()
+
+
+def gaussian_kernel(sigma_x: float, sigma_y: float, angle: float) -> Tensor:
+    """(41, 41) float32: a Gaussian sampled at pixel centres, sum 1 (the published blind protocol's kernel).
+
+    Args:
+        sigma_x, sigma_y: pixels, [0, 20]; 0 is a single point along that axis.
+        angle: degrees of the first axis, counter-clockwise from +x as displayed.
+    """
+    along, across = _turned_grid(GAUSSIAN_RADIUS, angle)
+    bell = torch.exp(-0.5 * ((along / max(sigma_x, 1e-2)).square() + (across / max(sigma_y, 1e-2)).square()))
+    return bell / bell.sum()
+
+
+def _turned_grid(radius: int, angle: float) -> tuple[Tensor, Tensor]:
+    """Two (2 radius + 1, 2 radius + 1): pixels from the centre along and across a direction in degrees."""
+    axis = torch.arange(-radius, radius + 1, dtype=torch.float32)
+    y, x = torch.meshgrid(axis, axis, indexing="ij")
+    cos, sin = math.cos(math.radians(angle)), math.sin(math.radians(angle))
+    return x * cos - y * sin, x * sin + y * cos
+
+
+def blur(image: Tensor, kernels: Sequence[Tensor]) -> Tensor:
+    """Convolve a (1, C, H, W) float32 picture with (K, K) kernels, K odd, whose radii sum to at most ``MARGIN``; the
+    border is mirrored as OpenCV's BORDER_REFLECT_101."""
+    height, width = image.shape[-2:]
+    after = {side: MARGIN + -(side + 2 * MARGIN) % 32 for side in (height, width)}  # to multiples of 32
+    rows, columns = (np.pad(np.arange(side), (MARGIN, after[side]), "reflect") for side in (height, width))
+    size = len(rows), len(columns)
+    spectrum = torch.fft.rfft2(image[:, :, rows][..., columns])
+    for kernel in kernels:
+        side = kernel.shape[-1]
+        frame = F.pad(kernel.to(image.device), (0, size[1] - side, 0, size[0] - side))
+        spectrum *= torch.fft.rfft2(frame.roll((-(side // 2), -(side // 2)), dims=(0, 1)))  # centre at the origin
+    blurred: Tensor = torch.fft.irfft2(spectrum, s=size)
+    return blurred[:, :, MARGIN : MARGIN + height, MARGIN : MARGIN + width]
+
+
+def resize(image: Tensor, size: tuple[int, int], kernel: Kernel) -> Tensor:
+    """Resample a (1, C, H, W) float32 picture to ``size`` (height, width) as OpenCV does, without a prefilter; "area",
+    for a reduction, takes the mean over the part of the picture that becomes a pixel."""
+    if kernel == "area":
+        height, width = (_means(n, m).to(image.device) for n, m in zip(image.shape[-2:], size, strict=True))
+        return height @ image @ width.T
+    return F.interpolate(image, size, mode=kernel, align_corners=False)
+
+
+def _means(source: int, target: int) -> Tensor:
+    """(target, source) float32, rows of sum 1: how much of each sample lies in each of fewer, equal parts."""
+    low = torch.arange(target, dtype=torch.float64)[:, None] * source / target
+    left = torch.arange(source, dtype=torch.float64)
+    overlap = (torch.minimum(low + source / target, left + 1) - torch.maximum(low, left)).clamp(min=0)
+    return (overlap / overlap.sum(dim=1, keepdim=True)).float()
+
+
+def jpeg_roundtrip(image: Tensor, quality: int) -> Tensor:
+    """A (1, 3, H, W) float32 RGB picture in [0, 1] through a JPEG file, 4:2:0, of a quality in [1, 100]."""
+    encoded = encode_jpeg((image[0] * 255).round().clamp(0, 255).byte().cpu(), quality)
+    decoded: Tensor = decode_jpeg(encoded)[None].to(image) / 255
+    return decoded

@@ -6,10 +6,9 @@ import json
 import random
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from restoration.degrade import LIMITS, Degradation
-from restoration.degrade.operations import Kernel
-from restoration.images import InputError
+from restoration.degrade import Degradation, Kernel
 
 Range = tuple[float, float]
 
@@ -23,9 +22,6 @@ class Distribution:
         blur_sigma: pixels; ``anisotropic`` is the share of draws with a second sigma and an angle of their own.
         grayscale: share of draws that are monochrome, [0, 1].
         skip: chance of leaving out each of the ranges, independently, [0, 1].
-
-    Raises:
-        InputError: a range that is upside down or outside ``LIMITS``, or a share outside [0, 1].
     """
 
     motion_length: Range | None = None
@@ -38,15 +34,6 @@ class Distribution:
     grayscale: float = 0.0
     skip: float = 0.0
 
-    def __post_init__(self) -> None:
-        for name, (low, high) in self.ranges().items():
-            if not LIMITS[name].low <= low <= high <= LIMITS[name].high:
-                limits = f"{LIMITS[name].low}–{LIMITS[name].high}"
-                raise InputError(f"{name} range ({low}, {high}) must lie within {limits}.")
-        for name in ("anisotropic", "grayscale", "skip"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise InputError(f"{name} is a share and must lie in [0, 1], not {getattr(self, name)!r}.")
-
     def ranges(self) -> dict[str, Range]:
         """The ranges that are in use, by the name of the setting."""
         names = ("motion_length", "blur_sigma", "downsample", "noise", "jpeg")
@@ -54,22 +41,15 @@ class Distribution:
 
     def sample(self, rng: random.Random) -> Degradation:
         """One draw; ``rng`` is the source of all randomness."""
-        drawn = {name: rng.uniform(*span) for name, span in self.ranges().items() if rng.random() >= self.skip}
+        kept = ((name, span) for name, span in self.ranges().items() if rng.random() >= self.skip)
+        drawn: dict[str, Any] = {name: rng.uniform(*span) for name, span in kept}
         motion_angle, blur_angle = rng.uniform(-90, 90), rng.uniform(-90, 90)
         second = rng.uniform(*(self.blur_sigma or (0, 0)))
         both = "blur_sigma" in drawn and rng.random() < self.anisotropic
-        return Degradation(
-            motion_length=drawn.get("motion_length", 0.0),
-            motion_angle=motion_angle if "motion_length" in drawn else 0.0,
-            blur_sigma=drawn.get("blur_sigma", 0.0),
-            blur_sigma_y=second if both else None,
-            blur_angle=blur_angle if both else 0.0,
-            downsample=drawn.get("downsample", 1.0),
-            kernel=self.kernel,
-            noise=drawn.get("noise", 0.0),
-            jpeg=round(drawn["jpeg"]) if "jpeg" in drawn else None,
-            grayscale=rng.random() < self.grayscale,
-        )
+        drawn |= {"motion_angle": motion_angle} if "motion_length" in drawn else {}
+        drawn |= {"blur_sigma_y": second, "blur_angle": blur_angle} if both else {}
+        drawn |= {"jpeg": round(drawn["jpeg"])} if "jpeg" in drawn else {}
+        return Degradation(**drawn, kernel=self.kernel, grayscale=rng.random() < self.grayscale)
 
 
 @dataclass(frozen=True)

@@ -32,8 +32,6 @@ FACE_TEMPLATE: Points = np.array(
 IDENTITY_TEMPLATE: Points = np.array(
     [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]]
 )
-FACE_TEMPLATE.setflags(write=False)
-IDENTITY_TEMPLATE.setflags(write=False)
 
 MAX_ENLARGEMENT = 64.0  # a face whose eyes are 2 pixels apart; beyond that the landmarks are wrong
 
@@ -58,11 +56,9 @@ def centre_square(photo: Image) -> tuple[int, int, int]:
 def similarity_transform(source_points: ArrayLike, target_points: ArrayLike) -> Transform:
     """The (2, 3) rotation, uniform scale and shift that minimise sum |M(source_i) - target_i|^2; never a mirror.
 
-    Raises:
-        InputError: not (N, 2) points in pairs, N >= 2; NaN or infinity; source points that coincide.
+    InputError: not (N, 2) points in pairs, N >= 2; NaN or infinity; source points that coincide.
 
-    Source:
-        Umeyama, IEEE PAMI 13(4), 1991; with points as complex numbers the linear regression target = a source + b.
+    Source: Umeyama, IEEE PAMI 13(4), 1991; with points as complex numbers the linear regression target = a source + b.
     """
     source, target = np.asarray(source_points, np.float64), np.asarray(target_points, np.float64)
     if source.shape != target.shape or source.ndim != 2 or source.shape[1] != 2 or len(source) < 2:
@@ -89,8 +85,7 @@ def align_face(photo: Image, landmarks: ArrayLike) -> Image:
     Returns:
         (512, 512, 3) uint8 RGB.
 
-    Raises:
-        InputError: not an ``Image``, or landmarks that are not (5, 2) or not ``usable``.
+    InputError: not an ``Image``, or landmarks that are not (5, 2) or not ``usable``.
     """
     height, width = check_image(photo).shape[:2]
     to_crop = similarity_transform(landmarks, FACE_TEMPLATE)

@@ -6,7 +6,6 @@ import functools
 import math
 import os
 import threading
-import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,18 +18,9 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from restoration.faces import FACE_SIZE, FACE_TEMPLATE, Detector, Face, Points, resample, similarity_transform, usable
+from restoration.faces import small_detector as small
 from restoration.faces.download import DownloadError, fetch, load_checkpoint
-from restoration.faces.small_detector import (
-    MIRRORED,
-    MOST_PIXELS_ACROSS,
-    SAME_FACE,
-    EmbeddedDetector,
-    Proposer,
-    Refiner,
-    distinct,
-    refine,
-    without_parts,
-)
+from restoration.faces.small_detector import EmbeddedDetector, Proposer, Refiner
 from restoration.images import Image, InputError, check_image
 
 ENVIRONMENT_VARIABLE = "RESTORATION_DETECTOR"
@@ -80,28 +70,29 @@ class RetinaFaceDetector:
         seen = []
         height, width = photo.shape[:2]
         longest = max(height, width)
-        enlarged = max(longest, min(MOST_PIXELS_ACROSS, round(ENLARGED * longest)))
-        for across in sorted({min(enlarged, MOST_PIXELS_ACROSS), min(longest, LARGE_FACES_ACROSS)}, reverse=True):
+        sizes = {min(round(ENLARGED * longest), small.MOST_PIXELS_ACROSS), min(longest, LARGE_FACES_ACROSS)}
+        for across in sorted(sizes, reverse=True):
             scale = across / longest
             size = max(1, round(width * scale)), max(1, round(height * scale))
             kernel = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
             seen += self._see(cv2.resize(photo, size, interpolation=kernel)[None], scale)
         boxes, points, scores = (torch.cat(values) for values in zip(*seen, strict=True))
-        faces = [face for face in distinct(boxes, points, scores) if usable(face.landmarks, width, height)][:MOST_LOOKS]
+        faces = small.distinct(boxes, points, scores)
+        faces = [face for face in faces if usable(face.landmarks, width, height)][:MOST_LOOKS]
         looks = [self._look_again(photo, faces[first : first + LOOKS]) for first in range(0, len(faces), LOOKS)]
         sure = [face for part in looks for face in part if face.score > self.SURE]
         if self._refiner and sure:
             own = torch.from_numpy(np.stack([face.landmarks for face in sure])).float()
-            both = (own + refine(self._refiner, photo, own)[0]) / 2
+            both = (own + small.refine(self._refiner, photo, own)[0]) / 2
             sure = [replace(face, landmarks=points) for face, points in zip(sure, both.double().numpy(), strict=True)]
-        return without_parts(sure)
+        return small.without_parts(sure)
 
     def _see(self, pictures: NDArray[Any], scale: float = 1.0) -> list[tuple[Tensor, Tensor, Tensor]]:
         """Boxes (N, 4), landmarks (N, 5, 2) and scores (N,) for each of (B, H, W, 3) RGB pictures, in grey levels,
         which are ``scale`` times as large as the photo whose coordinates are wanted."""
         frames = torch.from_numpy(pictures[..., ::-1].astype(np.float32))  # the network takes blue, green, red
         with self._lock:
-            rows = zip(*self._network.batched_detect_faces(frames, self.PROPOSED, SAME_FACE), strict=True)
+            rows = zip(*self._network.batched_detect_faces(frames, self.PROPOSED, small.SAME_FACE), strict=True)
         result = []
         for boxes, points in rows:  # (N, 5) and (N, 10), or (0,); the corner of a picture is at 0 there
             box, landmarks = torch.from_numpy(boxes).reshape(-1, 5), torch.from_numpy(points).reshape(-1, 5, 2)
@@ -109,8 +100,8 @@ class RetinaFaceDetector:
         return result
 
     def _look_again(self, photo: Image, faces: list[Face]) -> list[Face]:
-        """The faces that are seen again in upright crops of one size for all, and in their mirror images, with the mean
-        landmarks and scores of both. One look is some 5 % of the distance between the eyes off."""
+        """The faces that are seen again in upright crops and their mirror images, with the mean landmarks and scores of
+        both: one look is some 5 % of the distance between the eyes off."""
         places = [similarity_transform(face.landmarks, LOOK_TEMPLATE) for face in faces]
         crops = np.stack([resample(photo, place, LOOK_SIZE, LOOK_SIZE) for place in places]).clip(0, 255)
         looks = self._see(np.concatenate((crops, crops[:, :, ::-1])))
@@ -120,7 +111,7 @@ class RetinaFaceDetector:
             for mirrored, (_, landmarks, scores) in enumerate(both):
                 points = landmarks.double().numpy()
                 if mirrored:
-                    points = (points * (-1, 1) + (LOOK_SIZE - 1, 0))[:, MIRRORED]
+                    points = (points * (-1, 1) + (LOOK_SIZE - 1, 0))[:, small.MIRRORED]
                 near = np.linalg.norm(points - LOOK_TEMPLATE, axis=2).mean(axis=1) < 0.5 * LOOK_EYES
                 if near.any():
                     best = int(np.argmax(scores.numpy() * near))
@@ -134,11 +125,10 @@ class RetinaFaceDetector:
 
 
 def find_faces(photo: Image, detector: Detector) -> list[Face]:
-    """All faces of an (H, W, 3) uint8 RGB photo, sides >= 16, that can be aligned, the largest first.
+    """All faces of an (H, W, 3) uint8 RGB photo, sides >= 16, that can be aligned, the largest first, however it lies.
 
-    Where those that are found do not stand upright beyond doubt, the photo is searched again at its other quarter
-    turns: the same faces are found however it lies. The turn with the largest sum of the upright faces' scores is
-    taken. InputError: not an ``Image``.
+    Where none stands upright beyond doubt, the photo is searched at its other quarter turns, too; the turn with the
+    largest sum of the upright faces' scores is taken. InputError: not an ``Image``.
     """
     height, width = check_image(photo).shape[:2]
     best, most = list[Face](), -1.0  # the faces at one turn, and the sum of the scores of those that stand upright
@@ -198,9 +188,7 @@ def _load(name: str) -> Detector:
 def _load_retinaface(name: str, path: Path) -> RetinaFaceDetector:
     from facexlib.detection.retinaface import RetinaFace  # here: takes seconds to import
 
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="torchvision")  # of an argument's old name
-        network = RetinaFace(name.removeprefix("retinaface_"), device="cpu")
+    network = RetinaFace(name.removeprefix("retinaface_"), device="cpu")
     return RetinaFaceDetector(name, load_checkpoint(path, network), _own_networks()[1])
 
 

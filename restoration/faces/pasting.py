@@ -79,8 +79,7 @@ def fit_texture(restored: Image, original: Image, parts: NDArray[np.uint8] | Non
         (512, 512, 3) uint8 RGB: restored where ``face_mask(TEXTURE_FADE)`` is 255; where it is 0, original +
         G(restored - original), G a Gaussian of ``TEXTURE_SIGMA``; between, a mixture.
 
-    Source:
-        Burt and Adelson, "A multiresolution spline", ACM Transactions on Graphics 2(4), 1983.
+    Source: Burt and Adelson, "A multiresolution spline", ACM Transactions on Graphics 2(4), 1983.
     """
     mask = face_mask(TEXTURE_FADE) if parts is None else np.minimum(face_mask(TEXTURE_FADE), parts)
     change = restored.astype(np.float32) - original
@@ -150,8 +149,7 @@ def blend(photo: Image, patches: Sequence[Patch], strengths: Sequence[float]) ->
         strengths: one a patch, 0 (untouched) to 1 (restored). Outside the patches' masks, and everywhere at strength
             0, the photo's own pixels stay.
 
-    Raises:
-        InputError: another number of strengths, or one outside [0, 1].
+    InputError: another number of strengths, or one outside [0, 1].
     """
     if len(strengths) != len(patches) or not all(0 <= strength <= 1 for strength in strengths):
         given = list(strengths)

@@ -18,7 +18,7 @@ from concurrent import futures
 from pathlib import Path
 from typing import Any, TypeVar
 
-from huggingface_hub import HfApi, errors, get_token, is_offline_mode, try_to_load_from_cache
+from huggingface_hub import HfApi, errors, get_token, try_to_load_from_cache
 
 from restoration.images.pictures import disk_is_full, write_atomically
 from restoration.network.checkpoint import CONFIG, GOLDEN, TRAINING, WEIGHTS, Weights, WeightsError, read_weights
@@ -127,22 +127,18 @@ def find_update(weights: Weights) -> str | None:
 
 
 class UpdateWatch:
-    """What ``find_update`` last said, asked again every so many seconds in the background: reading it never waits."""
+    """What ``find_update`` last said; it is asked again after so many seconds, when somebody wants to know."""
 
     def __init__(self, weights: Weights, *, every: float = 3600) -> None:
         self._weights, self._every, self._asked, self._sentence = weights, every, -every, ""
-        self.sentence()
 
     def sentence(self) -> str:
-        """How to take what is newer; "" where nothing is known to be."""
+        """How to take what is newer; "" where nothing is known to be. Waits up to ``ANSWER`` seconds where it asks."""
         if time.monotonic() - self._asked >= self._every:
             self._asked = time.monotonic()
-            threading.Thread(target=self._ask, daemon=True).start()
+            with contextlib.suppress(WeightsError):  # what was known stays
+                self._sentence = find_update(self._weights) or ""
         return self._sentence
-
-    def _ask(self) -> None:
-        with contextlib.suppress(WeightsError):  # what was known stays; the question is asked again
-            self._sentence = find_update(self._weights) or ""
 
 
 def pull(model: HubModel) -> Path:
@@ -240,21 +236,11 @@ def explained(model: HubModel, error: Exception) -> WeightsError:
     """The client's exception as a sentence that says what to do."""
     cause = error.__cause__ if isinstance(error, errors.LocalEntryNotFoundError) and error.__cause__ else error
     status = cause.response.status_code if isinstance(cause, errors.HfHubHTTPError) else 0
-    if isinstance(cause, errors.RevisionNotFoundError):
-        return WeightsError(f"{model.repo_id} has no revision {model.revision!r} on the Hub.")
-    if isinstance(cause, errors.RepositoryNotFoundError) and not isinstance(cause, errors.GatedRepoError):
-        why = "it does not exist, or it is private and the token (HF_TOKEN, or hf auth login) does not open it"
-        return WeightsError(f"There is no folder {str(model)!r}, and the Hub shows no such model: {why}.")
+    told = " ".join(f"{type(cause).__name__} {cause}".split())
     if disk_is_full(error):
         return WeightsError(f"The disk is full: {model} cannot be kept. Free some space, or set HF_HOME elsewhere.")
-    if status == 401:
-        return WeightsError("The Hub refuses the token. Set HF_TOKEN to a valid one, or run hf auth login.")
-    if status == 403:
-        return WeightsError(f"This token may not read, or may not write to, {model}: use another, or ask the owner.")
     if 400 <= status < 500 and status != 429:
-        return WeightsError(f"The Hub refused what was asked about {model} (status {status}): {cause}")
-    if isinstance(cause, errors.OfflineModeIsEnabled) or is_offline_mode():
-        return HubUnreachable(f"HF_HUB_OFFLINE forbids to ask the Hub about {model}: its cache alone can be used.")
-    reason = f"status {status}" if status else f"{type(cause).__name__} {cause}".strip()
-    told = f"The Hub could not be reached for {model}, or broke off ({reason})."
-    return HubUnreachable(f"{told} Try again later; a folder of weights needs no Hub.")
+        advice = "Check the name, the revision, and what the token (HF_TOKEN, or hf auth login) may do."
+        return WeightsError(f"The Hub refuses what was asked of {model} (status {status}). {advice} It says: {told}")
+    reached = f"The Hub could not be reached for {model}, or broke off ({told})."
+    return HubUnreachable(f"{reached} Try again later; a folder of weights needs no Hub.")

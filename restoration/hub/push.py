@@ -59,9 +59,7 @@ def push_to_hub(
         return in_time(_seconds(out), HubModel(repo_id), lambda: _push(repo_id, out, state, public, tag, card))
 
 
-def publish_space(
-    repo_id: str, model: HubModel | None = None, *, public: bool = False, root: Path = staging.ROOT
-) -> Pushed:
+def publish_space(repo_id: str, model: HubModel | None = None, *, public: bool = False) -> Pushed:
     """Bring a Space up to date with this repository. A second time changes nothing.
 
     Args:
@@ -79,7 +77,7 @@ def publish_space(
         raise WeightsError(f"The Space {repo_id} exists and is something else. Choose another name.")
     with tempfile.TemporaryDirectory() as temporary:
         out = Path(temporary) / "space"
-        names = staging.prepare_space(out, model, root=root)
+        names = staging.prepare_space(out, model)
         rooms = {name.partition("/")[0] for name in names if "/" in name}
         stale = sorted(name for name in there - set(names) if name.partition("/")[0] in rooms)
 

@@ -20,13 +20,13 @@ from typing import Any
 import numpy as np
 import torch
 from huggingface_hub import EvalResult, ModelCard, ModelCardData, RepoCard
+from jinja2 import TemplateError
 
 from restoration import DEBIAN_PACKAGES
 from restoration.degrade import LIMITS, degrade_image
 from restoration.degrade.protocols import PRESETS
 from restoration.hub import CHECKSUMS, FILES, HubModel
 from restoration.images import InputError, read_image, to_image, to_tensor, write_png
-from restoration.measure import psnr
 from restoration.network.checkpoint import TRAINING, Weights, WeightsError, read_weights
 
 ROOT = Path(__file__).parents[2]
@@ -39,6 +39,7 @@ LEFT_OUT = {"tests", "train", ".ci", ".gitignore", ".mypy.ini", ".pytest.ini", "
 APP, PACKAGE = "app.py", "restoration/__init__.py"
 PACKAGES = "packages.txt"  # names the Debian packages that a Space installs; made here, not kept in the repository
 INPUT = "degraded input"
+MALFORMED = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
 METRICS = {"psnr": ("PSNR, dB", 2, 1), "ssim": ("SSIM", 4, 1), "identity_angle": ("identity angle, degrees", 1, -1)}
 # Never changes: by it a card that was pushed before is told from a person's.
 MARK = "\n<!-- Made by restoration.hub.card from the files beside it; sha256 of the text before this line: {} -->\n"
@@ -52,11 +53,9 @@ def prepare(folder: Path, out: Path, repo_id: str) -> list[str]:
         out: emptied first; made when it does not exist. Returned are its files' names, sorted.
         repo_id: ``owner/name``, for the card.
 
-    Raises:
-        WeightsError: not such a name, not a valid set of weights, an evaluation that is not of these weights, or
-            ``folder`` and ``out`` within each other.
+    WeightsError: not a valid set of weights, what ``model_card`` refuses, or ``folder`` and ``out``
+    within each other.
     """
-    HubModel(repo_id)
     home = folder / "weights" if (folder / "weights" / TRAINING).exists() else folder
     for place in (folder.resolve(), home.resolve()):
         if place == out.resolve() or out.resolve() in place.parents or out.resolve().parent == place:
@@ -73,10 +72,10 @@ def prepare(folder: Path, out: Path, repo_id: str) -> list[str]:
         else:
             shutil.copyfile(source, out / name)
     weights = dataclasses.replace(weights, training=json.loads((out / TRAINING).read_text()))
-    shown = _draw(weights.model, out / PICTURE)
+    _draw(weights.model, out / PICTURE)
     sums = (f"{hashlib.sha256((out / name).read_bytes()).hexdigest()}  {name}\n" for name in names_in(out))
     (out / CHECKSUMS).write_text("".join(sums))
-    (out / CARD).write_text(model_card(repo_id, weights, out, shown))
+    (out / CARD).write_text(model_card(repo_id, weights, out))
     return names_in(out)
 
 
@@ -102,42 +101,45 @@ def without_folders(text: str) -> str:
     return re.sub(folders, "", re.sub(r'"([^"\n]*[\\/][^"\n]*)"', cut, text))
 
 
-def _draw(model: torch.nn.Module, path: Path) -> dict[str, Any]:
-    """Write the card's picture: a face, the face degraded, and what the model makes of that. Returns what it shows."""
-    face, preset = read_image(FACE), PRESETS["old_phone"]
-    degraded = degrade_image(face, preset.draw(0))
+def _draw(model: torch.nn.Module, path: Path) -> None:
+    """Write the card's picture: a face, the face degraded, and what the model makes of that."""
+    face = read_image(FACE)
+    degraded = degrade_image(face, PRESETS["old_phone"].draw(0))
     with torch.inference_mode():
         restored = to_image(model(to_tensor(degraded)).float())
     gap = np.full((face.shape[0], 8, 3), 255, np.uint8)
     write_png(np.concatenate([face, gap, degraded, gap, restored], axis=1), path)
-    return {"preset": preset.label, "before": psnr(degraded, face), "after": psnr(restored, face)}
 
 
-def model_card(repo_id: str, weights: Weights, folder: Path, shown: dict[str, Any]) -> str:
+def model_card(repo_id: str, weights: Weights, folder: Path) -> str:
     """The card as Markdown with its front matter; the same facts give the same text.
 
     Args:
         folder: may hold what ``train/evaluate.py`` wrote about the weights; where it does not, that is said.
-        shown: on ``PICTURE``: ``preset``, the degradation's name, and PSNR ``before`` and ``after``, dB.
 
-    Raises:
-        WeightsError: the evaluation is of other weights, or not such a file.
+    WeightsError: the evaluation is of other weights; or it, or the training facts, are not such a file.
     """
     tables = (folder / TABLES).read_text().strip() if (folder / TABLES).exists() else ""
     measured, training = (folder / EVALUATION).exists(), weights.training
-    results, worse = _results(folder / EVALUATION, weights) if measured else ([], [])
-    known = re.fullmatch(r"[a-z0-9.+-]+", training["license"])
-    data = ModelCardData(
-        license=training["license"] if known else "other",
-        license_name=None if known else training["license"],
-        datasets=[row["id"] for row in training.get("datasets", []) if row.get("id")] or None,
-        model_name=training["name"] if results else None,
-        eval_results=results or None,
-    )
-    facts: Any = {"training": training, "millions": weights.model.parameter_count() / 1e6, "limits": LIMITS}
-    facts |= {"measured": measured, "tables": tables, "worse": worse, "picture": PICTURE, **shown}
-    template = str(Path(__file__).with_name("card.md"))
-    card = str(ModelCard.from_template(data, template, repo_id=repo_id, text=_text, **facts))
+    try:
+        results, worse = _results(json.loads((folder / EVALUATION).read_text()), weights) if measured else ([], [])
+        known = re.fullmatch(r"[a-z0-9.+-]+", training["license"])
+        data = ModelCardData(
+            license=training["license"] if known else "other",
+            license_name=None if known else training["license"],
+            datasets=[row["id"] for row in training.get("datasets", []) if row.get("id")] or None,
+            model_name=training["name"] if results else None,
+            eval_results=results or None,
+        )
+        facts: Any = {"training": training, "millions": weights.model.parameter_count() / 1e6, "limits": LIMITS}
+        facts |= {"measured": measured, "tables": tables, "worse": worse, "picture": PICTURE}
+        template = str(Path(__file__).with_name("card.md"))
+        card = str(ModelCard.from_template(data, template, repo_id=repo_id, text=_text, **facts))
+    except WeightsError:
+        raise
+    except (*MALFORMED, TemplateError) as error:
+        told = f"{EVALUATION} is not what train/evaluate.py writes, or {TRAINING} not what a training writes"
+        raise WeightsError(f"{told}. Write it again.") from error
     return card + MARK.format(hashlib.sha256(card.encode()).hexdigest())
 
 
@@ -147,37 +149,32 @@ def is_generated(card: str) -> bool:
     return card == text + MARK.format(hashlib.sha256(text.encode()).hexdigest())
 
 
-def _results(path: Path, weights: Weights) -> tuple[list[EvalResult], list[str]]:
+def _results(evaluation: Any, weights: Weights) -> tuple[list[EvalResult], list[str]]:
     """An evaluation's results for the front matter; and a sentence wherever another method or the input is better."""
     results, worse = [], []
-    try:
-        evaluation = json.loads(path.read_text())
-        if (measured := evaluation["weights"].get("fingerprint")) != weights.fingerprint:
-            told = f"is about weights {measured}, not about these weights, {weights.fingerprint}"
-            raise WeightsError(f"{EVALUATION} {told}. Run train/evaluate.py --weights FOLDER --out FOLDER again.")
-        for run in evaluation["runs"]:
-            place, methods = f"{run['set']}, protocol {run['protocol']}", run["methods"]
-            restored = {name: value["mean"] for name, value in methods.get("restored", {}).items()}
-            for metric in (name for name in METRICS if math.isfinite(restored.get(name, math.nan))):
-                label, digits, better = METRICS[metric]
-                for other, metrics in methods.items():
-                    loss = (metrics.get(metric, {"mean": -math.inf * better})["mean"] - restored[metric]) * better
-                    if other != "restored" and round(max(loss, 0), digits) > 0:
-                        worse.append(f"Worse than the {other} on {place}, in {label}: by {loss:.{digits}f}.")
-                result = EvalResult(
-                    task_type="image-to-image",
-                    task_name="Face restoration",
-                    dataset_type=re.sub(r"[^\w.-]+", "-", run["set"]),
-                    dataset_name=f"{place}, {run['images']} images",
-                    dataset_config=run["protocol"],
-                    metric_type=metric,
-                    metric_name=f"{label} ({INPUT}: {methods[INPUT][metric]['mean']:.{digits}f})",
-                    metric_value=round(restored[metric], digits),
-                )
-                results.append(result)
-    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
-        malformed = WeightsError(f"{EVALUATION} is not what train/evaluate.py writes. Write it again.")
-        raise error if isinstance(error, WeightsError) else malformed from error
+    if (measured := evaluation["weights"].get("fingerprint")) != weights.fingerprint:
+        told = f"is about weights {measured}, not about these weights, {weights.fingerprint}"
+        raise WeightsError(f"{EVALUATION} {told}. Run train/evaluate.py --weights FOLDER --out FOLDER again.")
+    for run in evaluation["runs"]:
+        place, methods = f"{run['set']}, protocol {run['protocol']}", run["methods"]
+        restored = {name: value["mean"] for name, value in methods.get("restored", {}).items()}
+        for metric in (name for name in METRICS if math.isfinite(restored.get(name, math.nan))):
+            label, digits, better = METRICS[metric]
+            for other, metrics in methods.items():
+                loss = (metrics.get(metric, {"mean": -math.inf * better})["mean"] - restored[metric]) * better
+                if other != "restored" and round(max(loss, 0), digits) > 0:
+                    worse.append(f"Worse than the {other} on {place}, in {label}: by {loss:.{digits}f}.")
+            result = EvalResult(
+                task_type="image-to-image",
+                task_name="Face restoration",
+                dataset_type=re.sub(r"[^\w.-]+", "-", run["set"]),
+                dataset_name=f"{place}, {run['images']} images",
+                dataset_config=run["protocol"],
+                metric_type=metric,
+                metric_name=f"{label} ({INPUT}: {methods[INPUT][metric]['mean']:.{digits}f})",
+                metric_value=round(restored[metric], digits),
+            )
+            results.append(result)
     return results, worse
 
 
@@ -186,26 +183,27 @@ def _text(value: Any) -> str:
     return re.sub(r"([\\`|\[\]])", r"\\\1", html.escape(" ".join(str(value).split()), quote=False))
 
 
-def prepare_space(out: Path, model: HubModel | None = None, *, root: Path = ROOT) -> list[str]:
+def prepare_space(out: Path, model: HubModel | None = None) -> list[str]:
     """Write everything that a Space of this repository holds.
 
     Args:
         out: emptied first; made when it does not exist.
         model: of the Hub, that the app is to run, downloaded when the Space is built; None is the embedded weights.
-        root: a git checkout of the repository. Only what git tracks is taken, as it is on disk; these names are
-            returned, sorted. InputError where it is no checkout, or lacks a file that git tracks.
+
+    Only what git tracks is taken, as it is on disk; these names are returned, sorted. InputError: ``ROOT`` is no git
+    checkout, or lacks a file that git tracks.
     """
     try:
-        listed = subprocess.run(["git", "ls-files", "-z"], cwd=root, capture_output=True, check=True, text=True).stdout
+        listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True, text=True).stdout
     except (OSError, subprocess.CalledProcessError) as error:
-        raise InputError(f"{root} is not a git checkout: publish the Space from a clone of the repository.") from error
+        raise InputError(f"{ROOT} is not a git checkout: publish the Space from a clone of the repository.") from error
     names = [name for name in listed.split("\0") if name and name.partition("/")[0] not in LEFT_OUT]
-    if lacking := [name for name in (APP, CARD, PACKAGE, *names) if not (root / name).is_file()]:
-        raise InputError(f"{root} lacks {', '.join(dict.fromkeys(lacking))}. Restore it with git first.")
+    if lacking := [name for name in (APP, CARD, PACKAGE, *names) if not (ROOT / name).is_file()]:
+        raise InputError(f"{ROOT} lacks {', '.join(dict.fromkeys(lacking))}. Restore it with git first.")
     shutil.rmtree(out, ignore_errors=True)
     for name in names:
         (out / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(root / name, out / name)
+        shutil.copyfile(ROOT / name, out / name)
     (out / PACKAGES).write_text("\n".join(DEBIAN_PACKAGES) + "\n")
     if model:
         card = RepoCard((out / CARD).read_text())

@@ -24,8 +24,8 @@ import PIL.Image
 from numpy.typing import NDArray
 from PIL.PngImagePlugin import PngInfo
 
-from restoration.images.decode import BROKEN, Source, decode, exif_of, opened, over_white
-from restoration.images.pictures import Image, InputError, write_file
+from restoration.images import Image, InputError
+from restoration.images.pictures import BROKEN, Source, decode, exif_of, opened, over_white, write_file
 
 # Tags of EXIF: what is kept of the first block (description, maker, model, software, date, artist, copyright, rating,
 # Windows' title, comment, author, keywords, subject), and what of the exposure's block is about the pixels.
@@ -88,8 +88,8 @@ def read_photo(source: Source) -> PhotoFile:
         pixels, info = decode(picture), picture.info
         xmp = info.get("xmp", b"")
         xmp = xmp.encode() if isinstance(xmp, str) else xmp
-        iptc = (info.get("photoshop") or {}).get(_IPTC, b"") if picture.format == "JPEG" else b""
-        comment = info.get("comment", b"") if picture.format == "JPEG" else b""
+        of_jpeg = info if picture.format == "JPEG" else {}
+        iptc, comment = (of_jpeg.get("photoshop") or {}).get(_IPTC, b""), of_jpeg.get("comment", b"")
         texts = {key: str(text) for key, text in getattr(picture, "text", {}).items() if not key.startswith("XML:")}
         dpi = _dpi(info.get("dpi"))
         exif = _upright_exif(exif_of(picture))
@@ -136,8 +136,7 @@ def write_photo(image: Image, path: str | os.PathLike[str], source: PhotoFile, q
         image: (H, W, 3) uint8 RGB, of the source's size or a whole multiple of it.
         quality: 1 to 100, of a JPEG or a WebP, which then loses something; others have none.
 
-    Raises:
-        InputError: what ``check_writable`` refuses, or a folder that cannot be written; the OSError is its cause.
+    InputError: what ``check_writable`` refuses, or a folder that cannot be written; the OSError is its cause.
     """
     path = Path(path)
     check_writable(path, image.shape[1], image.shape[0], source)
@@ -194,7 +193,7 @@ def _beside(source: PhotoFile, form: str, scale: float) -> dict[str, Any]:
 def _dpi(value: Any) -> tuple[float, float] | None:
     try:
         across, down = (float(dots) for dots in value)
-    except (*BROKEN, ZeroDivisionError):
+    except BROKEN:
         return None
     return (across, down) if 1 <= across <= 60_000 and 1 <= down <= 60_000 else None
 

@@ -11,8 +11,8 @@ from typing import Any
 from restoration.degrade import Degradation, degrade_image, point_spread
 from restoration.faces import FACE_SIZE, crop_centre
 from restoration.images import Image, InputError
-from restoration.images.decode import over_white
 from restoration.images.photo_file import read_photo
+from restoration.images.pictures import over_white
 from restoration.measure import Scores, lanczos, non_local_means, score, wiener
 from restoration.measure.identity import NOTICEABLE, Bands, IdentityNetwork, Verdict, judge
 from restoration.restorer import Restorer

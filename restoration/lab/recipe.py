@@ -130,7 +130,7 @@ def _changed(settings: Degradation) -> dict[str, Any]:
 
 
 def _settings(fields: Any) -> Degradation:
-    return Degradation.from_json(json.dumps(fields))
+    return Degradation.from_dict(fields)
 
 
 HEADER = '''"""A recipe of "Face restoration, measured". Run it from the repository's root; it prints metrics.csv."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from skimage.metrics import structural_similarity
 from skimage.restoration import denoise_nl_means
 
-from restoration.degrade.operations import MARGIN
+from restoration.degrade import MARGIN
 from restoration.images import Image, InputError, check_image
 from restoration.measure.identity import IdentityNetwork
 

@@ -33,9 +33,8 @@ class UNetConfig:
         encoder, decoder: residual blocks a level on the way down and up, fine to coarse. The coarsest
             level has ``encoder[-1]`` blocks and no decoder: ``len(decoder) == len(widths) - 1``.
 
-    Raises:
-        InputError: lengths that do not fit together; not 1 to 6 levels of 1 to 1024 channels and 1 to 32 blocks;
-            positions that are no multiple of the coarsest level's pixel.
+    InputError: not 1 to 6 levels of 1 to 1024 channels and 1 to 32 blocks; lengths that do not fit together; positions
+    that are no multiple of the coarsest level's pixel.
     """
 
     unshuffle: int = 2
@@ -47,22 +46,20 @@ class UNetConfig:
     decoder: tuple[int, ...] = (1, 1, 2)
 
     def __post_init__(self) -> None:
-        for name, most in MOST.items():
-            value = getattr(self, name)
-            if not isinstance(value, (list, tuple)) or len(value) > 6 or not all(_is_whole(v, 1, most) for v in value):
-                raise InputError(f"UNetConfig.{name} must be at most 6 whole numbers from 1 to {most}, not {value!r}.")
-            object.__setattr__(self, name, tuple(value))
-        if not 0 < len(self.widths) == len(self.encoder) == len(self.decoder) + 1:
-            raise InputError("UNetConfig needs as many encoder counts as widths, and one decoder count fewer.")
-        for name in ("guided", "attention"):
-            if not isinstance(getattr(self, name), bool):
-                raise InputError(f"UNetConfig.{name} must be true or false, not {getattr(self, name)!r}.")
-        if not _is_whole(self.unshuffle, 1, 8):
-            raise InputError(f"UNetConfig.unshuffle must be a whole number from 1 to 8, not {self.unshuffle!r}.")
-        side = self.positions
-        if not (_is_whole(side, 0, 0) or _is_whole(side, MIN_SIZE, 512)) or side % self.multiple:
-            sides = f"a multiple of {self.multiple} from {MIN_SIZE} to 512"
-            raise InputError(f"UNetConfig.positions must be 0, or a side that is {sides} pixels, not {side!r}.")
+        counts = {name: getattr(self, name) for name in MOST}
+        fits = all(isinstance(each, (list, tuple)) and len(each) <= 6 for each in counts.values())
+        fits = fits and all(_is_whole(value, 1, MOST[name]) for name, each in counts.items() for value in each)
+        fits = fits and 0 < len(self.widths) == len(self.encoder) == len(self.decoder) + 1
+        fits = fits and isinstance(self.guided, bool) and isinstance(self.attention, bool)
+        fits = fits and _is_whole(self.unshuffle, 1, 8) and _is_whole(self.positions, 0, 512)
+        if not fits or 0 < self.positions < MIN_SIZE or self.positions % self.multiple:
+            rule = (
+                f"1 to 6 widths, as many encoder counts and one decoder count fewer, at most {MOST}; unshuffle 1 to 8"
+            )
+            sides = f"positions 0, or from {MIN_SIZE} to 512 and a multiple of the coarsest pixel"
+            raise InputError(f"A U-Net has {rule}; {sides}; not {self!s:.300}.")
+        for name, each in counts.items():
+            object.__setattr__(self, name, tuple(each))
 
     @property
     def multiple(self) -> int:
@@ -173,8 +170,7 @@ class UNet(nn.Module):
         Returns:
             (B, 3, H, W), same dtype. Not clamped: values may leave [0, 1] a little.
 
-        Raises:
-            InputError: another shape, or a guide for a network that takes none.
+        InputError: another shape, or a guide for a network that takes none.
         """
         low, high = (self.config.positions,) * 2 if self.config.positions else (MIN_SIZE, MAX_SIZE)
         if images.ndim != 4 or images.shape[1] != 3 or not all(low <= side <= high for side in images.shape[2:]):

@@ -1,6 +1,4 @@
-"""A set of weights, saved and loaded strictly.
-
-It is a folder:
+"""A set of weights, saved and loaded strictly. It is a folder:
 
     model.safetensors    float16 tensors, nothing else
     config.json          the configuration of its two stages, face and detail
@@ -17,7 +15,6 @@ import functools
 import hashlib
 import json
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -154,57 +151,23 @@ def read_weights(folder: Path, source: str) -> Weights:
 
 
 def check_training(facts: dict[str, Any], where: str) -> None:
-    """Refuse, by a WeightsError, training facts that the page or a model card could not tell: name, licence or ranges
-    are missing, or something known has another type. ``where`` is what the message calls them."""
-    if missing := {"name", "license", "ranges"} - set(facts):
-        raise WeightsError(f"{where} lacks {', '.join(sorted(missing))}.")
-    for key, holds in _FACTS.items():
-        if key in facts and not holds(facts[key]):
-            raise WeightsError(f"{where}: {key} cannot be {facts[key]!r:.60}.")
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str) and not any("\ud800" <= letter <= "\udfff" for letter in value)  # half letters
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and -1e12 <= value <= 1e12
-
-
-def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and _is_number(value) and value >= 0
-
-
-def _is_span(value: Any) -> bool:
-    return isinstance(value, (list, tuple)) and len(value) == 2 and all(map(_is_number, value)) and value[0] <= value[1]
-
-
-def _is_data_set(value: Any) -> bool:
-    return isinstance(value, dict) and {"name", "license"} <= set(value) and all(map(_is_text, value.values()))
-
-
-_FACTS: dict[str, Callable[[Any], bool]] = {
-    **dict.fromkeys(("name", "license", "hardware", "torch", "python"), _is_text),
-    "ranges": lambda value: isinstance(value, dict) and all(map(_is_span, value.values())),
-    "step": _is_count,
-    "training_faces": lambda value: value is None or _is_count(value),  # a stream does not tell
-    "seconds": _is_number,
-    "config": lambda value: isinstance(value, dict),
-    "data": lambda value: isinstance(value, list) and all(map(_is_text, value)),
-    "datasets": lambda value: all(map(_is_data_set, value if isinstance(value, list) else [value])),
-}
+    """Refuse, by a WeightsError, training facts without a name, a licence and ranges (low, high) of settings, or with
+    letters that no file can hold. ``where`` is what the message calls them."""
+    try:
+        json.dumps(facts, ensure_ascii=False).encode()
+        fits = all(isinstance(facts[key], str) for key in ("name", "license"))
+        fits &= all(-1e12 <= low <= high <= 1e12 for low, high in facts["ranges"].values())
+    except (LookupError, AttributeError, TypeError, ValueError):
+        fits = False
+    if not fits:
+        raise WeightsError(f"{where} must hold name, license and ranges as a training writes them.")
 
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        fields = json.loads(path.read_text())
-        if isinstance(fields, dict):
-            return fields
-    except OSError as error:
-        raise WeightsError(f"Weights are incomplete: {path} cannot be read ({error.strerror}).") from error
-    except (ValueError, RecursionError):
-        pass
-    raise WeightsError(f"{path} is not valid JSON, or no object.")
+        return dict(json.loads(path.read_text()))
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        raise WeightsError(f"{path} cannot be read: missing, or no JSON object ({error}).") from error
 
 
 def _read_tensors(path: Path) -> dict[str, Tensor]:

@@ -10,8 +10,7 @@ from typing import Any
 
 import gradio as gr
 
-from restoration.degrade import LIMITS
-from restoration.degrade.operations import KERNELS
+from restoration.degrade import KERNELS, LIMITS
 from restoration.faces.detection import find_faces, load_detector
 from restoration.images import InputError
 from restoration.lab import DEGRADED, MAX_SEED, Outcome, make_seed, read_face, run_degrade

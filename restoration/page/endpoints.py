@@ -15,8 +15,7 @@ from typing import Any
 import gradio as gr
 
 from restoration import lab
-from restoration.degrade import LIMITS, Degradation
-from restoration.degrade.operations import KERNELS
+from restoration.degrade import KERNELS, LIMITS, Degradation
 from restoration.degrade.protocols import PRESETS
 from restoration.faces.detection import AUTO, DEFAULT, EMBEDDED, load_detector
 from restoration.faces.photo import CENTRED, CentredSquare, NoFaceError

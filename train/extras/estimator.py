@@ -19,8 +19,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from restoration.degrade import degrade
-from restoration.degrade.operations import KERNELS
+from restoration.degrade import KERNELS, degrade
 from restoration.degrade.protocols import Distribution, Mixture
 from restoration.measure.estimate import QUANTITIES, EstimatorNetwork, features, from_scale, to_scale, truth
 from train.batches import draw
