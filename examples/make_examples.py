@@ -160,11 +160,9 @@ def choose(measured: Iterable[Measured]) -> list[dict[str, Any]]:
 
 def main() -> None:
     """Write all pictures, and the cases."""
-    cases = ",\n    ".join(json.dumps(case) for case in choose(measure()))
     path = FOLDER / "examples.json"
-    offered = json.loads(path.read_text(encoding="utf-8"))  # whose cases are chosen anew
-    kept = "".join(f'  "{name}": {json.dumps(offered[name])},\n' for name in ("faces", "photos"))
-    path.write_text(f'{{\n{kept}  "cases": [\n    {cases}\n  ]\n}}\n', encoding="utf-8")
+    offered = {**json.loads(path.read_text(encoding="utf-8")), "cases": choose(measure())}
+    path.write_text(json.dumps(offered, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     for portrait in PORTRAITS:
         write_png(make_face(portrait), FOLDER / f"{portrait.name}.png")
         print(f"{portrait.name}: enlarged {enlargement(portrait.landmarks):.2f} times; {portrait.credit}")

@@ -44,10 +44,7 @@ def save(tab: Page, name: str) -> None:
 
 
 def time_button(tab: Page, button: str, done: str) -> float:
-    """Seconds from a press until a text is the verdict, looked for now and then: at every frame, it would take time.
-
-    Its zip is waited for, but not counted: what is pressed next would wait for it.
-    """
+    """Seconds from a press until a text is the verdict; its zip is waited for, but not counted."""
     begun = time.perf_counter()
     tab.get_by_role("button", name=button, exact=True).click()
     tab.wait_for_function(SAYS, arg=done, polling=100)
@@ -56,42 +53,37 @@ def time_button(tab: Page, button: str, done: str) -> float:
     return seconds
 
 
-def take(tab: Page, phone: Page, server: subprocess.Popen[bytes], begun: float) -> None:
-    """Print one line a measurement, and write the pictures on the way; ``begun`` as ``time.monotonic`` has it."""
-    open_page(tab, server)
-    print(f"first result {time.monotonic() - begun:.1f} s after the start")
-    opening = str(tab.locator("#result img").first.get_attribute("src")).rpartition("/")[0]
-    tab.get_by_role("button", name="Degrade & restore").click()
-    tab.locator(f'#result img:not([src^="{opening}"])').first.wait_for()
-    print(f"has restored {time.monotonic() - begun:.1f} s after the start")
-    open_page(tab, server)
-    save(tab, "page_desktop")
-    tab.get_by_role("tab", name="Compare").click()
-    print(f"comparison of 4 degradations: {time_button(tab, 'Compare', '4 degradations compared'):.1f} s")
-    save(tab, "compare_desktop")
-    tab.get_by_label("A range of severities").check()
-    print(f"sweep of 48 points: {time_button(tab, 'Sweep', '48 restorations measured'):.1f} s")
-    save(tab, "sweep_desktop")
-    open_page(phone, server)
-    save(phone, "page_phone")
-
-
 def main() -> None:
-    """Start the app and a browser."""
+    """Start the app and a browser; print a line a measurement, and write the pictures on the way."""
     begun = time.monotonic()
     environment = {**os.environ, "GRADIO_SERVER_PORT": PORT, "GRADIO_SERVER_NAME": "127.0.0.1"}
-    server = subprocess.Popen([sys.executable, str(ROOT / "app.py")], env=environment, cwd=ROOT)
-    try:
-        with sync_playwright() as playwright:
-            options = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-            browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=options)
-            tab = browser.new_page(viewport={"width": 1440, "height": 1000})
+    with (
+        subprocess.Popen([sys.executable, str(ROOT / "app.py")], env=environment, cwd=ROOT) as server,
+        sync_playwright() as playwright,
+    ):
+        try:
+            flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+            browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=flags)
+            tab, phone = (browser.new_page(viewport={"width": x, "height": y}) for x, y in ((1440, 1000), (390, 844)))
             tab.set_default_timeout(LIMIT)
-            take(tab, browser.new_page(viewport={"width": 390, "height": 844}), server, begun)
+            open_page(tab, server)
+            print(f"first result {time.monotonic() - begun:.1f} s after the start")
+            opening = str(tab.locator("#result img").first.get_attribute("src")).rpartition("/")[0]
+            tab.get_by_role("button", name="Degrade & restore").click()
+            tab.locator(f'#result img:not([src^="{opening}"])').first.wait_for()
+            print(f"has restored {time.monotonic() - begun:.1f} s after the start")
+            for each, name in ((tab, "page_desktop"), (phone, "page_phone")):
+                open_page(each, server)
+                save(each, name)
+            tab.get_by_role("tab", name="Compare").click()
+            print(f"comparison of 4 degradations: {time_button(tab, 'Compare', '4 degradations compared'):.1f} s")
+            save(tab, "compare_desktop")
+            tab.get_by_label("A range of severities").check()
+            print(f"sweep of 48 points: {time_button(tab, 'Sweep', '48 restorations measured'):.1f} s")
+            save(tab, "sweep_desktop")
             browser.close()
-    finally:
-        server.terminate()
-        server.wait()
+        finally:
+            server.terminate()
 
 
 if __name__ == "__main__":

@@ -70,7 +70,8 @@ def files_in(folder: Path, pattern: str) -> dict[str, str]:
 @contextmanager
 def training(folder: Path) -> Iterator[Job]:
     """Both stages of a tiny network; its weights count."""
-    command = ["train/run.py", *COMMAND, "--steps", "12", "--validation-faces", "1", "--out", str(folder / "run")]
+    steps = ["--steps", "12", "--save-every", "1", "--validation-faces", "1"]
+    command = ["train/run.py", *COMMAND, *steps, "--out", str(folder / "run")]
     begun = (folder / "run" / "face" / "train.csv").exists
     yield Job(command, begun, lambda: files_in(folder / "run" / "weights", "model.safetensors"))
 

@@ -9,7 +9,6 @@ import pytest
 from tiny import EXAMPLES
 
 from restoration import Restorer
-from restoration.images import InputError, read_image, write_png
 from restoration.measure.uncertainty import FEATURES, KEY, expected_error
 from train.calibrate import Measured, calibrate, fit, main
 
@@ -44,29 +43,25 @@ def test_correlations_and_percentiles() -> None:
     assert calibration.residual == pytest.approx(np.percentile(range(20), 95) / 10, abs=0.01)
     for expected, found in calibration.reliability:
         assert found == pytest.approx(expected, rel=0.1)
-    with pytest.raises(InputError, match="at least 4"):
-        calibrate(faces[:3], "0123456789ab", "blind")
 
 
 def test_command_writes_what_the_restorer_finds(
     tmp_path: Path, tiny_weights: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    weights, faces = tmp_path / "weights", tmp_path / "faces"
+    weights = tmp_path / "weights"
     shutil.copytree(tiny_weights, weights)
-    faces.mkdir()
-    for name in ("eileen_collins", "grace_hopper"):
-        face = read_image(EXAMPLES / f"{name}.png")
-        write_png(face, faces / f"{name}.png")
-        write_png(np.ascontiguousarray(face[:, ::-1]), faces / f"{name}_mirrored.png")
     before = json.loads((weights / "training.json").read_text())
-    assert main(["--faces", str(faces), "--weights", str(weights), "--device", "cpu"]) == 0
+    faces = ["--faces", str(EXAMPLES), str(EXAMPLES)]
+    assert main([*faces, "--weights", str(weights), "--device", "cpu"]) == 0
     restorer = Restorer.from_pretrained(weights)
     assert restorer.calibration is not None
     assert restorer.calibration.faces == 4
     after = json.loads((weights / "training.json").read_text())
     assert after.pop(KEY) == json.loads(capsys.readouterr().out)
     assert after == before
-    assert main(["--faces", str(faces), "--limit", "2", "--weights", str(weights)]) == 2
-    assert "at least 4 faces" in capsys.readouterr().err
-    assert main(["--faces", str(faces), "--weights", "owner/name"]) == 2
-    assert "Give a local folder" in capsys.readouterr().err
+    for wrong, message in (
+        (("--limit", "3"), "at least 4 faces"),
+        (("--weights", "owner/name"), "Give a local folder"),
+    ):
+        assert main([*faces, *wrong]) == 2
+        assert message in capsys.readouterr().err

@@ -15,31 +15,28 @@ from restoration.faces.detection import EMBEDDED_WEIGHTS
 from restoration.faces.small_detector import EYES, Proposer, Refiner
 from restoration.images import Image, read_image
 from train.extras import RESULT, detector
-from train.extras.detector import DetectorConfig, proposer_loss, refiner_loss, train_detector
-from train.extras.scenes import Composer, Layout
+from train.extras.detector import DetectorConfig, Layout, compose, proposer_loss, refiner_loss, train_detector
 from train.loop import TRAIN_LOG
 
 FACES: list[Image] = [np.ascontiguousarray(read_image(path)[::2, ::2]) for path in sorted(EXAMPLES.glob("*.png"))]
 LANDMARKS = np.stack([FACE_TEMPLATE, FACE_TEMPLATE])
-LAYOUT = Layout(size=(240, 320), eyes=(15, 40), count=(3, 5))
 
 
 def test_a_scene_holds_its_faces_where_it_says() -> None:
-    rng, scores = np.random.default_rng(0), []
-    composer = Composer(FACES, LANDMARKS)
+    rng, layout, scores = np.random.default_rng(0), Layout((240, 320), (15, 40), (3, 5)), []
     for _ in range(10):
-        scene = composer.compose(LAYOUT, rng)
+        scene = compose(FACES, LANDMARKS, layout, rng)
         assert scene.image.shape == (240, 320, 3)
         assert len(scene.landmarks) >= 1
         for points in scene.landmarks:
-            eyes = np.linalg.norm(points[1] - points[0])
-            assert 14 < eyes < 41
+            assert 14 < np.linalg.norm(points[1] - points[0]) < 41
             # Eyes are darker than the cheek between eye and mouth corner, at their places alone.
             levels = scene.image.mean(axis=2)
             at = [levels[round(y), round(x)] for x, y in ((points[0] + points[3]) / 2, points[0])]
             scores.append(at[0] > at[1])
     assert np.mean(scores) > 0.8
-    first, again, other = (composer.compose(LAYOUT, np.random.default_rng(seed)).image for seed in (1, 1, 2))
+    seeds = (1, 1, 2)
+    first, again, other = (compose(FACES, LANDMARKS, layout, np.random.default_rng(seed)).image for seed in seeds)
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
 
@@ -57,6 +54,18 @@ def test_losses_are_zero_for_perfect_answers_and_reach_every_parameter() -> None
     second = refiner_loss(refiner(torch.rand(2, 3, 64, 64)), torch.tensor([1.0, 0.0]), torch.zeros(2, 5, 2))
     torch.stack([*first, *second]).sum().backward()
     assert all(parameter.grad is not None for network in (proposer, refiner) for parameter in network.parameters())
+
+
+def test_the_refiner_sees_faces_where_they_are_and_is_told_what_is_none() -> None:
+    rng = np.random.default_rng(0)
+    scenes = [compose(FACES, LANDMARKS, detector.LEARNT, rng) for _ in range(8)]
+    places = torch.full((8, 1, 5, 5, 2), 900.0) + torch.tensor(FACE_TEMPLATE)  # proposals where no face is
+    crops, labels, targets = detector.refiner_batch(scenes, torch.zeros(8, 1, 5), places, rng)
+    assert len(crops) == len(labels) == len(targets)
+    assert int((labels == 0).sum()) >= 40
+    off = (targets[labels == 1] - torch.tensor(detector.small_detector.CROP_TEMPLATE)).norm(dim=-1)
+    assert len(off) >= 5
+    assert float(off.mean()) < 0.4 * detector.CROP_EYES  # a guess is near
 
 
 def test_a_short_run_lowers_its_losses_and_can_be_resumed(tmp_path: Path) -> None:
@@ -86,16 +95,17 @@ class Shifted:
         return [Face((0, 0, 9, 9), points, 0.9) for points in (*moved, FACE_TEMPLATE - 5000)]
 
 
-def test_measuring_counts_what_is_found_missed_and_false() -> None:
-    composer, rng = Composer(FACES, LANDMARKS), np.random.default_rng(0)
-    truths = [composer.compose(detector.MEASURED, rng).landmarks for _ in range(2)]
-    kinds, false = detector.measure(Shifted(list(truths), 0.1), composer, scenes=2, seed=0)
+def test_measuring_counts_what_is_found_missed_and_false(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(detector, "MEASURED", Layout((400, 600), (14, 60), (6, 9)))
+    rng = np.random.default_rng(0)
+    truths = [compose(FACES, LANDMARKS, detector.MEASURED, rng).landmarks for _ in range(2)]
+    kinds, false = detector.measure(Shifted(list(truths), 0.1), FACES, LANDMARKS, scenes=2, seed=0)
     widths = np.concatenate([2.2 * np.linalg.norm(points[:, 1] - points[:, 0], axis=1) for points in truths])
     assert len(kinds["over 32 px"]) == (widths > 32).sum() > len(kinds["over 64 px"]) == (widths > 64).sum() > 0
     assert kinds["near-frontal over 64 px"] == kinds["over 64 px"]  # the template looks ahead
     assert kinds["over 32 px"] == pytest.approx([0.1] * len(kinds["over 32 px"]))
     assert false == 2
-    missed, false = detector.measure(Shifted(list(truths), 0.5), composer, scenes=2, seed=0)
+    missed, false = detector.measure(Shifted(list(truths), 0.5), FACES, LANDMARKS, scenes=2, seed=0)
     assert np.isinf(missed["over 32 px"]).all()
     assert false == 2 + sum(map(len, truths))
 

@@ -2,7 +2,6 @@
 
 import json
 import math
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +10,11 @@ import pytest
 import torch
 from tiny import EXAMPLES
 
+from examples.make_examples import group
 from restoration import Restorer
 from restoration.degrade import Degradation
 from restoration.degrade.protocols import BLIND, Distribution
-from restoration.images import read_image, to_image
+from restoration.images import read_image, to_image, write_png
 from restoration.measure import Scores, psnr
 from restoration.measure.faithfulness import skin_lightness
 from train.batches import degraded_face, fixed_draw
@@ -24,11 +24,11 @@ from train.summary import INPUT, RATIO, against, groupings, lightness_groups, ma
 
 
 def test_command_measures_what_the_package_measures(faces: Faces, tmp_path: Path) -> None:
-    command = ["--faces", f"examples={EXAMPLES}", "--protocols", "blind", "undegraded", "--out", str(tmp_path)]
-    assert main(command) == 0
+    command = ["--faces", f"one={EXAMPLES}", "--limit", "1", "--protocols", "blind", "undegraded"]
+    assert main([*command, "--out", str(tmp_path)]) == 0
     results = json.loads((tmp_path / "evaluation.json").read_text())
     runs = [(run["set"], run["protocol"], run["images"]) for run in results["runs"]]
-    assert runs == [("examples", "blind", 2), ("examples", "undegraded", 2)]
+    assert runs == [("one", "blind", 1), ("one", "undegraded", 1)]
     restorer = Restorer.from_pretrained(precision="fp32")
     assert results["weights"]["fingerprint"] == restorer.fingerprint
     images = pd.read_csv(tmp_path / "images.csv").set_index(["face", "protocol", "method"])
@@ -41,7 +41,7 @@ def test_command_measures_what_the_package_measures(faces: Faces, tmp_path: Path
 def test_photos_are_aligned_and_measured_at_the_size_of_their_faces(tmp_path: Path, capsys) -> None:
     photos = tmp_path / "photos"
     photos.mkdir()
-    shutil.copy(EXAMPLES.parent / ".assets" / "photo_group.png", photos)
+    write_png(group()[::2, ::2], photos / "group.png")  # faces of 88 and 136 pixels
     command = ["--faces", f"group@128={photos}", "--align", "group", "--protocols", "blind", "--methods", "restored"]
     assert main([*command, "--out", str(tmp_path / "out")]) == 0
     (run,) = json.loads((tmp_path / "out" / "evaluation.json").read_text())["runs"]
@@ -73,9 +73,10 @@ def test_every_point_is_one_degradation_at_its_severity(faces: Faces) -> None:
 
 def test_what_classic_methods_are_told(faces: Faces) -> None:
     """Lanczos the factor, Wiener the blur; a degradation that is not theirs to undo they leave alone."""
+    part = Faces(faces.images[:, :, 128:384, 128:384], faces.names)
 
     def scores(method: str, **settings: tuple[float, float]) -> tuple[float, float]:
-        found = evaluate_face(0, faces, ("p", Distribution(**settings)), None, None, [INPUT, method])  # type: ignore[arg-type]
+        found = evaluate_face(0, part, ("p", Distribution(**settings)), None, None, [INPUT, method])  # type: ignore[arg-type]
         return found[INPUT].psnr, found[method].psnr
 
     for method in ("lanczos", "wiener"):
@@ -89,17 +90,17 @@ def test_what_classic_methods_are_told(faces: Faces) -> None:
 
 def test_command_adds_the_grid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("train.evaluate.GRID", {"noise": (5, 25), "jpeg": (60,)})
-    command = ["--faces", f"examples={EXAMPLES}", "--protocols", "undegraded", "--methods", "restored", "--grid"]
-    assert main([*command, "--device", "cpu", "--out", str(tmp_path)]) == 0
+    command = ["--faces", f"one={EXAMPLES}", "--limit", "1", "--protocols", "undegraded", "--methods", "restored"]
+    assert main([*command, "--grid", "--device", "cpu", "--out", str(tmp_path)]) == 0
     results = json.loads((tmp_path / "evaluation.json").read_text())
     assert [run["protocol"] for run in results["runs"]] == ["undegraded"]
     assert [run["protocol"] for run in results["grid"]] == ["noise 5", "noise 25", "jpeg 60"]
     means = [run["methods"][INPUT]["psnr"]["mean"] for run in results["grid"]]
     assert means[1] < means[0]
     table = pd.read_csv(tmp_path / "severity.csv").set_index(["set", "method", "metric", "degradation", "severity"])
-    shown = table["mean"]["examples"][INPUT]["psnr"]
+    shown = table["mean"]["one"][INPUT]["psnr"]
     assert [shown[point] for point in (("noise", 5), ("noise", 25), ("jpeg", 60))] == pytest.approx(means)
-    assert read_image(tmp_path / "severity_examples.png").shape[1] > 500
+    assert read_image(tmp_path / "severity_one.png").shape[1] > 500
 
 
 @pytest.fixture(scope="module")

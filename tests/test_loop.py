@@ -197,7 +197,7 @@ def learn(model: nn.Module, rule: Any, steps: int, *rate: float) -> None:
     """Steps of a ``WeightOptimizer`` at a rate, or of one of torch's."""
     generator = torch.Generator().manual_seed(1)
     for _ in range(steps):
-        rule.zero_grad()
+        model.zero_grad()
         image = torch.rand(2, 3, 8, 8, generator=generator)
         torch.autograd.backward((model(image) - image).square().mean())
         rule.step(*rate)

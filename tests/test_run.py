@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 import torch
 from hub_server import WRITER, Hub, status
-from tiny import COMMAND, SMALL, SMALL_FACE, tiny_network
+from tiny import COMMAND as COMMON
+from tiny import SMALL, SMALL_FACE, tiny_network
 
 from restoration.hub import load_weights
 from restoration.images import InputError
@@ -23,6 +24,7 @@ from train.run import main
 from train.stages import RESULT
 
 ROOT = Path(__file__).parents[1]
+COMMAND = [*COMMON, "--validation-faces", "1"]
 
 
 def test_command_trains_resumes_and_leaves_loadable_weights(tmp_path: Path, capsys) -> None:
@@ -104,12 +106,12 @@ def test_dry_run_writes_nothing(tmp_path: Path, capsys) -> None:
     assert main([*COMMAND, "--out", str(tmp_path / "run"), "--dry-run", "--limit", "1"]) == 0
     facts = json.loads(capsys.readouterr().out)
     assert facts["parameters"] == tiny_network().parameter_count()
-    assert facts["faces"] == {"data": 1, "small": 0, "validation": 2}
+    assert facts["faces"] == {"data": 1, "small": 0, "validation": 1}
     assert not (tmp_path / "run").exists()
 
 
 def test_two_processes_train_what_one_would(tmp_path: Path) -> None:
-    command = [*COMMAND, "--batch", "4", "--squares", "2", "--precision", "fp32", "--validation-faces", "1"]
+    command = [*COMMAND, "--batch", "4", "--squares", "2", "--precision", "fp32"]
     assert main([*command, "--out", str(tmp_path / "1")]) == 0
     start = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "train/run.py"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}

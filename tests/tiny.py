@@ -41,7 +41,7 @@ TINY = TrainConfig(
 # Of ``train/run.py``: two steps of both stages.
 COMMAND = [
     "--data", str(EXAMPLES), "--validation", str(EXAMPLES), "--steps", "2", "--batch", "1", "--squares", "1",
-    "--crop", "64", "--save-every", "1",
+    "--crop", "64", "--save-every", "2",
     "--unshuffle", "4", "--widths", "8", "12", "16", "--encoder", "1", "1", "1", "--decoder", "1", "1",
     "--device", "cpu",
 ]  # fmt: skip

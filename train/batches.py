@@ -23,12 +23,8 @@ from train.data import Faces
 
 @dataclass(frozen=True)
 class Jitter:
-    """One small misalignment and tint.
-
-    Args:
-        turn, scale, right, down: degrees, factor, and pixels of a 512-pixel face by which its content moves.
-        gamma, gains: exponent, and factors of red, green and blue.
-    """
+    """One small misalignment and tint: degrees, factor, and pixels of a 512-pixel face by which its content moves;
+    exponent, and factors of red, green and blue."""
 
     turn: float = 0.0
     scale: float = 1.0

@@ -17,7 +17,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from tqdm import tqdm
 
 if not __package__:  # python train/calibrate.py
@@ -94,13 +93,7 @@ def rank_correlation(maps: Sequence[uncertainty.Map], errors: Sequence[uncertain
 
 
 def calibrate(faces: Sequence[Measured], weights: str, protocol: str) -> uncertainty.Calibration:
-    """Fit to all faces; the correlations and the reliability come from two halves that foretell each other.
-
-    Raises:
-        InputError: fewer than ``MIN_FACES`` faces.
-    """
-    if len(faces) < MIN_FACES:
-        raise InputError(f"A calibration needs at least {MIN_FACES} faces, not {len(faces)}.")
+    """Fit to all faces; the correlations and the reliability come from two halves that foretell each other."""
     halves = faces[::2], faces[1::2]
     foretold = [
         uncertainty.expected_error(face.features, *law)
@@ -109,6 +102,8 @@ def calibrate(faces: Sequence[Measured], weights: str, protocol: str) -> uncerta
     ]
     shown = [*halves[0], *halves[1]]
     errors = [face.error for face in shown]
+    both = np.stack([np.concatenate(foretold), np.concatenate(errors)]).reshape(2, -1)
+    tenths = np.array_split(both[:, both[0].argsort(kind="stable")], TENTHS, axis=1)
     coefficients, offset = fit(faces)
     return uncertainty.Calibration(
         weights=weights,
@@ -119,16 +114,12 @@ def calibrate(faces: Sequence[Measured], weights: str, protocol: str) -> uncerta
         rank_correlation=round(rank_correlation(foretold, errors), 3),
         pixel_rank_correlation=round(rank_correlation(foretold, [face.pixel_error for face in shown]), 3),
         spread_rank_correlation=round(rank_correlation([face.features["spread"] for face in shown], errors), 3),
-        reliability=reliability(np.concatenate(foretold), np.concatenate(errors)),
+        reliability=tuple(
+            (round(float(x), 2), round(float(y), 2)) for x, y in (tenth.mean(axis=1) for tenth in tenths)
+        ),
         skin_difference=round(float(np.percentile([face.skin for face in faces], 95)), 2),
         residual=round(float(np.percentile([face.residual for face in faces], 95)), 2),
     )
-
-
-def reliability(foretold: NDArray[np.float32], errors: NDArray[np.float32]) -> tuple[tuple[float, float], ...]:
-    """(expected, measured) mean error of tenths of all pixels, least to most unsure, grey levels."""
-    tenths = np.array_split(foretold.ravel().argsort(kind="stable"), TENTHS)
-    return tuple((round(float(foretold.flat[i].mean()), 2), round(float(errors.flat[i].mean()), 2)) for i in tenths)
 
 
 @command
@@ -145,8 +136,10 @@ def main(arguments: list[str] | None = None) -> int:
     folder = EMBEDDED / options.weights if (EMBEDDED / options.weights).is_dir() else Path(options.weights)
     if not (folder / TRAINING).is_file():
         raise InputError(f"There are no weights in {folder} to write the figures to. Give a local folder.")
-    restorer = Restorer.from_pretrained(options.weights, device=options.device, precision="fp32")
     faces = load_faces(options.faces, limit=options.limit)
+    if len(faces) < MIN_FACES:
+        raise InputError(f"A calibration needs at least {MIN_FACES} faces, not {len(faces)}.")
+    restorer = Restorer.from_pretrained(options.weights, device=options.device, precision="fp32")
     indices = tqdm(range(len(faces)), unit="face", disable=None)
     measured = [measure_face(faces, index, options.protocol, restorer) for index in indices]
     figures = dataclasses.asdict(calibrate(measured, restorer.fingerprint, options.protocol))

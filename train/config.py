@@ -128,13 +128,8 @@ NETWORK = {
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig(Session):
-    """The resolved configuration of a run of one stage; written beside its results.
-
-    Args:
-        init: None starts at random.
-        precision: "bf16" runs the network under autocast; weights and optimiser stay float32.
-        model: the network.
-    """
+    """The resolved configuration of a run of one stage; written beside its results. "bf16" runs the network under
+    autocast; weights and optimiser stay float32."""
 
     stage: Literal["face", "detail"] = "detail"
     name: str = "default"
@@ -153,7 +148,7 @@ class TrainConfig(Session):
     weight_decay: float = 1e-4
     gradient_clip: float = 0.5
     ema: float = 0.999
-    reconstruction: Literal["l1", "l2", "charbonnier", "psnr"] = "psnr"
+    reconstruction: Literal["l1", "l2", "psnr"] = "psnr"
     lambda_rec: float = 1.0
     lambda_id: float = 0.0
     identity: str | None = None
@@ -208,11 +203,8 @@ Config = TypeVar("Config", bound=Session)
 
 
 def add_config(parser: argparse.ArgumentParser, kind: type[Session], variants: Mapping[str, Any] | None = None) -> None:
-    """Options for the fields of a configuration; one that is not given is None, and its default is in the help.
-
-    Args:
-        variants: by name, other defaults than the fields' own.
-    """
+    """Options for the fields of a configuration; one that is not given is None, and its default, or that of each of the
+    named variants, is in the help."""
     hints = typing.get_type_hints(kind)
     configs = {name: kind(**fields) for name, fields in (variants or {"": {}}).items()}
     for field in dataclasses.fields(kind):

@@ -11,11 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
-import psutil
 import torch
 from torch import Tensor
 from tqdm import tqdm
@@ -28,6 +26,8 @@ MIN_FACE = 256  # pixels; a smaller face holds too little detail to teach any
 SMALL = 128  # pixels; faces that exist at that size only
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
 HUB = "hub:"  # what a data set that is no folder begins with
+Folders = Sequence[str | Path]
+Pictures = Iterable[tuple[str, Callable[[], Image]]]  # of each its name and what reads it
 
 
 @dataclass(frozen=True)
@@ -35,15 +35,14 @@ class Source:
     """Pictures in a fixed order, and what makes faces of them.
 
     Args:
-        count: how many there are at most.
-        pictures: of each its name and what reads it.
+        count: how many pictures there are at most.
         detector: finds the faces of photos; None where the pictures are aligned faces already.
         smallest: side of the smallest face that will do, in the picture's own pixels.
         side: of the faces that come out, pixels; 512 for those of photos.
     """
 
     count: int
-    pictures: Iterable[tuple[str, Callable[[], Image]]]
+    pictures: Pictures
     detector: Detector | None = None
     smallest: int = MIN_FACE
     side: int = FACE_SIZE
@@ -63,10 +62,8 @@ class Source:
                 raise InputError(f"{name}: {error}") from error
             print(f"left out: {name}: {error}", file=sys.stderr)  # there is always a photo that is damaged
             return None
-        if not faces:
-            return None
-        landmarks = max(faces, key=lambda face: face.box[2] - face.box[0]).landmarks
-        return align_face(image, landmarks) if enlargement(landmarks) <= FACE_SIZE / self.smallest else None
+        large = [face.landmarks for face in faces[:1] if enlargement(face.landmarks) <= FACE_SIZE / self.smallest]
+        return align_face(image, large[0]) if large else None
 
     def _square(self, image: Image) -> Image:
         height, width = image.shape[:2]
@@ -81,11 +78,9 @@ class Source:
         return np.asarray(cv2.resize(image, (self.side, self.side), interpolation=method), np.uint8)
 
 
-def find_pictures(folders: Sequence[str | Path], *, limit: int | None = None) -> list[tuple[str, Path]]:
-    """Names (relative to their folder) and paths of all picture files below the folders, sorted.
-
-    At most ``limit``, [1, …], spread evenly over the names. InputError: a folder is missing, or has no picture.
-    """
+def open_folders(folders: Folders, limit: int | None) -> tuple[int, Pictures]:
+    """All picture files below the folders, sorted, named relative to their folder, or ``limit`` of them, spread evenly:
+    how many, and each. InputError: a folder is missing, or has no picture."""
     found: list[tuple[str, Path]] = []
     for folder in map(Path, folders):
         if not folder.is_dir():
@@ -94,23 +89,14 @@ def find_pictures(folders: Sequence[str | Path], *, limit: int | None = None) ->
         found += [(str(path.relative_to(folder)), path) for path in paths]
     if not found:
         raise InputError(f"No pictures ({', '.join(sorted(SUFFIXES))}) in {', '.join(map(str, folders))}.")
-    if limit is not None and limit < 1:
-        raise InputError(f"At least one face is needed, not {limit}.")
     count = min(limit or len(found), len(found))
-    return [found[i * len(found) // count] for i in range(count)]
+    chosen = [found[i * len(found) // count] for i in range(count)]
+    return count, [(name, partial(read_image, path)) for name, path in chosen]
 
 
-def open_folders(folders: Sequence[str | Path], limit: int | None = None, **how: Any) -> Source:
-    """Pictures in folders, with detector, smallest and side of ``Source``; the rest is as for ``find_pictures``."""
-    found = find_pictures(folders, limit=limit)
-    return Source(len(found), [(name, partial(read_image, path)) for name, path in found], **how)
-
-
-def open_hub(text: str, limit: int | None, **how: Any) -> Source:
-    """A data set of pictures on the Hub, owner/name[@revision][:split], or in the form of one in a folder.
-
-    The first ``limit`` pictures are streamed, by 🤗 Datasets. InputError: it cannot be read, or holds something else.
-    """
+def open_hub(text: str, limit: int | None) -> tuple[int, Pictures]:
+    """Of a data set of pictures on the Hub, owner/name[@revision][:split], or in the form of one in a folder, the first
+    ``limit``, streamed by 🤗 Datasets. InputError: it cannot be read, or holds something else."""
     try:
         import datasets
     except ImportError as error:
@@ -132,12 +118,11 @@ def open_hub(text: str, limit: int | None, **how: Any) -> Source:
     if count == math.inf:
         raise InputError(f"{HUB}{name} does not say how many pictures it holds: give --limit.")
     rows = enumerate(stream.take(int(count)))
-    pictures = ((f"{name}/{i}", partial(np.asarray, row[columns[0]].convert("RGB"))) for i, row in rows)
-    return Source(int(count), pictures, **how)
+    return int(count), ((f"{name}/{i}", partial(np.asarray, row[columns[0]].convert("RGB"))) for i, row in rows)
 
 
 def open_source(
-    data: Sequence[str], *, limit: int | None = None, align: bool = False, smallest: int = MIN_FACE
+    data: Folders, *, limit: int | None = None, align: bool = False, smallest: int = MIN_FACE, side: int = FACE_SIZE
 ) -> Source:
     """What ``--data`` names. InputError: it cannot be read, is empty, or mixes what cannot be mixed.
 
@@ -145,14 +130,16 @@ def open_source(
         data: folders, or one ``hub:OWNER/NAME[@REVISION][:SPLIT]``; the split is train.
         limit: at most so many pictures, [1, …].
         align: the pictures are photos: find the largest face of each and align it.
-        smallest: as in ``Source``.
+        smallest, side: as in ``Source``.
     """
-    how = {"detector": load_detector(EMBEDDED) if align else None, "smallest": smallest}
-    if not any(text.startswith(HUB) for text in data):
-        return open_folders(data, limit, **how)
+    if limit is not None and limit < 1:
+        raise InputError(f"--limit must be at least 1, not {limit}.")
+    detector = load_detector(EMBEDDED) if align else None
+    if not any(str(text).startswith(HUB) for text in data):
+        return Source(*open_folders(data, limit), detector, smallest, side)
     if len(data) > 1:
-        raise InputError(f"Give folders, or one {HUB}… alone, not {' '.join(data)}.")
-    return open_hub(data[0].removeprefix(HUB), limit, **how)
+        raise InputError(f"Give folders, or one {HUB}… alone, not {' '.join(map(str, data))}.")
+    return Source(*open_hub(str(data[0]).removeprefix(HUB), limit), detector, smallest, side)
 
 
 @dataclass(frozen=True)
@@ -182,22 +169,15 @@ class Faces:
 
 
 def read_faces(source: Source, device: str | torch.device = "cpu", store: Path | None = None) -> Faces:
-    """Read all faces of a source, in threads.
-
-    Args:
-        device: where they stay, 0.75 MiB a face of 512 pixels.
-        store: a file that holds them instead, written anew: for more faces than fit into memory.
-
-    Raises:
-        InputError: as ``Source.face``; none of the pictures gives a face; or the memory is too small.
-    """
+    """Read all faces of a source, in threads, to stay on a device, 0.75 MiB a face of 512 pixels, or in a file, written
+    anew, where they would not fit. InputError: as ``Source.face``; no picture gives a face; the memory is too small."""
     shape = source.count, 3, source.side, source.side
     if store is None:
-        free = _free_memory(torch.device(device))
-        if math.prod(shape) > free:
-            need = f"{source.count} faces take {math.prod(shape) / 2**30:.1f} GiB, and {free / 2**30:.1f} are free."
-            raise InputError(f"{need} Keep them in a file with --on-disk, or take fewer with --limit.")
-        images = torch.empty(shape, dtype=torch.uint8)
+        try:
+            images = torch.empty(shape, dtype=torch.uint8, device=device)
+        except RuntimeError as error:
+            need = f"There is no memory for {source.count} faces, {math.prod(shape) / 2**30:.1f} GiB."
+            raise InputError(f"{need} Keep them in a file with --on-disk, or take fewer with --limit.") from error
     else:
         store.parent.mkdir(parents=True, exist_ok=True)
         images = torch.from_file(str(store), shared=True, size=math.prod(shape), dtype=torch.uint8).view(shape)
@@ -217,19 +197,10 @@ def read_faces(source: Source, device: str | torch.device = "cpu", store: Path |
         raise InputError(f"In none of the {skipped} photos is a face large enough to learn from.")
     if skipped:
         print(f"{skipped} of {skipped + len(names)} photos show no face that is large enough, and are left out.")
-    return Faces(images[: len(names)] if store else images[: len(names)].to(device), tuple(names))
+    return Faces(images[: len(names)], tuple(names))
 
 
-def load_faces(
-    folders: Sequence[str | Path], *, limit: int | None = None, device: str = "cpu", side: int = FACE_SIZE
-) -> Faces:
-    """Read every picture below the folders, as ``find_pictures`` and ``read_faces`` do: aligned, square faces.
-
-    Each is of at least ``side`` pixels (of 512: 256), and becomes that size.
-    """
-    return read_faces(open_folders(folders, limit, smallest=min(side, MIN_FACE), side=side), device)
-
-
-def _free_memory(device: torch.device) -> int:
-    """Bytes that a device has left; of a GPU its own, else the machine's."""
-    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else int(psutil.virtual_memory().available)
+def load_faces(folders: Folders, *, limit: int | None = None, device: str = "cpu", side: int = FACE_SIZE) -> Faces:
+    """Read aligned, square faces as ``open_source`` and ``read_faces`` do; each is of at least ``side`` pixels (of 512:
+    256), and becomes that size."""
+    return read_faces(open_source(folders, limit=limit, smallest=min(side, MIN_FACE), side=side), device)

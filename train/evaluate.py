@@ -12,12 +12,9 @@ SSIM on means over squares, 128 a side: all the detail that faces so small hold.
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import functools
 import sys
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,15 +31,14 @@ from restoration.cli.jobs import ask_writable
 from restoration.degrade import LIMITS
 from restoration.degrade.protocols import PROTOCOLS, Distribution, Mixture
 from restoration.faces import FACE_SIZE
-from restoration.faces.detection import EMBEDDED, load_detector
 from restoration.images import Image, InputError, to_image
 from restoration.lab import LANCZOS, NON_LOCAL_MEANS, WIENER, run_baselines
 from restoration.measure import Scores, score
 from restoration.measure.identity import IdentityNetwork, load_identity
 from train.batches import degraded_face, fixed_draw
 from train.config import command, new_parser, write_json
-from train.data import MIN_FACE, Faces, open_folders, read_faces
-from train.summary import INPUT, RESTORED, against, groupings, markdown, summarise
+from train.data import MIN_FACE, Faces, open_source, read_faces
+from train.summary import INPUT, RESTORED, against, groupings, markdown, summarise, write_csv
 
 METHODS = (INPUT, LANCZOS.lower(), NON_LOCAL_MEANS.lower(), WIENER.lower(), RESTORED)
 GRID: dict[str, tuple[float, ...]] = {
@@ -67,10 +63,7 @@ def evaluate_face(
     """Scores of every method for one face under its own fixed draw of a named protocol, against the clean face.
 
     "lanczos" is told by how much the face was reduced, "wiener" its blur and noise; without such they return the input.
-
-    Args:
-        restorer: needed for the method "restored".
-        side: PSNR and SSIM are those of both pictures reduced to so many pixels a side; a divisor of 512.
+    "restored" needs a restorer. PSNR and SSIM are those of both pictures reduced to ``side`` pixels, a divisor of 512.
     """
     given, truth = (to_image(image) for image in degraded_face(faces, index, *protocol))
     (settings,), _ = fixed_draw(faces, index, *protocol)
@@ -102,8 +95,7 @@ def read_set(text: str, align: Sequence[str], limit: int | None) -> tuple[str, i
     side = int(number) if number.isdecimal() else 0
     if at and side not in (64, 128, 256, FACE_SIZE):
         raise InputError(f"--faces {name}@SIDE measures at 64, 128, 256 or {FACE_SIZE} pixels, not {number or 'none'}.")
-    detector = load_detector(EMBEDDED) if name in align else None
-    source = open_folders([folder], limit, detector=detector, smallest=side or MIN_FACE)
+    source = open_source([folder], limit=limit, align=name in align, smallest=side or MIN_FACE)
     return name, side or FACE_SIZE, read_faces(source)
 
 
@@ -117,18 +109,15 @@ def grid_protocols() -> dict[str, Distribution]:
 
 
 def write_grid(runs: Sequence[dict[str, Any]], folder: Path) -> None:
-    """Write ``severity.csv`` and, for each set, ``severity_SET.png`` into a folder.
-
-    Args:
-        runs: summaries of every point and set: set, protocol (a name of ``grid_protocols``), images and methods.
-    """
+    """Write ``severity.csv`` and, for each set, ``severity_SET.png`` into a folder; of the runs, at every point of the
+    grid, set, protocol (a name of ``grid_protocols``), images and methods are read."""
     rows = []
     for run in runs:
         point = [run["set"], *run["protocol"].split(" "), run["images"]]
         for method, metrics in run["methods"].items():
             rows += [[*point, method, metric, value["mean"], value["ci95"]] for metric, value in metrics.items()]
     header = ["set", "degradation", "severity", "images", "method", "metric", "mean", "ci95"]
-    _write_csv(folder / "severity.csv", header, rows)
+    write_csv(folder / "severity.csv", header, *rows)
     for name in dict.fromkeys(run["set"] for run in runs):
         points = {run["protocol"]: run["methods"] for run in runs if run["set"] == name}
         _plot(points).savefig(folder / f"severity_{name}.png", dpi=110)
@@ -152,11 +141,6 @@ def _plot(points: dict[str, Any]) -> Figure:
                 axis.invert_xaxis()
     axes[0][0].legend(fontsize=8)
     return figure
-
-
-def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    with path.open("w", newline="") as file:
-        csv.writer(file).writerows([header, *rows])
 
 
 @command
@@ -185,11 +169,9 @@ def main(arguments: list[str] | None = None) -> int:
     for text in options.faces:
         name, side, faces = read_set(text, options.align, options.limit)
         for protocol in (*((each, PROTOCOLS[each]) for each in options.protocols), *grid.items()):
-            given = functools.partial(evaluate_face, faces=faces, protocol=protocol, methods=methods, side=side)
-            one = functools.partial(given, restorer=restorer, identity=identity)
-            with ThreadPoolExecutor(2) as pool:
-                about = f"{name}, {protocol[0]}"
-                per_image = list(tqdm(pool.map(one, range(len(faces))), total=len(faces), desc=about))
+            indices = tqdm(range(len(faces)), desc=f"{name}, {protocol[0]}", unit="face", disable=None)
+            how = protocol, restorer, identity, methods, side
+            per_image = [evaluate_face(index, faces, *how) for index in indices]
             for face, row in zip(faces.names, per_image, strict=True):
                 rows += [[name, protocol[0], face, method, *vars(scores).values()] for method, scores in row.items()]
             run: dict[str, Any] = {"set": name, "protocol": protocol[0], "images": len(faces), "side": side}
@@ -204,7 +186,7 @@ def main(arguments: list[str] | None = None) -> int:
     write_json(options.out / "evaluation.json", results)
     (options.out / "evaluation.md").write_text(markdown(results))
     header = ["set", "protocol", "face", "method", "psnr", "ssim", "identity_angle"]
-    _write_csv(options.out / "images.csv", header, rows)
+    write_csv(options.out / "images.csv", header, *rows)
     if points:
         write_grid(points, options.out)
     print(markdown(results))

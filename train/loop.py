@@ -115,7 +115,7 @@ class Trainer:
     def _learn(self) -> dict[str, Tensor]:
         """Change the weights and their average by one batch; returns the terms of its loss."""
         terms = self.score(self.batch(self.step))
-        self.optimizer.zero_grad()
+        self.model.zero_grad()
         self.accelerator.backward(terms["total"])
         nn.utils.clip_grad_norm_(self.model.parameters(), self.config.gradient_clip)
         self.optimizer.step(self.config.rate(self.step))
@@ -220,7 +220,8 @@ class WeightOptimizer:
             if parameter.requires_grad:
                 dense = parameter.ndim == 4 and parameter.shape[1] > 1 and not name.startswith(("head.", "tail."))
                 (matrices if dense and kind == "muon" else rest).append(parameter)
-        self._matrices = [(parameter, as_matrix(parameter.data)) for parameter in matrices]
+        # (O, I, h, w) as (O, h*w*I), the same memory; torch refuses where it would be a copy.
+        self._matrices = [(x, x.data.permute(0, 2, 3, 1).view(len(x), -1)) for x in matrices]
         self._parts: list[torch.optim.Optimizer] = []
         if matrices:
             views = [matrix for _, matrix in self._matrices]
@@ -228,17 +229,11 @@ class WeightOptimizer:
             self._parts.append(muon)
         self._parts.append(torch.optim.AdamW(rest, lr=0.0, weight_decay=weight_decay, betas=(0.9, 0.99), fused=True))
 
-    def zero_grad(self) -> None:
-        """Forget all gradients."""
-        for parameter, _ in self._matrices:
-            parameter.grad = None
-        for part in self._parts:
-            part.zero_grad(set_to_none=True)
-
     def step(self, learning_rate: float) -> None:
         """Change the weights by their gradients, at this rate."""
         for parameter, matrix in self._matrices:
-            matrix.grad = None if parameter.grad is None else as_matrix(parameter.grad, copy=True)
+            gradient = parameter.grad
+            matrix.grad = None if gradient is None else gradient.permute(0, 2, 3, 1).reshape(matrix.shape)
         for part in self._parts:
             for group in part.param_groups:
                 group["lr"] = learning_rate
@@ -252,11 +247,3 @@ class WeightOptimizer:
         """Inverse of ``state_dict`` for the same network and kind."""
         for index, part in enumerate(self._parts):
             part.load_state_dict(state[str(index)])
-
-
-def as_matrix(weight: Tensor, *, copy: bool = False) -> Tensor:
-    """(O, I, h, w) as (O, h*w*I), the same memory unless a ``copy`` is allowed. ValueError: only a copy would do."""
-    matrix = weight.detach().permute(0, 2, 3, 1).flatten(1)  # (O, h*w*I)
-    if not copy and matrix.data_ptr() != weight.data_ptr():
-        raise ValueError("Put the network into torch.channels_last before its optimiser is made.")
-    return matrix

@@ -34,7 +34,7 @@ from restoration.restorer import select_device
 from train import evaluate
 from train.batches import Recipe
 from train.config import NETWORK, STAGES, TrainConfig, add_config, command, configurations, new_parser
-from train.data import HUB, MIN_FACE, SMALL, Faces, find_pictures, load_faces, open_source, read_faces
+from train.data import HUB, MIN_FACE, SMALL, Faces, load_faces, open_source, read_faces
 from train.loop import CHECKPOINT, CONFIG, PROGRESS, Trainer, plot_curves
 from train.stages import RESULT, DetailStage, FaceStage, stage_trainer
 
@@ -77,8 +77,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     device = select_device(options.device)
     configs = configurations(vars(options), device)
-    if any(value is not None and value < 1 for value in (options.smallest, options.limit, options.stop_after)):
-        raise InputError("--smallest, --limit and --stop-after must be at least 1.")
+    if any(value is not None and value < 1 for value in (options.smallest, options.stop_after)):
+        raise InputError("--smallest and --stop-after must be at least 1.")
     datasets = _datasets(options.datasets)
     if options.dry_run:
         print(json.dumps(_plan(options, configs, device), indent=2))
@@ -91,8 +91,7 @@ def main(arguments: list[str] | None = None) -> int:
         device = accelerator.device
     source = open_source(options.data, limit=options.limit, align=options.align, smallest=options.smallest)
     faces = read_faces(source, device, options.out / FACES if options.on_disk else None)
-    watched = max(config.validation_faces for config in configs)
-    validation = load_faces(options.validation, limit=watched, device=str(device))
+    validation = load_faces(options.validation, limit=configs[0].validation_faces, device=str(device))
     trainers: dict[str, Trainer] = {}
     for config in configs:
         trainer = trainers[config.stage] = _trainer(config, options, faces, validation, device, accelerator)
@@ -126,28 +125,20 @@ def _trainer(
     accelerator: Accelerator,
 ) -> Trainer:
     """A stage that is ready to run; its folder is ``out/face`` or ``out/detail``."""
-    face_stage = config.stage == "face"
-    small = load_faces(options.small, device=str(device), side=SMALL) if face_stage and options.small else None
-    part, parts = accelerator.process_index, accelerator.num_processes
+    whole = config.stage == "face"
+    small = load_faces(options.small, device=str(device), side=SMALL) if whole and options.small else None
+    learnt, part, parts = TRAINING[config.stage], accelerator.process_index, accelerator.num_processes
     recipe = Recipe(
-        faces,
-        small,
-        degradations=TRAINING[config.stage],
-        seed=config.seed,
-        jitter=config.jitter,
-        device=device,
-        part=part,
-        parts=parts,
+        faces, small, degradations=learnt, seed=config.seed, jitter=config.jitter, device=device, part=part, parts=parts
     )
-    watched = Faces(validation.images[: config.validation_faces], validation.names[: config.validation_faces])
     stage: FaceStage | DetailStage
-    if face_stage:
-        stage = FaceStage(config, recipe, watched, load_identity().to(device))
+    if whole:
+        stage = FaceStage(config, recipe, validation, load_identity().to(device))
     else:
         face = _face(options, config)
-        stage = DetailStage(config, recipe, watched, face.to(device) if face else None)
+        stage = DetailStage(config, recipe, validation, face.to(device) if face else None)
     initial = load_weights(config.init).model if config.init else None
-    start = (initial.face if face_stage else initial.detail) if initial else None
+    start = (initial.face if whole else initial.detail) if initial else None
     if initial and start is None:
         raise InputError(f"The weights {config.init} have no face stage to start from.")
     out = options.out / config.stage
@@ -170,11 +161,9 @@ def _save(options: argparse.Namespace, config: TrainConfig, facts: dict[str, Any
     """Both stages as one set of weights in ``out/weights``, with how each was made."""
     detail, face = load_stage(options.out / "detail" / RESULT), _face(options, config)
     network = CoarseToFine(detail.config, face.config if face else None)
-    network.detail.load_state_dict(detail.state_dict())
-    if face and network.face is not None:
-        network.face.load_state_dict(face.state_dict())
-    records = {stage: options.out / stage / PROGRESS for stage in STAGES}
-    stages = {stage: json.loads(record.read_text()) for stage, record in records.items() if record.exists()}
+    network.detail, network.face = detail, face
+    records = [options.out / stage / PROGRESS for stage in STAGES]
+    stages = {record.parent.name: json.loads(record.read_text()) for record in records if record.exists()}
     known = {
         "name": config.name,
         "license": config.license,
@@ -192,8 +181,8 @@ def _plan(options: argparse.Namespace, configs: list[TrainConfig], device: torch
     plan: dict[str, Any] = {config.stage: config.to_dict() for config in configs}
     plan["faces"] = {
         "data": open_source(options.data, limit=options.limit).count,
-        "small": len(find_pictures(options.small)) if options.small else 0,
-        "validation": len(find_pictures(options.validation, limit=max(c.validation_faces for c in configs))),
+        "small": open_source(options.small).count if options.small else 0,
+        "validation": open_source(options.validation, limit=configs[0].validation_faces).count,
     }
     plan |= {"parameters": sum(UNet(config.model).parameter_count() for config in configs), "device": str(device)}
     if options.init and not (options.out / configs[0].stage / CHECKPOINT).exists():

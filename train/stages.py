@@ -167,11 +167,6 @@ def stage_trainer(
     )  # fmt: skip
 
 
-def charbonnier(restored: Tensor, clean: Tensor, epsilon: float = 1e-3) -> Tensor:
-    """Mean of sqrt(d^2 + epsilon^2) - epsilon: L1 that is smooth at 0. Source: Charbonnier et al., 1994."""
-    return ((restored - clean).square() + epsilon**2).sqrt().mean() - epsilon
-
-
 def negative_psnr(restored: Tensor, clean: Tensor, floor: float = 1e-5) -> Tensor:
     """Mean over images of log10(MSE + floor): minus a tenth of the PSNR on [0, 1], levelling off at 50 dB.
 
@@ -184,7 +179,6 @@ def negative_psnr(restored: Tensor, clean: Tensor, floor: float = 1e-5) -> Tenso
 DISTANCES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "l1": F.l1_loss,
     "l2": F.mse_loss,
-    "charbonnier": charbonnier,
     "psnr": negative_psnr,
 }
 
@@ -197,9 +191,7 @@ def loss_terms(
     Identity is 1 - cosine of the recogniser's embeddings, [0, 2], of the batch's first ``config.identity_faces``, since
     it costs more than a small network. A term of weight 0 is not computed.
 
-    Args:
-        restored, clean: (B, 3, H, W) float32 in [0, 1]; where identity counts aligned, of a side in ``SIDES``.
-        identity: the recogniser; needed where lambda_id is above 0.
+    Of (B, 3, H, W) float32 in [0, 1]; for identity, which needs the recogniser, aligned, of a side in ``SIDES``.
     """
     terms: dict[str, Any] = {}
     if config.lambda_rec > 0:

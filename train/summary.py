@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -59,11 +60,8 @@ def summarise(per_image: Sequence[dict[str, Scores]]) -> dict[str, dict[str, Sum
 
 
 def against(per_image: Sequence[dict[str, Scores]]) -> dict[str, Summary]:
-    """Every method but the restored -> by how much the restored face is above it in PSNR, face by face.
-
-    Returns:
-        mean and ci95 in dB, and ``share``: of the faces on which it is above, [0, 1]. Empty where nothing was restored.
-    """
+    """Every method but the restored -> by how much the restored face is above it in PSNR, face by face: mean and ci95,
+    dB, and ``share``: of the faces on which it is above, [0, 1]. Empty where nothing was restored."""
     found = {method: metrics["psnr"] for method, metrics in columns(per_image).items()}
     restored = found.pop(RESTORED, None)
     if restored is None:
@@ -88,7 +86,6 @@ def groupings(faces: Faces, per_image: Sequence[dict[str, Scores]]) -> list[dict
     """Results by folder and by skin lightness, ready for JSON, where there are two groups of ``MIN_GROUP`` faces.
 
     Args:
-        faces: the set.
         per_image: scores of every method, in the faces' order; the last method is the one whose gaps are reported.
 
     Returns:
@@ -133,6 +130,12 @@ def _gaps(groups: dict[str, dict[str, Summary]]) -> dict[str, dict[str, Any]]:
             gap = {"gap": abs(ends[0]["mean"] - ends[1]["mean"]), "ci95": math.hypot(*(end["ci95"] for end in ends))}
             result[metric] = {"best": best, "worst": worst, **gap}
     return result
+
+
+def write_csv(path: Path, *rows: Sequence[object]) -> None:
+    """Write rows, the first of which is the header."""
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows(rows)
 
 
 def table(*rows: Sequence[object]) -> list[str]:

@@ -25,7 +25,7 @@ from train.config import STAGES, command, new_parser
 from train.loop import VALIDATION_LOG
 from train.run import main as run
 from train.stages import RESULT
-from train.summary import table
+from train.summary import table, write_csv
 
 Variant = dict[str, str]  # option of run.py to its value; several values of one option are separated by commas
 Row = dict[str, float]
@@ -75,10 +75,7 @@ def write_table(out: Path, rows: dict[str, Row]) -> str:
     cells = [[run_name, *(_short(row.get(name)) for name in names)] for run_name, row in rows.items()]
     text = "\n".join(table(["run", *names], *cells)) + "\n"
     write_atomically(out / f"{TABLE}.md", text)
-    with (out / f"{TABLE}.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, ["run", *names])
-        writer.writeheader()
-        writer.writerows({"run": run_name, **row} for run_name, row in rows.items())
+    write_csv(out / f"{TABLE}.csv", ["run", *names], *([key, *map(row.get, names)] for key, row in rows.items()))
     return text
 
 

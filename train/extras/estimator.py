@@ -54,11 +54,8 @@ class EstimatorConfig(Session):
 
 
 def make_examples(faces: Faces, count: int, name: str) -> tuple[Tensor, Tensor]:
-    """So many degraded faces, in their order and each as often, by draws that ``name`` decides.
-
-    Returns:
-        features (count, FEATURES), and the quantities of their settings on the network's scales, (count, 4).
-    """
+    """Of so many degraded faces, in their order and each as often, by draws that ``name`` decides: features (count,
+    FEATURES), and the quantities of their settings on the network's scales, (count, 4)."""
     found, wanted = [], list[list[float]]()
     for places in tqdm(torch.split(torch.arange(count), 8), desc="degrading", unit="batch", disable=None):
         settings, noise = draw(f"{name}/{int(places[0])}", len(places), DEGRADATIONS, torch.device("cpu"))

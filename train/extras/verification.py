@@ -17,18 +17,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from restoration.faces import align_face
+from restoration.faces import Detector, align_face
 from restoration.faces.detection import EMBEDDED, find_faces, load_detector
 from restoration.images import InputError, read_image
 from restoration.measure import identity
-from restoration.measure.recogniser import embed
 from train.config import command, new_parser, write_json
-from train.data import Faces
 from train.evaluate import read_set
+from train.extras.identity import ask, crops_of
 from train.summary import summary, table, with_interval
 
 FOLDS = 10
@@ -41,11 +39,8 @@ def verify(angles: NDArray[np.float64], same: NDArray[np.bool_], network: str) -
     Fold k is the k-th tenth of the same-person and of the different-person pairs; its threshold is the best one on the
     other nine. Source: the protocol of Labeled Faces in the Wild (Huang et al., 2007), "unrestricted".
 
-    Args:
-        angles: (N,) degrees. same: (N,) whether a pair shows one person; at least 10 pairs of each kind, or InputError.
-
-    Returns:
-        The bands, and the standard error of the accuracy over folds.
+    Of (N,) degrees, and whether each pair shows one person; at least 10 pairs of each kind, or InputError. Returns the
+    bands, and the standard error of the accuracy over folds.
     """
     if min(same.sum(), (~same).sum()) < FOLDS:
         raise InputError(f"Verification needs at least {FOLDS} pairs of the same person and of different people each.")
@@ -67,41 +62,27 @@ def verify(angles: NDArray[np.float64], same: NDArray[np.bool_], network: str) -
     return bands, float(np.std(accuracies, ddof=1) / np.sqrt(FOLDS))
 
 
-def read_pairs(table: Path) -> list[tuple[str, str, bool]]:
-    """(photo, photo, same person) of every row. InputError when the file is missing or has other columns."""
+def measure_pairs(table: Path, network: identity.IdentityNetwork, detector: Detector) -> tuple[identity.Bands, float]:
+    """``verify`` over the pairs of a CSV file. Of each photo the face nearest to its middle counts; pairs with one in
+    which none is found are left out. InputError: the file is missing or has other columns, or as ``verify``."""
     try:
         with table.open(newline="") as file:
-            return [(row["a"], row["b"], row["same"] == "1") for row in csv.DictReader(file)]
+            pairs = [(row["a"], row["b"], row["same"] == "1") for row in csv.DictReader(file)]
     except (OSError, KeyError) as error:
         raise InputError(f"{table} must be a CSV file with the columns a, b and same.") from error
-
-
-def embed_photos(
-    names: list[str], folder: Path, network: identity.IdentityNetwork, detector: str
-) -> dict[str, identity.Embedding]:
-    """By name, of every photo in which a face is found, the embedding of the one nearest to its middle."""
-    finder, found = load_detector(detector), {}
-    for name in tqdm(names, unit="photo", disable=None):
-        photo = read_image(folder / name)
+    known: dict[str, identity.Embedding] = {}
+    names = {name for pair in pairs for name in pair[:2]}
+    for name in tqdm(sorted(names), unit="photo", disable=None):
+        photo = read_image(table.parent / "images" / name)
         middle = np.array(photo.shape[1::-1]) / 2
-        if faces := find_faces(photo, finder):
+        if faces := find_faces(photo, detector):
             landmarks = min((face.landmarks for face in faces), key=lambda x: np.linalg.norm(x.mean(axis=0) - middle))
-            found[name] = network.embed(align_face(photo, landmarks))
-    return found
-
-
-@torch.inference_mode()
-def cosines(student: identity.IdentityNetwork, teacher: identity.IdentityNetwork, faces: Faces) -> list[float]:
-    """Cosine between both networks' embeddings of each face; InputError where these differ in length."""
-    result: list[float] = []
-    for index in range(len(faces)):
-        crop = identity.identity_crop(faces.clean([index]))
-        one, other = (embed(network.network, crop) for network in (student, teacher))
-        if one.shape != other.shape:
-            sizes = f"{student.name} gives {one.shape[1]} numbers a face and {teacher.name} {other.shape[1]}"
-            raise InputError(f"{sizes}: only a recogniser that learned from the other one can agree with it.")
-        result.append(float((one * other).sum()))
-    return result
+            known[name] = network.embed(align_face(photo, landmarks))
+    if missed := len(names - known.keys()):
+        print(f"no face found in {missed} photos; their pairs are left out")
+    pairs = [pair for pair in pairs if pair[0] in known and pair[1] in known]
+    angles = np.array([identity.angle_between(known[a], known[b]) for a, b, _ in pairs])
+    return verify(angles, np.array([same for *_, same in pairs], bool), network.name)
 
 
 @command
@@ -110,8 +91,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = new_parser(__doc__)
     add = parser.add_argument
     add("--identity", help="the network, as identity.load_identity takes it (its default)")
-    add("--pairs", type=Path, help="CSV file with the columns a, b, same")
-    add("--photos", type=Path, help="folder of their photos (images/ beside the pairs)")
+    add("--pairs", type=Path, help="CSV file with the columns a, b, same, of photos in images/ beside it")
     add("--detector", default=EMBEDDED, help="finds the faces; the one nearest to the middle is taken (%(default)s)")
     add("--teacher", help="the network that was learned from")
     add("--faces", nargs="+", default=[], metavar="NAME=FOLDER", help="sets of aligned faces to compare the two on")
@@ -123,14 +103,7 @@ def main(arguments: list[str] | None = None) -> int:
         raise InputError("Give either --pairs, or --teacher and --faces.")
     network, facts = identity.load_identity(options.identity), dict[str, Any]()
     if options.pairs:
-        pairs = read_pairs(options.pairs)
-        names = sorted({name for pair in pairs for name in pair[:2]})
-        known = embed_photos(names, options.photos or options.pairs.parent / "images", network, options.detector)
-        if missed := [name for name in names if name not in known]:
-            print(f"no face found in {len(missed)} photos; their pairs are left out: {', '.join(missed[:5])} …")
-        pairs = [pair for pair in pairs if pair[0] in known and pair[1] in known]
-        angles = np.array([identity.angle_between(known[a], known[b]) for a, b, _ in pairs])
-        bands, error = verify(angles, np.array([same for *_, same in pairs], bool), network.name)
+        bands, error = measure_pairs(options.pairs, network, load_detector(options.detector))
         facts = asdict(bands)
         accuracy = f"{100 * bands.accuracy:.2f} ± {100 * error:.2f} % of {bands.pairs} pairs"
         print(f"{network.name}: {accuracy}, threshold {bands.threshold:.1f}°")
@@ -140,7 +113,11 @@ def main(arguments: list[str] | None = None) -> int:
         facts = {"network": network.name, "teacher": teacher.name, "sets": []}
         for text in options.faces:
             name, _, faces = read_set(text, options.align, options.limit)
-            facts["sets"].append({"set": name, "pictures": len(faces), **summary(cosines(network, teacher, faces))})
+            one, other = (ask(each.network, crops_of(faces)) for each in (network, teacher))
+            if one.shape != other.shape:
+                sizes = f"{network.name} gives {one.shape[1]} numbers a face and {teacher.name} {other.shape[1]}"
+                raise InputError(f"{sizes}: only a recogniser that learned from the other one can agree with it.")
+            facts["sets"].append({"set": name, "pictures": len(faces), **summary((one * other).sum(1).numpy())})
         rows = [[each["set"], each["pictures"], with_interval(each, 4)] for each in facts["sets"]]
         print("\n".join(table(["set", "pictures", "mean cosine"], *rows)))
     if options.out:
