@@ -68,19 +68,16 @@ class Restorer:
         return self.restore_batch([image])[0]
 
     def restore_batch(self, images: Sequence[Image], aligned: bool = True) -> list[Image]:
-        """Restore several faces of one size in one pass: cheaper than one by one.
+        """Restore several faces in one pass: cheaper than one by one.
 
         Args:
-            images: at least one, all of one size, (H, W, 3) uint8 RGB, sides 64 to 2048. Not modified. The face stage
-                looks at those of 512x512, aligned to ``faces.FACE_TEMPLATE``; others pass the detail stage alone.
+            images: at least one, all of one size, (H, W, 3) uint8 RGB, sides 64 to 2048, or an InputError. Not
+                modified. The face stage looks at those of 512x512, aligned to ``faces.FACE_TEMPLATE``.
             aligned: False for squares of a picture that are no faces: the detail stage works alone.
 
         Returns:
             As many (H, W, 3) uint8 RGB in the same order, grey where the input's channels are equal; each as alone, but
             for the last bit of a float, which may round a value to its neighbour.
-
-        Raises:
-            InputError: no image, images of several sizes, or not such images.
         """
         if len({check_image(image).shape for image in images}) != 1:
             raise InputError("A batch needs at least one face, and all of one size.")
@@ -177,13 +174,12 @@ class Restorer:
 
     @property
     def info(self) -> dict[str, Any]:
-        """What is loaded: name, licence, source, the Hub's commit, what to know about that choice, parameters,
-        device, precision, network, trained ranges, training facts."""
-        facts = dict(self._weights.training)
-        facts.pop(KEY, None)
+        """What is loaded: name, licence, trained ranges, source, the Hub's commit, what to know about that choice,
+        parameters, device, precision, network, training facts."""
+        facts = self._weights.training
+        told = {key: facts[key] for key in ("name", "license", "ranges")}
         return {
-            "name": facts.pop("name"),
-            "license": facts.pop("license"),
+            **told,
             "source": self._weights.source,
             "revision": self._weights.commit,
             "notice": self._weights.notice,
@@ -192,8 +188,7 @@ class Restorer:
             "precision": self._precision,
             "torch": torch.__version__,
             "network": self._weights.model.config,
-            "ranges": facts.pop("ranges"),
-            "training": facts,
+            "training": {key: value for key, value in facts.items() if key not in (*told, KEY)},
         }
 
     def out_of_range(self, settings: Degradation) -> list[str]:
@@ -212,8 +207,8 @@ class Restorer:
 
 
 def describe(result: Restoration) -> dict[str, Any]:
-    """A result as JSON holds it: ``faces``, in the result's order, and ``seconds``; a PSNR is null where a face was not
-    changed: JSON has no infinity. How far a face was changed is measured against its input: the truth is not known."""
+    """A result as JSON holds it: ``faces``, in the result's order, measured against their input, since the truth is not
+    known, and ``seconds``. A PSNR is null where a face was not changed: JSON has no infinity."""
     faces = [
         {
             "box": [round(value, 2) for value in face.face.box],
@@ -247,15 +242,11 @@ def _lends_gpu() -> bool:
 
 
 def select_precision(name: str, device: torch.device) -> Literal["fp32", "bf16"]:
-    """The arithmetic of the convolutions; everything between them is float32, and so is what comes out.
-
-    Args:
-        name: "fp32"; "bf16": products of bfloat16, summed in float32; or "auto": the latter where a CPU has matrix
-            units for it (Intel AMX) and so is twice as fast or more, float32 elsewhere. InputError: another name.
-    """
+    """The arithmetic of the convolutions; everything between them is float32, and so is what comes out: "fp32"; "bf16",
+    products of bfloat16, summed in float32; or "auto", the latter where a CPU has matrix units for it (Intel AMX) and
+    so is twice as fast or more. InputError: another name."""
     if name not in get_args(Precision):
         raise InputError(f"The precision must be one of {', '.join(get_args(Precision))}, not {name!r}.")
-    if name == "auto":
-        features: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # an older torch does not tell
-        return "bf16" if device.type == "cpu" and features.get("amx_bf16") else "fp32"
-    return "bf16" if name == "bf16" else "fp32"
+    features: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # an older torch does not tell
+    faster = device.type == "cpu" and features.get("amx_bf16")
+    return "bf16" if name == "bf16" or (name == "auto" and faster) else "fp32"

@@ -16,7 +16,6 @@ import functools
 import io
 import json
 import multiprocessing
-import queue
 import random
 import resource
 import shutil
@@ -41,25 +40,16 @@ from restoration.cli.jobs import find_jobs
 from restoration.hub import HubModel, load_weights
 from restoration.images import InputError, read_image
 from restoration.images.photo_file import read_photo
-from restoration.lab import make_seed
-from restoration.lab.grid import Axis, SeverityGrid
-from restoration.lab.recipe import Recipe
+from restoration.lab.recipe import Axis, Recipe, SeverityGrid, make_seed
 from restoration.network.checkpoint import load_stage, save_stage
 from restoration.page.endpoints import named_settings, read_json
 from train import run
 
 SECONDS, MEMORY = 2.0, 2**30
-STUCK = 30.0  # seconds without a sign of life, after which a case counts as hanging
-EXTREMES = (
-    b"\0",
-    b"\xff",
-    b"\x7f\xff",
-    b"\xff\xff",
-    b"\x80\0\0\0",
-    b"\x7f\xff\xff\xff",
-    b"\xff\xff\xff\xff",
-    b"\0\0\0\0",
-)
+STUCK = 300.0  # seconds without an answer, after which a case counts as hanging
+EXTREMES = [*map(bytes.fromhex, ("00", "ff", "7fff", "ffff", "80000000", "7fffffff", "ffffffff", "00000000"))]
+STRANGE = [None, -1, 0, 1e308, float("nan"), 10**30, "", "\0", "x" * 10_000, [], {}, True, [[[]]], 0.5, "é"]
+INSERTED = ["", "{", '"', "\ud800", "\0", "9" * 400, "[" * 2000, "é"]
 
 
 def pictures() -> list[bytes]:
@@ -131,34 +121,14 @@ def mutated_text(text: str, rng: random.Random) -> str:
     """A JSON value changed, or characters of the text."""
     if text[:1] in "{[" and rng.random() < 0.6:
         value = json.loads(text)
-        spots = list(_spots(value))
-        if spots:
+        if spots := list(_spots(value)):
             place, key = rng.choice(spots)
-            strange: tuple[Any, ...] = (
-                None,
-                -1,
-                0,
-                1e308,
-                float("nan"),
-                10**30,
-                "",
-                "\0",
-                "x" * 10_000,
-                [],
-                {},
-                True,
-                [[[]]],
-                0.5,
-                "é",
-            )
-            place[key] = rng.choice(strange)
+            place[key] = rng.choice(STRANGE)
         return json.dumps(value)
     characters = list(text)
     for _ in range(rng.choice((1, 2, 8))):
         at = rng.randrange(len(characters) + 1)
-        characters[at : at + rng.choice((0, 1, 5))] = rng.choice(
-            ["", "{", '"', "\ud800", "\0", "9" * 400, "[" * 2000, "é"]
-        )
+        characters[at : at + rng.choice((0, 1, 5))] = rng.choice(INSERTED)
     return "".join(characters)
 
 
@@ -181,12 +151,10 @@ class Target:
 def targets(folder: Path) -> dict[str, Target]:
     """Every place, with untouched files of its own in ``folder``."""
     torch.manual_seed(0)
-    files = published(folder / "published", 0)
-    save_stage(folder / "stage.safetensors", tiny_network().detail)
+    files, network = published(folder / "published", 0), tiny_network()
+    for name in ("detail", "face"):
+        save_stage(folder / f"{name}.safetensors", getattr(network, name))
     command = [*COMMAND, "--stage", "detail", "--face", str(folder / "face.safetensors"), "--validation-faces", "1"]
-    face = tiny_network().face
-    assert face is not None
-    save_stage(folder / "face.safetensors", face)
     run.main([*command, "--out", str(folder / "run")])
     checkpoint = (folder / "run" / "detail" / "checkpoint.pt").read_bytes()
     fixed: dict[str, Any] = {"face": "", "picture": "0" * 12, "seed": 1, "model": "1" * 12}
@@ -228,7 +196,7 @@ def targets(folder: Path) -> dict[str, Target]:
     return {
         "picture": Target(30, pictures(), lambda data, _: read_image(data)),
         "photo": Target(20, pictures(), functools.partial(read_file, read_photo)),
-        "stage": Target(3, [(folder / "stage.safetensors").read_bytes()], functools.partial(read_file, load_stage)),
+        "stage": Target(3, [(folder / "detail.safetensors").read_bytes()], functools.partial(read_file, load_stage)),
         "checkpoint": Target(1, [checkpoint], resume),
         **weights,
         "recipe": Target(8, [recipe.to_json() for recipe in recipes], lambda text, _: Recipe.from_json(text)),
@@ -259,49 +227,46 @@ def one_case(number: int, every: dict[str, Target], place: Path) -> tuple[str, s
     return name, result, time.process_time() - begun
 
 
-def work(numbers: list[int], results: multiprocessing.Queue[tuple[int, str, str, float, int]]) -> None:
-    """Do cases in this process, and report each."""
+EVERY: dict[str, Target] = {}  # of the process that does the cases
+
+
+def prepare(folder: str) -> None:
+    """What that process does first; its files lie in a folder."""
     warnings.simplefilter("ignore")
-    with tempfile.TemporaryDirectory() as folder:
-        every = targets(Path(folder))
-        results.put((-1, "", "ready", 0, _most_memory()))
-        for number in numbers:
-            results.put((number, *one_case(number, every, Path(folder)), _most_memory()))
+    tempfile.tempdir = folder
+    EVERY.update(targets(Path(tempfile.mkdtemp())))
 
 
-def _most_memory() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+def do(number: int) -> tuple[str, str, float, int]:
+    """Do a case there: as ``one_case``, and by how many bytes it raised the most memory that was in use."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    end = one_case(number, EVERY, Path(tempfile.gettempdir()))
+    return *end, 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 
 
 def fuzz(numbers: list[int]) -> tuple[Counter[tuple[str, str]], list[str]]:
     """Do cases in a process that may crash or hang: how each target ended, and every fault in a line."""
     told, faults = Counter[tuple[str, str]](), list[str]()
     context = multiprocessing.get_context("spawn")
-    while numbers:
-        results = context.Queue()
-        process = context.Process(target=work, args=(numbers, results))
-        process.start()
-        used, ready = 0, False
-        while numbers:
-            try:
-                number, name, result, seconds, memory = results.get(timeout=STUCK if ready else 10 * STUCK)
-            except queue.Empty:
-                why = "hangs" if process.is_alive() else f"ends the process with {process.exitcode}"
-                faults.append(f"case {numbers[0]}: {why}")
-                numbers = numbers[1:]
-                break
-            if ready:
-                numbers = numbers[1:]
-                told[name, result if result in ("answer", "sentence") else "fault"] += 1
-                if result not in ("answer", "sentence"):
-                    faults.append(f"case {number}, {name}: {result}")
-                if seconds > SECONDS and name != "checkpoint":  # which trains to its end
-                    faults.append(f"case {number}, {name}: {seconds:.1f} s of work")
-                if memory - used > MEMORY:
-                    faults.append(f"case {number}, {name}: {(memory - used) / 2**20:.0f} MiB more than before")
-            used, ready = memory, True
-        process.kill()
-        process.join()
+    folder = tempfile.TemporaryDirectory()
+    pool = context.Pool(1, prepare, [folder.name])
+    for number in numbers:
+        try:
+            name, result, seconds, memory = pool.apply_async(do, (number,)).get(STUCK)
+        except multiprocessing.TimeoutError:
+            faults.append(f"case {number}: hangs, or ended its process")
+            pool.terminate()
+            pool = context.Pool(1, prepare, [folder.name])
+            continue
+        told[name, result if result in ("answer", "sentence") else "fault"] += 1
+        if result not in ("answer", "sentence"):
+            faults.append(f"case {number}, {name}: {result}")
+        if seconds > SECONDS and name != "checkpoint":  # which trains to its end
+            faults.append(f"case {number}, {name}: {seconds:.1f} s of work")
+        if memory > MEMORY:
+            faults.append(f"case {number}, {name}: {memory / 2**20:.0f} MiB more than before")
+    pool.terminate()
+    folder.cleanup()
     return told, faults
 
 

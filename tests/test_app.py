@@ -30,8 +30,7 @@ from restoration.degrade.protocols import PRESETS
 from restoration.faces import crop_centre
 from restoration.images import read_image
 from restoration.lab import run_experiment
-from restoration.lab.grid import Axis
-from restoration.lab.recipe import Recipe
+from restoration.lab.recipe import Axis, Recipe
 from restoration.measure import psnr, score
 from restoration.measure.faithfulness import region_errors
 from restoration.measure.identity import judge, load_identity

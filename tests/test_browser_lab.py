@@ -18,8 +18,7 @@ from served import EILEEN, GRACE, SLOW, download, in_browser, upload
 
 from restoration import Degradation, Restorer, degrade_image, read_image
 from restoration.degrade.protocols import PRESETS
-from restoration.lab.grid import Axis, SeverityGrid
-from restoration.lab.recipe import Recipe, picture_id
+from restoration.lab.recipe import Axis, Recipe, SeverityGrid, picture_id
 from restoration.measure import psnr
 from restoration.page.site import EXAMPLES, drawn
 from restoration.page.widgets import TABLES

@@ -7,6 +7,7 @@ import sys
 import xml.etree.ElementTree as ElementTree
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import PIL.Image
@@ -14,12 +15,13 @@ import pytest
 from tiny import EXAMPLES
 
 from restoration import Degradation, Restorer, degrade_image, read_image
-from restoration.lab import METHODS, Row, compare, read_face
-from restoration.lab.bundle import comparison_bundle, comparison_csv, grid_bundle, poster, wipe
-from restoration.lab.grid import Axis, Point, SeverityGrid, run_grid
-from restoration.lab.recipe import OWN_FACE, Recipe, picture_id, to_python
+from restoration.images import Image
+from restoration.lab import METHODS, Point, Row, compare, read_face, run_grid
+from restoration.lab.bundle import comparison_bundle, grid_bundle, poster, wipe
+from restoration.lab.recipe import OWN_FACE, Axis, Recipe, SeverityGrid, picture_id
 from restoration.measure.identity import load_identity
 
+Compared, Swept = tuple[Recipe, list[Row], zipfile.ZipFile], tuple[Recipe, list[Point], zipfile.ZipFile]
 ROOT = Path(__file__).parents[1]
 FACE = read_image(EXAMPLES / "eileen_collins.png")
 CASES = {
@@ -34,8 +36,9 @@ def restorer() -> Restorer:
     return Restorer.from_pretrained()
 
 
-def recipe_of(view: str, restorer: Restorer, **what: object) -> Recipe:
-    common = {"face": "eileen_collins", "picture": picture_id(FACE), "seed": 3, "model": restorer.fingerprint}
+def recipe_of(view: str, restorer: Restorer, face: Image = FACE, **what: object) -> Recipe:
+    name = "eileen_collins" if face is FACE else ""
+    common = {"face": name, "picture": picture_id(face), "seed": 3, "model": restorer.fingerprint}
     return Recipe(**{"view": view, **common, **what})
 
 
@@ -44,14 +47,23 @@ def opened(packed: bytes) -> zipfile.ZipFile:
 
 
 @pytest.fixture(scope="module")
-def comparison(restorer: Restorer) -> tuple[Recipe, list[Row], zipfile.ZipFile]:
-    recipe = recipe_of("compare", restorer, cases=CASES)
-    rows = list(compare(FACE, CASES, 3, restorer, load_identity()))
-    return recipe, rows, opened(comparison_bundle(recipe, FACE, rows))
+def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A visitor's picture."""
+    path = tmp_path_factory.mktemp("own") / OWN_FACE
+    PIL.Image.fromarray(FACE[40:440, 20:480]).save(path)
+    return path
 
 
 @pytest.fixture(scope="module")
-def swept(restorer: Restorer) -> tuple[Recipe, list[Point], zipfile.ZipFile]:
+def comparison(own: Path, restorer: Restorer) -> Compared:
+    face, _ = read_face(str(own))
+    recipe = recipe_of("compare", restorer, face, cases=CASES)
+    rows = list(compare(face, CASES, 3, restorer, load_identity()))
+    return recipe, rows, opened(comparison_bundle(recipe, face, rows))
+
+
+@pytest.fixture(scope="module")
+def swept(restorer: Restorer) -> Swept:
     recipe = recipe_of("sweep", restorer, plan=PLAN)
     points = list(run_grid(FACE, PLAN, 3, restorer, load_identity()))
     return recipe, points, opened(grid_bundle(recipe, FACE, points))
@@ -61,19 +73,6 @@ def picture(archive: zipfile.ZipFile, name: str) -> np.ndarray:
     with PIL.Image.open(io.BytesIO(archive.read(name))) as image:
         assert image.format == "PNG"
         return np.asarray(image)
-
-
-def printed(script: str | bytes, folder: Path) -> str:
-    """What a script prints when a person runs it from the repository's root."""
-    path = folder / "recipe.py"
-    path.write_bytes(script.encode() if isinstance(script, str) else script)
-    environment = {"PYTHONPATH": str(ROOT), "PATH": "", "OMP_NUM_THREADS": "1", "PYTHONIOENCODING": "utf-8"}
-    run = subprocess.run(
-        [sys.executable, str(path)], cwd=ROOT, env=environment, capture_output=True, text=True, encoding="utf-8"
-    )
-    assert run.returncode == 0, run.stderr
-    assert "differ" not in run.stderr
-    return run.stdout
 
 
 def close(text: str, expected: str) -> None:
@@ -86,10 +85,11 @@ def close(text: str, expected: str) -> None:
                 assert value == wanted
 
 
-def test_the_pictures_of_a_comparison_are_lossless(comparison: tuple[Recipe, list[Row], zipfile.ZipFile]) -> None:
+def test_the_pictures_of_a_comparison_are_lossless(own: Path, comparison: Compared) -> None:
     _, rows, archive = comparison
-    np.testing.assert_array_equal(picture(archive, "clean.png"), FACE)
-    degraded = degrade_image(FACE, CASES["Old phone"], 3)
+    face, _ = read_face(str(own))
+    np.testing.assert_array_equal(picture(archive, "clean.png"), face)
+    degraded = degrade_image(face, CASES["Old phone"], 3)
     np.testing.assert_array_equal(picture(archive, "1_old_phone/degraded.png"), degraded)
     for method in METHODS:
         name = f"1_old_phone/{method.lower().replace(' ', '_').replace('-', '_')}.png"
@@ -101,9 +101,8 @@ def test_the_pictures_of_a_comparison_are_lossless(comparison: tuple[Recipe, lis
 
 def test_what_is_shared_holds_the_pictures_as_they_are_and_goes_from_one_to_the_other() -> None:
     other = np.ascontiguousarray(FACE[::-1])
-    sheet = read_image(
-        poster({"Before": FACE, "After": other}, ["Closer", "PSNR 20 → 30 dB"], "https://x/#" + "a" * 400)
-    )
+    words = (["Closer", "PSNR 20 → 30 dB"], "https://x/#" + "a" * 400)
+    sheet = read_image(poster({"Before": FACE, "After": other}, *words))
     for picture in (FACE, other):
         rows = np.flatnonzero((sheet[:, :, None] == picture[0, 0]).all(axis=(2, 3)).any(axis=1))
         places = [(y, x) for y in rows for x in np.flatnonzero((sheet[y] == picture[0, 0]).all(axis=1))]
@@ -116,26 +115,32 @@ def test_what_is_shared_holds_the_pictures_as_they_are_and_goes_from_one_to_the_
             assert np.abs(shown - face[60:]).mean() < 6 < np.abs(shown - (other if face is FACE else FACE)[60:]).mean()
 
 
-def test_recipe_and_plots_are_in_the_zip(
-    comparison: tuple[Recipe, list[Row], zipfile.ZipFile], swept: tuple[Recipe, list[Point], zipfile.ZipFile]
-) -> None:
-    for recipe, _, archive in (comparison, swept):
+def test_recipe_and_plots_are_in_the_zip(comparison: Compared, swept: Swept, restorer: Restorer) -> None:
+    curve = recipe_of("sweep", restorer, plan=SeverityGrid(Degradation(), Axis("noise", (0, 20))))
+    line = curve, [], opened(grid_bundle(curve, FACE, swept[1][:2]))
+    for (recipe, _, archive), words in (
+        (comparison, "Old phone"), (swept, "Motion blur length"), (line, "Trained range"),
+    ):  # fmt: skip
         assert Recipe.from_json(archive.read("recipe.json").decode()) == recipe
         assert picture(archive, "plot.png").shape[0] > 300
-        drawn = ElementTree.fromstring(archive.read("plot.svg"))
-        assert drawn.tag.endswith("svg")
-    assert "Old phone" in comparison[2].read("plot.svg").decode()
-    assert "Motion blur length" in swept[2].read("plot.svg").decode()
+        assert ElementTree.fromstring(archive.read("plot.svg")).tag.endswith("svg")
+        assert words in archive.read("plot.svg").decode()
+    compile(line[2].read("recipe.py"), "recipe.py", "exec")
 
 
-def test_what_a_stopped_sweep_measured_is_taken_home(
-    swept: tuple[Recipe, list[Point], zipfile.ZipFile], tmp_path: Path
-) -> None:
+def test_what_a_stopped_sweep_measured_is_taken_home_with_code_that_prints_it(swept: Swept, tmp_path: Path) -> None:
     recipe, points, whole = swept
     archive = opened(grid_bundle(recipe, FACE, points[:3]))
     table = archive.read("metrics.csv").decode()
     assert table == "".join(whole.read("metrics.csv").decode().splitlines(keepends=True)[:4])
-    close(printed(archive.read("recipe.py"), tmp_path), table)
+    script = tmp_path / "recipe.py"  # run as a person does, from the repository's root
+    script.write_bytes(archive.read("recipe.py"))
+    environment = {"PYTHONPATH": str(ROOT), "PATH": "", "OMP_NUM_THREADS": "1", "PYTHONIOENCODING": "utf-8"}
+    command: dict[str, Any] = {"cwd": ROOT, "env": environment, "capture_output": True, "encoding": "utf-8"}
+    run = subprocess.run([sys.executable, str(script)], **command)
+    assert run.returncode == 0, run.stderr
+    assert "differ" not in run.stderr
+    close(run.stdout, table)
     assert Recipe.from_json(archive.read("recipe.json").decode()) == recipe
     gone, last = (name for name in whole.namelist() if "noise_20_motion_length_9.5/" in name)
     assert {*whole.namelist()} - {*archive.namelist()} == {gone, last}
@@ -146,15 +151,11 @@ def test_what_a_stopped_sweep_measured_is_taken_home(
     assert words not in whole.read("plot.svg").decode()
 
 
-def test_the_code_of_a_comparison_prints_its_numbers_for_an_own_picture_too(restorer: Restorer, tmp_path: Path) -> None:
-    path = tmp_path / OWN_FACE
-    PIL.Image.fromarray(FACE[40:440, 20:480]).save(path)
-    face, _ = read_face(str(path))
-    cases = {"Custom": Degradation(noise=15), 'A "quoted"\n{label}, é': Degradation()}
-    code = to_python(recipe_of("compare", restorer, face="", picture=picture_id(face), seed=1, cases=cases))
+def test_code_of_a_comparison_prints_its_numbers_for_an_own_picture(own: Path, comparison: Compared, capsys) -> None:
+    archive = comparison[2]
+    code = archive.read("recipe.py").decode()
     assert code.count(OWN_FACE) == 1
-    table = comparison_csv(compare(face, cases, 1, restorer, load_identity()))
-    close(printed(code.replace(OWN_FACE, str(path)), tmp_path), table)
-    curve = to_python(recipe_of("sweep", restorer, plan=SeverityGrid(Degradation(), Axis("jpeg", (10, 50, 90)))))
-    compile(curve, "recipe.py", "exec")
-    assert "y=None" in curve
+    exec(code.replace(OWN_FACE, str(own)), {})
+    told = capsys.readouterr()
+    assert told.err == ""
+    close(told.out, archive.read("metrics.csv").decode())

@@ -1,4 +1,4 @@
-"""Experiments and comparisons: what is degraded, restored and measured, and what the visitor is told about it."""
+"""Experiments, comparisons and grids: what is degraded, restored and measured, and what the visitor is told."""
 
 import json
 import math
@@ -13,7 +13,18 @@ from tiny import EXAMPLES, FACTS, Pool, tiny_network
 from torch import nn
 
 from restoration import Degradation, InputError, Restorer, degrade_image, lab, read_image, write_png
-from restoration.lab import LANCZOS, NETWORK, NON_LOCAL_MEANS, WIENER, Row, compare, run_degrade, run_experiment
+from restoration.lab import (
+    LANCZOS,
+    NETWORK,
+    NON_LOCAL_MEANS,
+    WIENER,
+    Row,
+    compare,
+    run_degrade,
+    run_experiment,
+    run_grid,
+)
+from restoration.lab.recipe import Axis, SeverityGrid
 from restoration.measure import Scores, lanczos, non_local_means, score
 from restoration.measure.identity import IdentityNetwork
 from restoration.network.checkpoint import save_weights
@@ -21,11 +32,7 @@ from restoration.network.checkpoint import save_weights
 EILEEN = str(EXAMPLES / "eileen_collins.png")
 FACE, IDENTITY = read_image(EILEEN), IdentityNetwork(Pool(), "pool")
 SETTINGS = Degradation(blur_sigma=2, downsample=4, noise=10)
-CASES = {
-    "noise": Degradation(noise=20),
-    "small": Degradation(downsample=4),
-    "blurred": Degradation(blur_sigma=3, noise=2),
-}
+CASES = {"small": Degradation(downsample=4), "blurred": Degradation(blur_sigma=3, noise=2)}
 
 
 @pytest.fixture(scope="module")
@@ -45,32 +52,25 @@ def picture(folder: Path, width: int, height: int) -> str:
     return str(path)
 
 
-@pytest.mark.parametrize("measured", [True, False], ids=["identity", "no identity"])
-def test_an_experiment_measures_both_against_the_clean_face(restorer: Restorer, measured: bool) -> None:
-    network = IDENTITY if measured else None
-    before, outcome = run_degrade(EILEEN, SETTINGS, 3, network), run_experiment(EILEEN, SETTINGS, 3, restorer, network)
+@pytest.fixture(scope="module")
+def outcome(restorer: Restorer) -> lab.Outcome:
+    return run_experiment(EILEEN, SETTINGS, 3, restorer, IDENTITY)
+
+
+def test_an_experiment_measures_both_against_the_clean_face(restorer: Restorer, outcome: lab.Outcome) -> None:
+    before = run_degrade(EILEEN, SETTINGS, 3, IDENTITY)
     assert (list(before.pictures), list(outcome.pictures)) == (["Clean", "Degraded"], ["Clean", "Degraded", "Restored"])
     clean, degraded, restored = outcome.pictures.values()
     assert np.array_equal(clean, FACE)
     assert np.array_equal(degraded, degrade_image(FACE, SETTINGS, 3))
     assert np.array_equal(degraded, before.pictures["Degraded"])
     assert np.array_equal(restored, restorer.restore_aligned(degraded))
-    assert before.scores == {lab.INPUT_ROW: score(degraded, clean, network)}
-    assert outcome.scores == {**before.scores, lab.RESTORED_ROW: score(restored, clean, network)}
-    assert [scores.identity_angle is not None for scores in outcome.scores.values()] == [measured] * 2
+    assert before.scores == {lab.INPUT_ROW: score(degraded, clean, IDENTITY)}
+    assert outcome.scores == {**before.scores, lab.RESTORED_ROW: score(restored, clean, IDENTITY)}
     assert (before.settings, before.seconds, before.warnings) == (SETTINGS, None, [])
-    assert before.caption == f"{SETTINGS.describe()}, not restored yet"
-    assert outcome.caption == SETTINGS.describe()
+    assert before.caption == f"{outcome.caption}, not restored yet" == f"{SETTINGS.describe()}, not restored yet"
     assert outcome.seconds is not None
     assert outcome.seconds > 0
-
-
-def test_seeds_are_whole_numbers() -> None:
-    assert (lab.make_seed(0), lab.make_seed(3.0), lab.make_seed(lab.MAX_SEED)) == (0, 3, lab.MAX_SEED)
-    assert type(lab.make_seed(3.0)) is int
-    for bad in (None, math.nan, math.inf, -1, 0.5, lab.MAX_SEED + 1, "3"):
-        with pytest.raises(InputError, match=f"whole number from 0 to {lab.MAX_SEED}"):
-            lab.make_seed(bad)
 
 
 def test_the_crop_is_told(tmp_path: Path) -> None:
@@ -87,22 +87,16 @@ def test_the_crop_is_told(tmp_path: Path) -> None:
 
 
 def test_settings_outside_the_trained_range_are_warned_of_after_the_notes(restorer: Restorer, tmp_path: Path) -> None:
-    path, trained = picture(tmp_path, 600, 512), FACTS["ranges"]["noise"][1]  # type: ignore[index]
-    [inside] = run_experiment(path, Degradation(noise=trained), 0, restorer, None).warnings
-    assert "square" in inside
-    settings = Degradation(noise=trained + 1, jpeg=50)
-    noted, noise, jpeg = run_experiment(path, settings, 0, restorer, None).warnings
-    assert [noted, noise, jpeg] == [inside, *restorer.out_of_range(settings)]
-    assert "noise" in noise
-    assert "JPEG" in jpeg
+    settings = Degradation(noise=FACTS["ranges"]["noise"][1] + 1, jpeg=50)  # type: ignore[index]
+    noted, noise, jpeg = run_experiment(picture(tmp_path, 600, 512), settings, 0, restorer, None).warnings
+    assert [noise, jpeg] == restorer.out_of_range(settings)
+    assert all(word in text for word, text in (("square", noted), ("noise", noise), ("JPEG", jpeg)))
 
 
-def test_a_report_is_the_outcome_in_json_without_an_infinity(restorer: Restorer) -> None:
+def test_a_report_is_the_outcome_in_json_without_an_infinity(restorer: Restorer, outcome: lab.Outcome) -> None:
     def told(outcome: lab.Outcome) -> dict[str, Any]:
-        read: dict[str, Any] = json.loads(json.dumps(lab.report(outcome, restorer), allow_nan=False))
-        return read
+        return json.loads(json.dumps(lab.report(outcome, restorer), allow_nan=False))
 
-    outcome = run_experiment(EILEEN, SETTINGS, 3, restorer, IDENTITY)
     report = told(outcome)
     for row, (label, scores) in zip(report["metrics"], outcome.scores.items(), strict=True):
         numbers = (row["psnr_db"], row["ssim"], row["identity_angle_deg"])
@@ -114,8 +108,6 @@ def test_a_report_is_the_outcome_in_json_without_an_infinity(restorer: Restorer)
     (row,) = told(run_degrade(EILEEN, Degradation(), 0, None))["metrics"]
     expected = {"psnr_db": None, "identical": True, "ssim": 1, "identity_angle_deg": None}
     assert row == {"method": "degraded input", **expected}
-    photo = told(lab.Outcome(pictures={lab.PHOTO: FACE, lab.RESTORED: FACE}, caption="a photo", seconds=0.5))
-    assert (photo["metrics"], photo["settings"], photo["warnings"], photo["seconds"]) == ([], None, [], 0.5)
 
 
 def test_a_step_away_from_the_person_is_warned_about(restorer: Restorer, tmp_path: Path) -> None:
@@ -137,23 +129,38 @@ def test_every_row_of_a_comparison_is_what_its_methods_are_one_by_one(rows: dict
     for label, row in rows.items():
         assert row.settings == CASES[label]
         assert tuple(row.cells) == lab.METHODS
-        for cell in (row.degraded, *filter(None, row.cells.values())):
-            assert cell.scores == score(cell.picture, FACE, IDENTITY)
-        degraded = degrade_image(FACE, CASES[label], 3)
-        np.testing.assert_array_equal(row.degraded.picture, degraded)
-        np.testing.assert_array_equal(row.cells[NETWORK].picture, restorer.restore_aligned(degraded))
-        np.testing.assert_array_equal(row.cells[NON_LOCAL_MEANS].picture, non_local_means(degraded))
+        np.testing.assert_array_equal(row.degraded.picture, degrade_image(FACE, CASES[label], 3))
+        np.testing.assert_array_equal(row.cells[NETWORK].picture, restorer.restore_aligned(row.degraded.picture))
     small = rows["small"]
+    for cell in (small.degraded, *filter(None, small.cells.values())):
+        assert cell.scores == score(cell.picture, FACE, IDENTITY)
+    np.testing.assert_array_equal(small.cells[NON_LOCAL_MEANS].picture, non_local_means(small.degraded.picture))
     np.testing.assert_array_equal(small.cells[LANCZOS].picture, lanczos(small.degraded.picture, 4))
-
-
-def test_a_method_with_nothing_to_undo_is_left_out_and_too_many_cases(rows: dict[str, Row], restorer: Restorer) -> None:
     missing = {label: {name for name, cell in row.cells.items() if cell is None} for label, row in rows.items()}
-    assert missing == {"noise": {LANCZOS, WIENER}, "small": {WIENER}, "blurred": {LANCZOS}}
-    assert rows["noise"].gain(WIENER) is None
-    for count in (0, 13):
-        with pytest.raises(InputError, match="1 to 12"):
-            next(compare(FACE, {str(i): Degradation(noise=1) for i in range(count)}, 0, restorer))
+    assert missing == {"small": {WIENER}, "blurred": {LANCZOS}}  # there is nothing for them to undo
+    assert small.gain(WIENER) is None
+
+
+def test_every_point_of_a_grid_is_the_experiment_by_itself_and_a_grid_can_be_stopped(restorer, monkeypatch) -> None:
+    restore, seen = restorer.restore_aligned, []
+    monkeypatch.setattr(restorer, "restore_aligned", lambda image: seen.append(image) or restore(image))
+    plan = SeverityGrid(Degradation(), Axis.spaced("noise", 18, 22, 3), Axis.spaced("motion_length", 0, 20, 6))
+    arriving = run_grid(FACE, plan, 5, restorer, IDENTITY)
+    points = [next(arriving) for _ in range(4)]
+    arriving.close()
+    begun = len(seen)
+    assert begun <= 4 + 2 * lab.SIDE_BY_SIDE < len(plan)
+    assert list(arriving) == []
+    assert len(seen) == begun
+    assert [(point.column, point.row) for point in points] == [(0, 0), (1, 0), (2, 0), (0, 1)]
+    assert [point.trained for point in points] == [True, True, False, False]  # the tiny weights know noise up to 20
+    for point in points:
+        settings = Degradation(noise=18 + 2 * point.column, motion_length=4 * point.row)
+        assert point.settings == settings == plan.settings(point.column, point.row)
+        np.testing.assert_array_equal(point.degraded, degrade_image(FACE, settings, 5))
+        np.testing.assert_array_equal(point.restored, restore(point.degraded))
+    assert point.before == score(point.degraded, FACE, IDENTITY)
+    assert point.after == score(point.restored, FACE, IDENTITY)
 
 
 def test_worse_is_named_metric_by_metric() -> None:

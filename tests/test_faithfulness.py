@@ -18,7 +18,6 @@ from restoration.images import Image, read_image
 from restoration.measure.faithfulness import (
     REGIONS,
     Examination,
-    consistency_residual,
     examine,
     region_errors,
     region_masks,
@@ -42,8 +41,6 @@ def test_masks_hold_their_landmarks_and_do_not_overlap() -> None:
             assert masks[name][y, x]
     cheeks = FACE_TEMPLATE[:2] * 0.5 + FACE_TEMPLATE[3:] * 0.5 + [[-15, 0], [15, 0]]
     assert all(masks["skin"][y, x] for x, y in cheeks.round().astype(int))
-    with pytest.raises(ValueError, match="read-only"):
-        masks["skin"][0, 0] = True
 
 
 @pytest.mark.parametrize("region", REGIONS)
@@ -92,19 +89,12 @@ def look(degraded: Image, restored: Image, restorer: Restorer, **known: Any) -> 
     return examine(degraded, restored, restorer.restore_tensor, restorer.calibration, **known)
 
 
-def test_the_truth_explains_the_photo_exactly_and_another_face_does_not() -> None:
-    assert not consistency_residual(TRUTH, DEGRADED, SETTINGS, 7).any()
-    other = read_image(EXAMPLES / "grace_hopper.png")
-    assert np.abs(consistency_residual(other, DEGRADED, SETTINGS, 7)).mean() > 20
-    assert consistency_residual(TRUTH, DEGRADED, SETTINGS, 8).any()  # another seed, other noise
-
-
 def test_everything_is_known_where_the_truth_and_the_recipe_are(restorer: Restorer, restored: Image) -> None:
     network = IdentityNetwork(Pool(), "pool")
     seen = look(DEGRADED, restored, restorer, truth=TRUTH, recipe=(SETTINGS, 7), identity=network)
     np.testing.assert_array_equal(seen.change, restored.astype(int) - DEGRADED)
     np.testing.assert_array_equal(seen.error, restored.astype(int) - TRUTH)
-    np.testing.assert_array_equal(seen.residual, consistency_residual(restored, DEGRADED, SETTINGS, 7))
+    np.testing.assert_array_equal(seen.residual, degrade_image(restored, SETTINGS, 7).astype(int) - DEGRADED)
     assert tuple(region.name for region in seen.regions) == (*REGIONS, "whole picture")
     assert {r.name: r.restored for r in seen.regions} == region_errors(restored, TRUTH)
     assert {r.name: r.degraded for r in seen.regions} == region_errors(DEGRADED, TRUTH)
@@ -130,38 +120,30 @@ def test_nothing_is_claimed_about_a_photo_without_a_truth(restorer: Restorer, re
     assert seen.report()["identity"] is None
 
 
+def test_without_a_calibration_only_the_place_is_known(restorer: Restorer, restored: Image) -> None:
+    seen = examine(DEGRADED, restored, restorer.restore_tensor, None)
+    assert not seen.calibrated
+    assert {region.expected for region in seen.regions} == {None}
+    [warning] = seen.warnings
+    assert "not measured: uncertainty shows where, not how much" in warning
+
+
 def test_the_expected_error_of_the_default_weights_is_near_the_true_one() -> None:
     restorer = Restorer.from_pretrained()
     whole = look(DEGRADED, restorer.restore_aligned(DEGRADED), restorer, truth=TRUTH).regions[-1]
     assert 0.5 < whole.expected / whole.restored < 2
 
 
-def test_without_a_calibration_only_the_place_is_known(tiny_weights: Path) -> None:
-    tiny = Restorer.from_pretrained(tiny_weights)
-    seen = look(DEGRADED, tiny.restore_aligned(DEGRADED), tiny)
-    assert not seen.calibrated
-    assert {region.expected for region in seen.regions} == {None}
-    assert any("not measured: uncertainty shows where, not how much" in warning for warning in seen.warnings)
-
-
-def test_a_worse_face_is_called_worse(restorer: Restorer) -> None:
-    green = TRUTH.astype(int)
-    green[region_masks()["skin"]] += [-60, 40, -60]
+def test_what_went_wrong_is_said(restorer: Restorer) -> None:
+    green, gentle = TRUTH.astype(int), Degradation(noise=1)
+    green[region_masks()["skin"]] += [-90, 90, -90]
     spoilt = np.clip(green, 0, 255).astype(np.uint8)
-    gentle = degrade_image(TRUTH, Degradation(noise=1), 0)
-    seen = look(gentle, spoilt, restorer, truth=TRUTH)
-    warnings = " ".join(seen.warnings)
-    assert "Restoration made the skin worse" in warnings
-    assert "The colour of the skin changed: ΔE2000" in warnings
-    assert "mouth worse" not in warnings
-
-
-def test_moving_away_from_the_person_and_the_photo_is_warned_about(restorer: Restorer) -> None:
-    away = TRUTH.copy()
-    away[:, :256] = 255 - away[:, :256]
-    network = IdentityNetwork(Pool(), "pool")
-    seen = look(DEGRADED, away, restorer, truth=TRUTH, recipe=(SETTINGS, 7), identity=network)
+    known = {"truth": TRUTH, "recipe": (gentle, 0), "identity": IdentityNetwork(Pool(), "pool")}
+    seen = look(degrade_image(TRUTH, gentle, 0), spoilt, restorer, **known)
     assert seen.identity is not None
     assert seen.identity.verdict.better is False
-    assert any("moved the face away" in warning for warning in seen.warnings)
-    assert any("does not explain what was seen" in warning for warning in seen.warnings)
+    for warning, words in zip(seen.warnings, (
+        "moved the face away", "made the skin worse", "made the whole picture worse",
+        "The colour of the skin changed: ΔE2000", "does not explain what was seen",
+    ), strict=True):  # fmt: skip
+        assert words in warning

@@ -32,18 +32,18 @@ def test_crop_carries_the_face_template_to_the_identity_template() -> None:
         assert np.abs(found - (a * px - b * py + c, b * px + a * py + d)).max() < 0.05
 
 
-@pytest.mark.parametrize("degrees", [0, 1e-6, 9, 90, 179.999999, 180])
-def test_an_angle_is_precise_at_both_ends(degrees: float) -> None:
-    radians = np.deg2rad(degrees)
-    one, other = np.array([1.0, 0, 0]), np.array([np.cos(radians), np.sin(radians), 0])
-    assert angle_between(one, other) == pytest.approx(degrees, abs=1e-9)
-    assert angle_between(other, one) == angle_between(one, other)
+def test_an_angle_is_precise_at_both_ends() -> None:
+    degrees = torch.tensor([0, 1e-6, 9, 90, 179.999999, 180], dtype=torch.float64)
+    others = torch.stack((degrees.deg2rad().cos(), degrees.deg2rad().sin()), dim=1)
+    one = others[:1].expand_as(others)
+    torch.testing.assert_close(angle_between(one, others), degrees, atol=1e-9, rtol=0)
+    torch.testing.assert_close(angle_between(others, one), degrees, atol=1e-9, rtol=0)
 
 
 def test_angles_are_degrees_between_unit_embeddings_and_a_broken_network_gives_none() -> None:
     network = IdentityNetwork(Pool(), "pool")
     face = torch.rand(1, 3, 512, 512)
-    assert float(network.angles(face, face)) < 0.1
+    assert float(network.angles(face, face)) == 0
     assert float(network.angles(face, 1 - face)) > 179
     assert float(network(face).norm()) == pytest.approx(1)
     picture = np.random.default_rng(0).integers(0, 256, (512, 512, 3), np.uint8)
@@ -72,8 +72,6 @@ def test_a_torchscript_file_is_loaded_by_environment_with_the_bands_beside_it(tm
     monkeypatch.setenv("RESTORATION_IDENTITY", str(path))
     network = load_identity()
     assert (network.name, network.bands) == ("pool", None)
-    face = torch.rand(1, 3, 512, 512)
-    assert math.isclose(float(network.angles(face, face)), 0, abs_tol=0.1)
     bands = dataclasses.replace(BANDS, network="pool")
     (tmp_path / "pool.verification.json").write_text(json.dumps(dataclasses.asdict(bands)))
     assert load_identity(path).bands == bands
@@ -103,7 +101,7 @@ def test_bands_travel_as_json_with_one_network(tmp_path: Path) -> None:
     assert read_bands(path, "net") is None
     path.write_text(json.dumps(dataclasses.asdict(BANDS)))
     assert read_bands(path, "net") == BANDS
-    with pytest.raises(InputError, match="bands of net, not of other"):
+    with pytest.raises(InputError, match=r"bands of other \(those of net\)"):
         read_bands(path, "other")
     for damage in ("{}", "[1]", "no json", json.dumps(dataclasses.asdict(BANDS) | {"same": [3, 2, 1]})):
         path.write_text(damage)

@@ -84,10 +84,13 @@ def test_wrong_commands_end_with_usage(capsys: pytest.CaptureFixture[str]) -> No
         assert message in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("library", ["libGL.so.1", "libgthread-2.0.so.0"])
-@pytest.mark.parametrize("command", [["-m", "restoration", "--version"], ["app.py"], ["train/run.py", "--help"]])
+@pytest.mark.parametrize(("command", "library"), [
+    (["-m", "restoration", "--version"], "libgthread-2.0.so.0"),
+    (["app.py"], "libGL.so.1"),
+    (["train/run.py", "--help"], "libGL.so.1"),
+])  # fmt: skip
 def test_without_opencv_s_libraries_one_sentence_names_the_packages(
-    tmp_path: Path, library: str, command: list[str]
+    tmp_path: Path, command: list[str], library: str
 ) -> None:
     (tmp_path / library).write_bytes(b"")  # comes before the system's, and is none
     environment = {**os.environ, "LD_LIBRARY_PATH": str(tmp_path)}

@@ -1,7 +1,8 @@
-"""A recipe survives the way through a link, and nothing else gets in."""
+"""A recipe survives the way through a link, and nothing else gets in; seeds and grids are checked."""
 
 import base64
 import json
+import math
 import string
 import zlib
 
@@ -11,8 +12,7 @@ from tiny import EXAMPLES
 
 from restoration import Degradation, InputError, read_image
 from restoration.degrade.protocols import PRESETS
-from restoration.lab.grid import Axis, SeverityGrid
-from restoration.lab.recipe import Recipe, picture_id
+from restoration.lab.recipe import AXES, MAX_POINTS, MAX_SEED, Axis, Recipe, SeverityGrid, make_seed, picture_id
 
 FACE = read_image(EXAMPLES / "eileen_collins.png")
 COMMON = {"face": "eileen_collins", "picture": picture_id(FACE), "seed": 7, "model": "0123456789ab"}
@@ -94,3 +94,46 @@ def test_another_picture_or_other_weights_are_noticed() -> None:
     assert len(recipe.check(other, "0123456789ab")) == 1
     assert "other weights" in recipe.check(FACE, "ba9876543210")[0]
     assert picture_id(np.ascontiguousarray(FACE[:256])) != picture_id(np.ascontiguousarray(FACE[:, :256]))
+
+
+def test_seeds_are_whole_numbers() -> None:
+    assert (make_seed(0), make_seed(3.0), make_seed(MAX_SEED)) == (0, 3, MAX_SEED)
+    assert type(make_seed(3.0)) is int
+    for bad in (None, math.nan, math.inf, -1, 0.5, MAX_SEED + 1, "3"):
+        with pytest.raises(InputError, match=f"whole number from 0 to {MAX_SEED}"):
+            make_seed(bad)
+
+
+def test_a_swept_blur_is_round() -> None:
+    plan = SeverityGrid(Degradation(blur_sigma=2, blur_sigma_y=5), Axis("blur_sigma", (0, 1)))
+    assert plan.settings(0).is_identity
+
+
+@pytest.mark.parametrize("name", AXES)
+def test_equal_steps_lie_on_the_settings_own(name: str) -> None:
+    low, high = (10, 95) if name == "jpeg" else (1, 19)
+    axis = Axis.spaced(name, low, high, 5)
+    assert (axis.values[0], axis.values[-1]) == (low, high)
+    assert np.ptp(np.diff(axis.values)) <= 1
+    SeverityGrid(Degradation(), axis).settings(4)  # Degradation takes it
+
+
+NOISE = Axis("noise", (0, 10, 30))
+
+
+@pytest.mark.parametrize(("make", "message"), [
+    (lambda: Axis("kernel", (0, 1)), "Sweep one of"),
+    (lambda: Axis.spaced("angle", 0, 1, 3), "Sweep one of"),
+    (lambda: Axis("noise", (5,)), "2 steps"),
+    (lambda: Axis.spaced("noise", 5, 5, 3), "lowest value below"),
+    (lambda: Axis.spaced("noise", 20, 5, 3), "lowest value below"),
+    (lambda: Axis.spaced("jpeg", 50, 53, 9), "lowest value below"),
+    (lambda: Axis.spaced("noise", 0, 5, 1), "at least 2"),
+    (lambda: Axis("noise", (0, 101)), "from 0 to 100"),
+    (lambda: Axis("jpeg", (0, 50)), "from 1 to 100"),
+    (lambda: SeverityGrid(Degradation(), NOISE, NOISE), "two different"),
+    (lambda: SeverityGrid(Degradation(), Axis.spaced("noise", 0, 80, MAX_POINTS + 1)), "fewer steps"),
+])  # fmt: skip
+def test_a_plan_that_cannot_be_run_is_refused(make, message: str) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(InputError, match=message):
+        make()

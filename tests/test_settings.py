@@ -14,8 +14,7 @@ from restoration import Degradation, InputError, read_image
 from restoration.degrade import LIMITS, degrade_image
 from restoration.degrade.protocols import PRESETS
 from restoration.images import Image
-from restoration.lab.grid import Axis
-from restoration.lab.recipe import Recipe, picture_id
+from restoration.lab.recipe import Axis, Recipe, picture_id
 from restoration.page import site
 from restoration.page.site import CURRENT, CURRENT_LABEL, CUSTOM, NOTHING, drawn, fill, from_controls, open_recipe
 

@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from restoration.faces.photo import NoFaceError
 from restoration.images import Image, InputError, photo_file
-from restoration.images.pictures import disk_is_full, write_atomically
+from restoration.images.pictures import disk_is_full, write_file
 
 Facts = dict[str, Any]
 Work = Callable[[photo_file.PhotoFile], tuple[Image, Facts]]
@@ -45,13 +45,12 @@ def find_jobs(options: argparse.Namespace) -> Jobs:
     """What is to be done, after everything was refused that can be known to fail before the first photo.
 
     Nothing is written, but a damaged report is set aside. What macOS puts beside photos (``._photo.jpg``) is passed
-    over. Names and sub-folders are kept, but for formats that are not written; where two results would have
-    one name, the second photo's keeps its old ending within: ``p.gif.png``.
+    over. Names and sub-folders are kept, but for formats that are not written; where two results would have one name,
+    the second photo's keeps its old ending within: ``p.gif.png``.
 
     Raises:
         InputError: no photo, an option out of range, a file that would be replaced by something else, a folder that
-            cannot be written in, or a single result that is there already.
-        OSError: a path that cannot be followed.
+            cannot be written in, or a single result that is there already. OSError: a path that cannot be followed.
     """
     source, destination, jobs = options.source, options.destination, Jobs()
     if options.quality is not None and not 1 <= options.quality <= 100:
@@ -161,7 +160,6 @@ def run_jobs(jobs: Jobs, work: Work, common: Facts, options: argparse.Namespace)
     """Do what is not done yet, one photo after the other; one that fails does not stop the others.
 
     Args:
-        jobs: as ``find_jobs`` found them.
         work: makes of a photo its result, and what the report tells of it; its exceptions are told.
         common: what the report tells of all photos; only a report with the same is taken up.
         options: ``overwrite``, ``quality``, ``json``, and ``scale`` where results are larger.
@@ -187,9 +185,7 @@ def run_jobs(jobs: Jobs, work: Work, common: Facts, options: argparse.Namespace)
                 if os.path.lexists(target) and not options.overwrite:
                     row = {**rows.get(str(target), {}), **row}
                 else:
-                    begun = time.perf_counter()
                     full = _try(row, path, target, work, options)
-                    row["total_seconds"] = round(time.perf_counter() - begun, 4)
                     for said in (row[key] for key in ("notice", "message") if key in row):
                         bar.write(f"{path}: {said}", file=sys.stderr)
                 rows[str(target)] = row
@@ -204,16 +200,11 @@ def run_jobs(jobs: Jobs, work: Work, common: Facts, options: argparse.Namespace)
         interrupted = 143 if stop.args == (signal.SIGTERM,) else 130
     finally:
         signal.signal(signal.SIGTERM, before)
-        try:
-            _report(rows, jobs, common, options.json)
-        except InputError as error:
-            if not full:
-                raise
-            print(error, file=sys.stderr)
+        reported = _report(rows, jobs, common, options.json)
     counts = [f"{states[state]} {state}" for state in ("done", "skipped", "no face", "failed") if states[state]]
     end = ", interrupted" if interrupted else ""
     print(f"{common['command']}: {', '.join(counts) or 'nothing'} of {len(jobs.photos) + len(jobs.unread)}{end}")
-    return interrupted or int(states["failed"] + states["no face"] > 0)
+    return interrupted or int(states["failed"] + states["no face"] > 0 or not reported)
 
 
 def _end(number: int, _frame: object) -> None:
@@ -230,8 +221,9 @@ def _try(row: Facts, path: Path, target: Path, work: Work, options: argparse.Nam
         photo_file.check_writable(target, width, height, photo)
         image, facts = work(photo)
         photo_file.write_photo(image, target, photo, options.quality)
-        notices = [said for said in (row.get("notice"), facts.get("notice")) if said]
-        row.update({**facts, "status": "done", **({"notice": " ".join(notices)} if notices else {})})
+        if said := f"{row.get('notice', '')} {facts.get('notice', '')}".strip():
+            facts["notice"] = said
+        row.update({**facts, "status": "done"})
     except NoFaceError as error:
         row.update({"status": "no face", "message": str(error)})
     except InputError as error:
@@ -250,13 +242,13 @@ def _told(error: Exception) -> str:
     return f"{told}. This is a fault of the program: please report it with the photo."
 
 
-def _report(rows: dict[str, Facts], jobs: Jobs, common: Facts, path: Path | None) -> None:
-    """Write the report, if one is asked for."""
-    if path is None:
-        return
+def _report(rows: dict[str, Facts], jobs: Jobs, common: Facts, path: Path | None) -> bool:
+    """Write the report, if one is asked for; False where that fails, which is told."""
     facts = {**common, "photos": [*rows.values()], "left_out": [*map(str, jobs.left_out)]}
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, json.dumps(facts, indent=2, allow_nan=False) + "\n")
-    except OSError as error:
-        raise InputError(f"Cannot write {path}: {error.strerror}. Choose a writable place.") from error
+        if path:
+            write_file(path, f"{json.dumps(facts, indent=2, allow_nan=False)}\n".encode())
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return False
+    return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from time import perf_counter
 from typing import Any
@@ -13,16 +14,16 @@ from restoration.faces import FACE_SIZE, crop_centre
 from restoration.images import Image, InputError
 from restoration.images.photo_file import read_photo
 from restoration.images.pictures import over_white
+from restoration.lab.recipe import SeverityGrid
 from restoration.measure import Scores, lanczos, non_local_means, score, wiener
 from restoration.measure.identity import NOTICEABLE, Bands, IdentityNetwork, Verdict, judge
 from restoration.restorer import Restorer
 
-MAX_SEED = 2**31 - 1
 CLEAN, DEGRADED, RESTORED, PHOTO = "Clean", "Degraded", "Restored", "Your photo"
 INPUT_ROW, RESTORED_ROW = "Degraded input", "Restored"
 NETWORK, NON_LOCAL_MEANS, LANCZOS, WIENER = "Restored", "Non-local means", "Lanczos", "Wiener"
 METHODS = (NETWORK, NON_LOCAL_MEANS, LANCZOS, WIENER)
-MAX_CASES = 12
+SIDE_BY_SIDE = 2  # points of a grid at a time: SSIM leaves the cores idle that the network takes
 ABOUT = {
     NETWORK: "The network. It sees the degraded face alone.",
     NON_LOCAL_MEANS: "Averages pixels whose surroundings look alike; estimates the noise itself.",
@@ -37,9 +38,8 @@ class Outcome:
 
     Args:
         pictures: label to (512, 512, 3) uint8 RGB face, in the order in which they were made.
-        caption: what was done, plain text.
+        caption, warnings: what was done, and what the visitor should know, plain text.
         scores: table row to its scores against the clean face; empty where there is no clean face.
-        warnings: what the visitor should know, plain text.
         settings, seed: how the face was degraded; None where it was not.
         seconds: wall-clock time of the network; None where it did not run.
     """
@@ -54,17 +54,8 @@ class Outcome:
 
 
 def read_face(photo: str | bytes | None) -> tuple[Image, list[str]]:
-    """Cut the face that is worked on out of a photo: its centre square.
-
-    Args:
-        photo: path or contents of a picture file, sides as ``read_image`` takes them.
-
-    Returns:
-        (512, 512, 3) uint8 RGB, and what the visitor should know about the crop, plain text, often nothing.
-
-    Raises:
-        InputError: None, or a file that ``read_image`` or ``crop_centre`` refuses.
-    """
+    """The centre square of a photo, by its path or contents, (512, 512, 3) uint8 RGB, and what the visitor should know
+    about the crop, plain text. InputError: None, or a file that ``read_image`` refuses."""
     if photo is None:
         raise InputError("There is no picture yet. Upload one, take one with the camera, or choose an example.")
     file, notes = read_photo(photo), []
@@ -84,27 +75,11 @@ def read_face(photo: str | bytes | None) -> tuple[Image, list[str]]:
     return face, notes
 
 
-def make_seed(seed: Any) -> int:
-    """A whole number in [0, MAX_SEED] as JSON may bring it, where 3 can arrive as 3.0. InputError: anything else."""
-    if isinstance(seed, (int, float)) and 0 <= seed <= MAX_SEED and seed == int(seed):  # NaN fails the range
-        return int(seed)
-    told = "It is empty." if seed is None else f"It is {seed}."
-    raise InputError(f"The seed must be a whole number from 0 to {MAX_SEED}. {told}")
-
-
 def run_degrade(
     photo: str | bytes | None, settings: Degradation, seed: int, identity: IdentityNetwork | None
 ) -> Outcome:
-    """Degrade a clean face and measure what was lost.
-
-    Args:
-        photo: as ``read_face`` takes it.
-        settings, seed: as ``degrade_image`` takes them.
-        identity: measures the identity angle; None leaves it unmeasured.
-
-    Returns:
-        Pictures ``CLEAN`` and ``DEGRADED``, one row of scores, no seconds. InputError as ``read_face``.
-    """
+    """Degrade a clean face, as ``read_face`` cuts it, and measure what was lost: pictures ``CLEAN`` and ``DEGRADED``,
+    one row of scores, no seconds. InputError as ``read_face``."""
     face, notes = read_face(photo)
     degraded = degrade_image(face, settings, seed)
     return Outcome(
@@ -120,12 +95,8 @@ def run_degrade(
 def run_experiment(
     photo: str | bytes | None, settings: Degradation, seed: int, restorer: Restorer, identity: IdentityNetwork | None
 ) -> Outcome:
-    """``run_degrade``, then restore, and measure both against the clean face.
-
-    Returns:
-        Pictures ``CLEAN``, ``DEGRADED`` and ``RESTORED``, two rows of scores, the seconds of the restoration, which
-        sees the degraded face alone. InputError as ``read_face``.
-    """
+    """``run_degrade``, then restore the degraded face alone, and measure both: pictures ``CLEAN``, ``DEGRADED`` and
+    ``RESTORED``, two rows of scores, the seconds of the restoration. InputError as ``read_face``."""
     before = run_degrade(photo, settings, seed, identity)
     face, degraded = before.pictures.values()
     start = perf_counter()
@@ -145,8 +116,8 @@ def run_experiment(
 
 
 def identity_verdict(scores: dict[str, Scores], bands: Bands | None = None) -> Verdict | None:
-    """Whether the restored face of an ``Outcome`` is nearer to the person than the degraded one; None where that was
-    not measured. ``bands`` are those of the network that measured it."""
+    """Whether the restored face of an ``Outcome`` is nearer to the person than the degraded one, by the ``bands`` of
+    the network that measured it; None where that was not measured."""
     before, after = (scores[row].identity_angle if row in scores else None for row in (INPUT_ROW, RESTORED_ROW))
     return None if before is None or after is None else judge(before, after, bands)
 
@@ -202,11 +173,8 @@ class Cell:
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One degradation of the face, and what every method made of it.
-
-    cells: a method of ``METHODS`` to its result; None where there is nothing for it to undo. warnings: settings outside
-    the network's trained range, plain text.
-    """
+    """One degradation of the face, and what every method of ``METHODS`` made of it: None where there is nothing for it
+    to undo. warnings: settings outside the network's trained range, plain text."""
 
     label: str
     settings: Degradation
@@ -223,38 +191,57 @@ class Row:
 def compare(
     face: Image, cases: dict[str, Degradation], seed: int, restorer: Restorer, identity: IdentityNetwork | None = None
 ) -> Iterator[Row]:
-    """Degrade a face in several ways and run every method on each; a row a case, in their order, as they are done.
-
-    Args:
-        face: (512, 512, 3) uint8 RGB, clean. Not modified.
-        cases: label to settings, 1 to ``MAX_CASES``.
-        seed: of the noise, the same for every case, so that one can be looked at without the others.
-        restorer: sees degraded faces alone.
-        identity: measures the identity angle; None leaves it unmeasured.
-
-    Raises:
-        InputError: no case or too many, or a face that cannot be used; before the first row.
-    """
-    if not 1 <= len(cases) <= MAX_CASES:
-        raise InputError(f"Choose 1 to {MAX_CASES} degradations to compare, not {len(cases)}.")
+    """Degrade a clean face, (512, 512, 3) uint8 RGB, in several ways and run every method on each; a row a case, in
+    their order, as they are done. The seed of the noise is the same for every case, so that one can be looked at
+    without the others; without an identity network its angle is not measured."""
     for label, settings in cases.items():
         degraded = degrade_image(face, settings, seed)
         made = {DEGRADED: degraded, NETWORK: restorer.restore_aligned(degraded), **run_baselines(degraded, settings)}
         cells = {name: Cell(image, score(image, face, identity)) for name, image in made.items() if image is not None}
-        yield Row(
-            label=label,
-            settings=settings,
-            degraded=cells[DEGRADED],
-            cells={name: cells.get(name) for name in METHODS},
-            warnings=restorer.out_of_range(settings),
-        )
+        others = {name: cells.get(name) for name in METHODS}
+        warnings = restorer.out_of_range(settings)
+        yield Row(label=label, settings=settings, degraded=cells[DEGRADED], cells=others, warnings=warnings)
 
 
 def run_baselines(image: Image, settings: Degradation) -> dict[str, Image | None]:
     """What each method but the network makes of a degraded face; None where there is nothing for it to undo."""
-    blurred = settings.motion_length > 1 or max(settings.blur_sigmas) > 0
     return {
         NON_LOCAL_MEANS: non_local_means(image),
         LANCZOS: lanczos(image, settings.downsample) if settings.downsample > 1 else None,
-        WIENER: wiener(image, point_spread(settings).double().numpy(), settings.noise) if blurred else None,
+        WIENER: wiener(image, point_spread(settings).double().numpy(), settings.noise) if settings.is_blurred else None,
     }
+
+
+@dataclass(frozen=True)
+class Point:
+    """One point of a grid: where it lies, the (512, 512, 3) uint8 RGB pictures and scores before and after restoration,
+    and whether every setting lies in the range that the network was trained on."""
+
+    column: int
+    row: int
+    settings: Degradation
+    degraded: Image
+    restored: Image
+    before: Scores
+    after: Scores
+    trained: bool
+
+
+def run_grid(
+    face: Image, plan: SeverityGrid, seed: int, restorer: Restorer, identity: IdentityNetwork | None = None
+) -> Iterator[Point]:
+    """Degrade, restore and measure every point of a grid, row by row, as they are done.
+
+    Arguments as ``compare``'s; neighbours differ by the settings alone. Close the generator to stop: what was begun is
+    lost. InputError: the face cannot be used.
+    """
+
+    def measure(place: tuple[int, int]) -> Point:
+        settings = plan.settings(*place)
+        degraded = degrade_image(face, settings, seed)
+        restored = restorer.restore_aligned(degraded)
+        before, after = (score(picture, face, identity) for picture in (degraded, restored))
+        return Point(*place, settings, degraded, restored, before, after, not restorer.out_of_range(settings))
+
+    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+        yield from pool.map(measure, plan.places())  # closed, it begins no further point

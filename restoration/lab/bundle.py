@@ -1,5 +1,4 @@
-"""What a visitor takes home: one zip of lossless pictures, recipe, metrics, plots, and the code that repeats it; a
-picture and an animation to share."""
+"""What a visitor takes home: a zip of pictures, recipe, metrics, plots and code; a picture and an animation."""
 
 from __future__ import annotations
 
@@ -14,16 +13,14 @@ from typing import Any
 import matplotlib
 import numpy as np
 import PIL.Image
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont
 from PIL import ImageDraw, ImageFont
 
 from restoration.degrade import LIMITS
 from restoration.images import Image, write_png
-from restoration.lab import METHODS, Row, gain
-from restoration.lab.grid import Point, SeverityGrid
-from restoration.lab.recipe import Recipe, to_python
+from restoration.lab import METHODS, Point, Row, gain
+from restoration.lab.recipe import Axis, Recipe, SeverityGrid, to_python
 from restoration.measure import Scores
 
 METRICS = ("psnr_db", "ssim", "identity_angle_deg")
@@ -35,12 +32,9 @@ GAIN_LABEL = "gain in PSNR over the degraded input, dB"
 
 
 def comparison_bundle(recipe: Recipe, face: Image, rows: Sequence[Row]) -> bytes:
-    """Everything about a comparison, or about one experiment as a comparison of one.
-
-    Returns:
-        A zip with clean.png, a folder a degradation with degraded.png and a picture a method, recipe.json,
-        metrics.csv, plot.png, plot.svg and recipe.py. The same arguments give the same bytes.
-    """
+    """Everything about a comparison, or about one experiment as a comparison of one: a zip with clean.png, a folder a
+    degradation with degraded.png and a picture a method, recipe.json, metrics.csv, plot.png, plot.svg and recipe.py.
+    The same arguments give the same bytes."""
     pictures = {"clean": face}
     for number, row in enumerate(rows, 1):
         folder = f"{number}_{_name(row.label)}"
@@ -51,38 +45,34 @@ def comparison_bundle(recipe: Recipe, face: Image, rows: Sequence[Row]) -> bytes
 
 
 def grid_bundle(recipe: Recipe, face: Image, points: Sequence[Point]) -> bytes:
-    """Everything about a severity grid; of its pictures, those at the corners of what was measured.
-
-    Args:
-        recipe: with a plan.
-        points: the first ones of the plan, at least one.
-
-    Returns:
-        A zip as ``comparison_bundle``'s; missing.txt says which points of the plan were not measured, if any.
-    """
+    """Everything about a grid, whose plan the recipe holds: a zip as ``comparison_bundle``'s, with the pictures at the
+    corners of what was measured. Points are the plan's first, at least one; missing.txt names the others."""
     assert recipe.plan is not None
     plan = recipe.plan
-    columns, rows = ({0, max(getattr(point, place) for point in points)} for place in ("column", "row"))
-    names = [axis.name for axis in (plan.x, plan.y) if axis]
+    columns, rows = {0, max(point.column for point in points)}, {0, points[-1].row}
     pictures = {"clean": face}
     for point in points:
         if point.column in columns and point.row in rows:
-            folder = "_".join(f"{name}_{getattr(point.settings, name):g}" for name in names)
+            folder = "_".join(f"{axis.name}_{getattr(point.settings, axis.name):g}" for axis in plan.axes)
             pictures[f"{folder}/degraded"], pictures[f"{folder}/restored"] = point.degraded, point.restored
-    files = {"recipe.py": to_python(recipe, len(points)), "metrics.csv": grid_csv(points, *names)}
+    files = {"recipe.py": to_python(recipe, len(points)), "metrics.csv": grid_csv(points, plan)}
     if missing := [f"- {plan.settings(*place).describe()}\n" for place in plan.places()[len(points) :]]:
         told = f"This sweep was stopped after {len(points)} of {len(plan)} points. Not measured:\n"
         files["missing.txt"] = told + "".join(missing)
     return _pack(recipe, pictures, files, _grid_plot(points, plan))
 
 
-def _pack(recipe: Recipe, pictures: Mapping[str, Image], texts: Mapping[str, str], plot: Figure) -> bytes:
+def _pack(recipe: Recipe, pictures: Mapping[str, Image], texts: Mapping[str, str], plot: Any) -> bytes:
     files = {}
     for name, picture in pictures.items():
         write_png(picture, buffer := io.BytesIO())
         files[f"{name}.png"] = buffer.getvalue()
     files |= {name: text.encode() for name, text in {"recipe.json": recipe.to_json(), **texts}.items()}
-    return archive({**files, **{f"plot.{form}": _save(plot, form) for form in ("png", "svg")}})
+    for form, undated in (("png", "Software"), ("svg", "Date")):  # the same plot gives the same bytes
+        with matplotlib.rc_context({"svg.hashsalt": "restoration", "svg.fonttype": "none"}):  # text stays text
+            plot.figure.savefig(buffer := io.BytesIO(), format=form, dpi=150, metadata={undated: None})
+        files[f"plot.{form}"] = buffer.getvalue()
+    return archive(files)
 
 
 def archive(files: Mapping[str, bytes]) -> bytes:
@@ -95,16 +85,8 @@ def archive(files: Mapping[str, bytes]) -> bytes:
 
 
 def poster(pictures: Mapping[str, Image], lines: Sequence[str], link: str) -> bytes:
-    """Pictures side by side under their labels, with words below them: one file that speaks for itself.
-
-    Args:
-        pictures: label to (H, W, 3) uint8 RGB, of one size; none is changed by a pixel.
-        lines: at least one; the first is the headline. Each is one line, whatever its length.
-        link: printed small, on as many lines as it takes.
-
-    Returns:
-        A PNG.
-    """
+    """A PNG with pictures, (H, W, 3) uint8 RGB of one size, side by side under their labels: a file that speaks for
+    itself. Below are ``lines``, of which the first is the headline, and, small, a link on as many as it takes."""
     high, side = next(iter(pictures.values())).shape[:2]
     width = MARGIN + len(pictures) * (side + MARGIN)
     across = (width - 2 * MARGIN) // 8  # characters of the link's font in a line
@@ -173,12 +155,12 @@ def comparison_csv(rows: Iterable[Row]) -> str:
     return _csv(lines)
 
 
-def grid_csv(points: Iterable[Point], *names: str) -> str:
-    """CSV with a line a point: where it lies along the axes, ``names``, x first; whether the network was trained there;
-    and the scores, as ``comparison_csv`` has them."""
+def grid_csv(points: Iterable[Point], plan: SeverityGrid) -> str:
+    """CSV with a line a point: where it lies along the axes, x first; whether the network was trained there; and the
+    scores, as ``comparison_csv`` has them."""
     lines = []
     for point in points:
-        place = {name: f"{getattr(point.settings, name):g}" for name in names}
+        place = {axis.name: f"{getattr(point.settings, axis.name):g}" for axis in plan.axes}
         change = _numbers("gain_", gain(point.before, point.after))
         numbers = {**_numbers("degraded_", point.before), **_numbers("restored_", point.after), **change}
         lines.append({**place, "trained": "yes" if point.trained else "no", **numbers})
@@ -198,9 +180,9 @@ def _csv(lines: list[dict[str, str]]) -> str:
     return text.getvalue()
 
 
-def _comparison_plot(rows: Sequence[Row]) -> Figure:
+def _comparison_plot(rows: Sequence[Row]) -> Any:
     """Bars of the gain in PSNR, a group a degradation, a bar a method; below the line is worse than the input."""
-    figure, axes = _figure(max(6.0, 1.6 * len(rows)), 4.2)
+    axes = _axes(max(6.0, 1.6 * len(rows)), 4.2)
     width = 0.8 / len(METHODS)
     for place, method in enumerate(METHODS):
         gains = [row.gain(method) for row in rows]
@@ -211,43 +193,40 @@ def _comparison_plot(rows: Sequence[Row]) -> Figure:
     axes.set_xticks(range(len(rows)), [row.label for row in rows], rotation=20, ha="right")
     axes.set_ylabel(GAIN_LABEL)
     axes.legend(frameon=False)
-    return figure
+    return axes
 
 
-def _grid_plot(points: Sequence[Point], plan: SeverityGrid) -> Figure:
+def _grid_plot(points: Sequence[Point], plan: SeverityGrid) -> Any:
     """PSNR before and after along one setting, or a map of the gain over two; the trained range is marked."""
-    figure, axes = (_curves if plan.y is None else _map)(points, plan)
+    axes = _curves(points, plan.x) if plan.y is None else _map(points, plan.x, plan.y)
     notes = [f"{GAIN_LABEL}; in brackets: outside the trained range"] if plan.y else []
     if len(points) < len(plan):
         notes.append(f"stopped after {len(points)} of {len(plan)} points; the others were not measured")
     axes.set_title("\n".join(notes), fontsize=8)
-    axes.set_xlabel(_label(plan.x.name))
-    return figure
+    axes.set_xlabel(_label(plan.x))
+    return axes
 
 
-def _curves(points: Sequence[Point], plan: SeverityGrid) -> tuple[Figure, Any]:
-    figure, axes = _figure(6.4, 4.2)
-    at = [plan.x.values[point.column] for point in points]
+def _curves(points: Sequence[Point], x: Axis) -> Any:
+    axes = _axes(6.4, 4.2)
+    at = [x.values[point.column] for point in points]
     axes.plot(at, [point.before.psnr for point in points], "o--", color="#78716c", label="Degraded input")
     axes.plot(at, [point.after.psnr for point in points], "o-", color=COLOURS["Restored"], label="Restored")
-    trained = [value for value, point in zip(at, points, strict=True) if point.trained]
-    if trained:
+    if trained := [value for value, point in zip(at, points, strict=True) if point.trained]:
         axes.axvspan(min(trained), max(trained), color="#0f766e", alpha=0.08, label="Trained range")
-    reach = 0.05 * (plan.x.values[-1] - plan.x.values[0])
-    axes.set_xlim(plan.x.values[0] - reach, plan.x.values[-1] + reach)
+    reach = 0.05 * (x.values[-1] - x.values[0])
+    axes.set_xlim(x.values[0] - reach, x.values[-1] + reach)
     axes.set_ylabel("PSNR, dB")
     axes.legend(frameon=False)
-    return figure, axes
+    return axes
 
 
-def _map(points: Sequence[Point], plan: SeverityGrid) -> tuple[Figure, Any]:
-    assert plan.y is not None
-    columns, rows = len(plan.x.values), len(plan.y.values)
-    gains = np.full((rows, columns), np.nan)
+def _map(points: Sequence[Point], x: Axis, y: Axis) -> Any:
+    gains = np.full((len(y.values), len(x.values)), np.nan)
     for point in points:
         change = gain(point.before, point.after).psnr
         gains[point.row, point.column] = change if math.isfinite(change) else np.nan
-    figure, axes = _figure(1.6 + 0.75 * columns, 1.4 + 0.55 * rows)
+    axes = _axes(1.6 + 0.75 * len(x.values), 1.4 + 0.55 * len(y.values))
     span = max(0.1, float(np.nanmax(np.abs(gains)))) if np.isfinite(gains).any() else 1.0
     axes.patch.set(hatch="///", edgecolor="#a8a29e")  # seen where there is no number
     axes.imshow(gains, cmap="BrBG", vmin=-span, vmax=span, origin="lower", aspect="auto")
@@ -257,25 +236,15 @@ def _map(points: Sequence[Point], plan: SeverityGrid) -> tuple[Figure, Any]:
             colour = "white" if abs(value) > 0.7 * span else "black"
             text = f"{value:+.1f}" if point.trained else f"({value:+.1f})"
             axes.text(point.column, point.row, text, ha="center", va="center", fontsize=8, color=colour)
-    axes.set_xticks(range(columns), [f"{value:g}" for value in plan.x.values])
-    axes.set_yticks(range(rows), [f"{value:g}" for value in plan.y.values])
-    axes.set_ylabel(_label(plan.y.name))
-    return figure, axes
+    axes.set_xticks(range(len(x.values)), [f"{value:g}" for value in x.values])
+    axes.set_yticks(range(len(y.values)), [f"{value:g}" for value in y.values])
+    axes.set_ylabel(_label(y))
+    return axes
 
 
-def _label(name: str) -> str:
-    return f"{LIMITS[name].label}, {LIMITS[name].unit}"
+def _label(axis: Axis) -> str:
+    return f"{LIMITS[axis.name].label}, {LIMITS[axis.name].unit}"
 
 
-def _figure(width: float, height: float) -> tuple[Figure, Any]:
-    figure = Figure((width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure, figure.subplots()
-
-
-def _save(figure: Figure, form: str) -> bytes:
-    """The figure as a "png" (150 dots an inch) or "svg" (text stays text); the same figure gives the same bytes."""
-    buffer = io.BytesIO()
-    with matplotlib.rc_context({"svg.hashsalt": "restoration", "svg.fonttype": "none"}):
-        figure.savefig(buffer, format=form, dpi=150, metadata={"Date" if form == "svg" else "Software": None})
-    return buffer.getvalue()
+def _axes(width: float, height: float) -> Any:
+    return Figure((width, height), layout="constrained").subplots()

@@ -5,21 +5,20 @@ A small network over spectra and differences, trained on our own degradations (`
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from restoration.degrade import Degradation
 from restoration.faces import FACE_SIZE
-from restoration.images import Image, InputError, check_image, to_tensor
+from restoration.images import Image, to_tensor
+from restoration.measure.identity import check_aligned
+from restoration.measure.recogniser import load_strictly
 
 FOLDER = Path(__file__).parent / "estimator_weights"
 QUANTITIES = ("blur", "downsample", "noise", "jpeg")
@@ -39,20 +38,13 @@ class Value:
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """What a face seems to have been through.
+    """What a face seems to have been through; ``coverage`` is the share of unseen faces whose truth lay inside the
+    intervals, (0, 1)."""
 
-    Args:
-        blur: standard deviation of the point spread, pixels of the 512 face, both axes averaged.
-        downsample: reduction factor; 1 is none.
-        noise: standard deviation in 8-bit grey levels, at the reduced size.
-        jpeg: quality; 100 is no compression that can be seen.
-        coverage: share of unseen faces whose truth lay inside the intervals, (0, 1).
-    """
-
-    blur: Value
-    downsample: Value
-    noise: Value
-    jpeg: Value
+    blur: Value  # standard deviation of the point spread, pixels of the 512 face, both axes averaged
+    downsample: Value  # reduction factor; 1 is none
+    noise: Value  # standard deviation in 8-bit grey levels, at the reduced size
+    jpeg: Value  # quality; 100 is no compression that can be seen
     coverage: float
 
     @property
@@ -62,7 +54,7 @@ class Estimate:
         return Value(FACE_SIZE / factor.value, FACE_SIZE / factor.high, FACE_SIZE / factor.low)
 
     def settings(self) -> Degradation:
-        """The estimate as a degradation, to replay on another face. What is estimated as hardly there is left out."""
+        """The estimate as a degradation, to replay on another face; what is hardly there is left out."""
         blur = round(self.blur.value, 1) if self.blur.value >= 0.4 else 0.0
         factor = round(self.downsample.value, 1) if self.downsample.value >= 1.15 else 1.0
         noise = round(self.noise.value * 2) / 2 if self.noise.value >= 1 else 0.0
@@ -158,12 +150,8 @@ class EstimatorNetwork(nn.Module):
             nn.Linear(64, 2 * len(QUANTITIES)),
         )  # fmt: skip
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, 3, H, W) in [0, 1] to two (B, 4): the quantities on their scales, and their spreads, positive."""
-        return self.from_features(features(images))
-
     def from_features(self, found: Tensor) -> tuple[Tensor, Tensor]:
-        """As ``forward``, from (B, FEATURES)."""
+        """(B, FEATURES) to two (B, 4): the quantities on their scales, and their spreads, positive."""
         centre, spread = self.head((found - self.mean) / self.deviation).chunk(2, dim=1)
         return centre, F.softplus(spread) + 0.02
 
@@ -172,15 +160,13 @@ class Estimator:
     """A loaded estimator. Safe to share between threads."""
 
     def __init__(self, network: EstimatorNetwork, facts: dict[str, Any]) -> None:
-        self._network, self.facts = network.eval(), facts
+        self._network, self.facts = network, facts
 
     @torch.inference_mode()
     def estimate(self, face: Image) -> Estimate:
         """Estimate from a (512, 512, 3) uint8 RGB face alone. InputError for a picture of another size."""
-        if check_image(face).shape[:2] != (FACE_SIZE, FACE_SIZE):
-            found = f"{face.shape[1]} × {face.shape[0]}"
-            raise InputError(f"An estimate needs a {FACE_SIZE} × {FACE_SIZE} face, not {found}.")
-        centre, spread = (row[0].tolist() for row in self._network(to_tensor(face)))
+        check_aligned(face)
+        centre, spread = (row[0].tolist() for row in self._network.from_features(features(to_tensor(face))))
         values = {}
         for name, middle, width in zip(QUANTITIES, centre, spread, strict=True):
             reach = width * self.facts["reach"][name]
@@ -190,13 +176,6 @@ class Estimator:
 
 
 def load_estimator(folder: Path = FOLDER) -> Estimator:
-    """Load weights strictly. InputError: a file is missing or damaged, or does not fit."""
+    """Load weights strictly. InputError as ``load_strictly``."""
     network = EstimatorNetwork()
-    try:
-        facts = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
-        network.load_state_dict(load_file(folder / "model.safetensors"))
-        if set(facts["reach"]) != set(QUANTITIES) or not 0 < facts["coverage"] < 1:
-            raise ValueError("facts.json does not fit the estimator")
-    except (OSError, SafetensorError, RuntimeError, KeyError, ValueError) as error:
-        raise InputError(f"The estimator in {folder} is missing or damaged: {error}. Restore it from git.") from error
-    return Estimator(network, facts)
+    return Estimator(network, load_strictly(folder, network, "facts.json"))

@@ -9,9 +9,8 @@ Convention:
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -21,15 +20,10 @@ from torch import Tensor
 
 from restoration.degrade import Degradation, degrade_image
 from restoration.faces import FACE_SIZE, FACE_TEMPLATE
-from restoration.images import Image, InputError, check_image, to_tensor
-from restoration.measure.identity import IdentityNetwork, Verdict, judge
-from restoration.measure.uncertainty import (
-    Calibration,
-    Map,
-    expected_error,
-    perturbed_restorations,
-    uncertainty_features,
-)
+from restoration.images import Image, to_tensor
+from restoration.measure import uncertainty
+from restoration.measure.identity import IdentityNetwork, Verdict, check_aligned, judge
+from restoration.measure.uncertainty import Calibration, Map
 
 Difference = NDArray[np.int16]  # (512, 512, 3)
 NOTICEABLE_LEVELS = 0.5  # grey levels; a region is not called worse for less
@@ -67,7 +61,6 @@ class Examination:
             recipe is not known.
         error: restored minus true; None without the truth. So are ``identity`` and ``skin``.
         regions: eyes, nose, mouth, skin and the whole picture.
-        identity: also None without an identity network.
         skin: CIEDE2000 over the skin between restored and true face.
         warnings: what a visitor should know, plain text.
     """
@@ -84,21 +77,19 @@ class Examination:
 
     def report(self) -> dict[str, Any]:
         """Everything but the maps, ready for JSON: errors are means in grey levels, angles are in degrees."""
-        person = self.identity
+        person, angles = self.identity, dict[str, Any]()
+        if person:
+            angles = {"network": person.network, "degraded_deg": person.degraded, "restored_deg": person.restored}
+            angles["verdict"] = person.verdict.text
         return {
             "regions": {r.name: {k: v for k, v in asdict(r).items() if k != "name"} for r in self.regions},
             "change": float(np.abs(self.change).mean()),
             "residual": None if self.residual is None else float(np.abs(self.residual).mean()),
-            "identity": person and {
-                "network": person.network,
-                "degraded_deg": person.degraded,
-                "restored_deg": person.restored,
-                "verdict": person.verdict.text,
-            },
+            "identity": angles or None,
             "skin_delta_e2000": self.skin,
             "calibrated": self.calibrated,
             "warnings": self.warnings,
-        }  # fmt: skip
+        }
 
 
 def examine(
@@ -123,22 +114,27 @@ def examine(
     names = region_errors(degraded, restored)  # which checks the sizes
     before, after = ({} if truth is None else region_errors(face, truth) for face in (degraded, restored))
     face = to_tensor(degraded)
-    features = uncertainty_features(face, perturbed_restorations(face, network))
-    uncertainty, expected = features["spread"], dict[str, float]()
+    features = uncertainty.uncertainty_features(face, uncertainty.perturbed_restorations(face, network))
+    unsure, expected = features["spread"], dict[str, float]()
     if calibration:
-        uncertainty = expected_error(features, calibration.coefficients, calibration.offset)
-        expected = _region_means(uncertainty)
+        unsure = uncertainty.expected_error(features, calibration.coefficients, calibration.offset)
+        expected = _region_means(unsure)
+    person = None
+    if truth is not None and identity is not None:
+        angles = identity.angle(degraded, truth), identity.angle(restored, truth)
+        verdict = judge(*angles, identity.bands)
+        person = Identity(network=identity.name, degraded=angles[0], restored=angles[1], verdict=verdict)
     seen = Examination(
         change=difference(restored, degraded),
-        uncertainty=uncertainty,
+        uncertainty=unsure,
         calibrated=calibration is not None,
-        residual=None if recipe is None else consistency_residual(restored, degraded, *recipe),
+        residual=None if recipe is None else difference(degrade_image(restored, *recipe), degraded),
         error=None if truth is None else difference(restored, truth),
         regions=tuple(
             Region(name=name, expected=expected.get(name), degraded=before.get(name), restored=after.get(name))
             for name in names
         ),
-        identity=None if truth is None or identity is None else _identity(degraded, restored, truth, identity),
+        identity=person,
         skin=None if truth is None else skin_colour_difference(restored, truth),
     )
     seen.warnings.extend(_warnings(seen, calibration))
@@ -148,16 +144,6 @@ def examine(
 def difference(image: Image, reference: Image) -> Difference:
     """``image`` minus ``reference``, both of one size, signed grey levels."""
     return image.astype(np.int16) - reference.astype(np.int16)
-
-
-def consistency_residual(restored: Image, degraded: Image, settings: Degradation, seed: int) -> Difference:
-    """The restored face degraded again as the true one was, noise included, minus the degraded face."""
-    return difference(degrade_image(restored, settings, seed), degraded)
-
-
-def _identity(degraded: Image, restored: Image, truth: Image, network: IdentityNetwork) -> Identity:
-    before, after = (network.angle(face, truth) for face in (degraded, restored))
-    return Identity(network=network.name, degraded=before, restored=after, verdict=judge(before, after, network.bands))
 
 
 def _warnings(seen: Examination, calibration: Calibration | None) -> Iterator[str]:
@@ -187,8 +173,8 @@ WHOLE = "whole picture"
 
 
 @functools.cache
-def region_masks() -> Mapping[str, NDArray[np.bool_]]:
-    """The masks by the names in ``REGIONS``; read-only."""
+def region_masks() -> dict[str, NDArray[np.bool_]]:
+    """The masks by the names in ``REGIONS``. Not to be modified."""
     left_eye, right_eye, nose, left_mouth, right_mouth = FACE_TEMPLATE
     unit = float(np.linalg.norm(right_eye - left_eye))
     eye_line, mouth = (left_eye + right_eye) / 2, (left_mouth + right_mouth) / 2
@@ -200,20 +186,13 @@ def region_masks() -> Mapping[str, NDArray[np.bool_]]:
     below_eyes, above_chin = rows > eye_line[1] + 0.26 * unit, rows < mouth[1] + 0.1 * unit
     oval = _ellipse((eye_line + mouth) / 2, 0.86 * unit, 0.98 * unit)
     features = _ellipse(mouth, 0.68 * unit, 0.33 * unit) | snout | eyes
-    masks = {
-        "eyes": eyes,
-        "nose": snout & ~eyes & ~lips,
-        "mouth": lips,
-        "skin": oval & below_eyes & above_chin & ~features,
-    }
-    for mask in masks.values():
-        mask.setflags(write=False)
-    return MappingProxyType(masks)
+    skin = oval & below_eyes & above_chin & ~features
+    return {"eyes": eyes, "nose": snout & ~eyes & ~lips, "mouth": lips, "skin": skin}
 
 
 def region_errors(image: Image, truth: Image) -> dict[str, float]:
     """Mean absolute difference of two aligned faces, [0, 255], by the names of ``REGIONS`` and ``WHOLE``."""
-    _check_aligned(image, truth)
+    check_aligned(image, truth)
     return _region_means(np.abs(difference(image, truth)).mean(axis=2))
 
 
@@ -228,14 +207,14 @@ def skin_colour_difference(image: Image, truth: Image) -> float:
     sRGB, D65, 2 degree observer; each pixel with its counterpart, so lost texture counts as well as tint. Source:
     Sharma, Wu, Dalal, "The CIEDE2000 color-difference formula", Color Research and Application 30(1), 2005.
     """
-    _check_aligned(image, truth)
+    check_aligned(image, truth)
     mask = region_masks()["skin"]
     return float(deltaE_ciede2000(rgb2lab(image[mask]), rgb2lab(truth[mask])).mean())
 
 
 def skin_lightness(image: Image) -> float:
     """Median CIELAB L* of an aligned face's skin, [0, 100]. It depends on the light as well."""
-    _check_aligned(image)
+    check_aligned(image)
     return float(np.median(rgb2lab(image[region_masks()["skin"]])[:, 0]))
 
 
@@ -245,10 +224,3 @@ def _ellipse(centre: ArrayLike, across: float, down: float) -> NDArray[np.bool_]
     rows, columns = np.mgrid[:FACE_SIZE, :FACE_SIZE]
     inside: NDArray[np.bool_] = ((columns - x) / across) ** 2 + ((rows - y) / down) ** 2 <= 1
     return inside
-
-
-def _check_aligned(*images: Image) -> None:
-    for image in images:
-        if check_image(image).shape != (FACE_SIZE, FACE_SIZE, 3):
-            size = f"{image.shape[1]} x {image.shape[0]}"
-            raise InputError(f"Regions lie in {FACE_SIZE} x {FACE_SIZE} faces, not in {size}. Align the face first.")

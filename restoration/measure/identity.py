@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import math
 import os
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -24,14 +21,22 @@ ENVIRONMENT_VARIABLE = "RESTORATION_IDENTITY"
 # 95 % interval of a gain over the validation set's 205 faces.
 NOTICEABLE = {"psnr": 0.1, "ssim": 0.005, "identity_angle": 1.0}
 EMBEDDED = Path(__file__).parent / "embedded_recogniser"
-Embedding = NDArray[np.float64]  # (D,), of unit length
+Embedding = Tensor  # (D,) float64, of unit length
 
 
-def angle_between(one: Embedding, other: Embedding) -> float:
-    """Degrees between two embeddings, [0, 180]; 0 is the same. Between those of two networks it means nothing."""
+def angle_between(one: Tensor, other: Tensor) -> Tensor:
+    """(..., D) embeddings of unit length to (...) degrees, [0, 180]; 0 is the same. Between two networks it means
+    nothing."""
     # The half-angle form keeps its precision where an arc cosine loses it, near 0 and 180 degrees.
-    apart, together = np.linalg.norm(one - other), np.linalg.norm(one + other)
-    return math.degrees(2 * math.atan2(float(apart), float(together)))
+    return torch.rad2deg(2 * torch.atan2((one - other).norm(dim=-1), (one + other).norm(dim=-1)))
+
+
+def check_aligned(*faces: Image) -> None:
+    """InputError where one is not an aligned face, (512, 512, 3) uint8."""
+    for face in faces:
+        if check_image(face).shape != (FACE_SIZE, FACE_SIZE, 3):
+            size = f"{face.shape[1]} x {face.shape[0]}"
+            raise InputError(f"This needs an aligned face of {FACE_SIZE} x {FACE_SIZE}, not {size}. Align it first.")
 
 
 def _crop_grid() -> Tensor:
@@ -46,7 +51,7 @@ def _crop_grid() -> Tensor:
 
 
 _GRID = _crop_grid()
-SIDES = (128, 256, 512)
+SIDES = (128, 256, 512)  # of aligned faces that can be measured
 
 
 def identity_crop(faces: Tensor) -> Tensor:
@@ -68,15 +73,10 @@ class Bands:
     """What one identity network measures between different photos of the same person, and of different people.
 
     Args:
-        network: whose angles these are.
-        pairs: how many pairs of photos were measured.
-        accuracy: share of pairs that a threshold tells right, 10 folds, [0, 1].
-        threshold: that threshold, degrees.
-        same, different: 5th, 50th and 95th percentile over pairs of different photos, degrees, [0, 180]. Two versions
-            of one photo lie far below ``same``: a restored face inside that band is not thereby faithful.
-
-    Raises:
-        InputError: percentiles or accuracy outside their range.
+        accuracy: share of the ``pairs`` of photos that ``threshold``, degrees, tells right, 10 folds, [0, 1].
+        same, different: 5th, 50th and 95th percentile over pairs of different photos, degrees, [0, 180], or an
+            InputError. Two versions of one photo lie far below ``same``: a restored face inside that band is not
+            thereby faithful.
     """
 
     network: str
@@ -88,15 +88,13 @@ class Bands:
 
     def __post_init__(self) -> None:
         for name in ("same", "different"):
-            values = tuple(float(value) for value in getattr(self, name))
+            values = tuple(map(float, getattr(self, name)))
             if len(values) != 3 or not 0 <= values[0] <= values[1] <= values[2] <= 180:
                 raise InputError(f"Bands need three rising angles in [0, 180] for {name}, not {values}.")
             object.__setattr__(self, name, values)
-        if not 0 <= self.accuracy <= 1:
-            raise InputError(f"An accuracy lies in [0, 1], not {self.accuracy}.")
 
     def place(self, angle: float) -> str:
-        """Where an angle lies among the pairs, one sentence. Names no verdict about the restoration."""
+        """Where an angle lies among the pairs, one sentence, and no verdict about the restoration."""
         if angle >= self.different[0]:
             return "As far apart as photos of different people often are."
         if angle < self.same[0]:
@@ -112,11 +110,11 @@ def read_bands(path: Path, network: str) -> Bands | None:
         return None
     try:
         bands = Bands(**json.loads(path.read_text()))
+        if bands.network != network:
+            raise ValueError(f"those of {bands.network}")
     except (ValueError, TypeError) as error:
-        advice = "Write it with train/extras/verification.py."
-        raise InputError(f"{path} holds no identity bands ({error}). {advice}") from error
-    if bands.network != network:
-        raise InputError(f"{path} holds the bands of {bands.network}, not of {network}. Measure this network's own.")
+        advice = "Measure them with train/extras/verification.py."
+        raise InputError(f"{path} does not hold the bands of {network} ({error}). {advice}") from error
     return bands
 
 
@@ -168,24 +166,21 @@ class IdentityNetwork(nn.Module):
         return embed(self.network, identity_crop(faces.clamp(0, 1)))
 
     def angles(self, faces: Tensor, others: Tensor) -> Tensor:
-        """Angle between embeddings of two (B, 3, 512, 512) batches, (B,) degrees, [0, 180]; 0 is the same."""
-        cosine = (self(faces) * self(others)).sum(dim=1).clamp(-1, 1)
-        return torch.rad2deg(torch.acos(cosine))
+        """Angles between two batches as ``forward`` takes them, (B,) degrees, [0, 180]; 0 is the same."""
+        return angle_between(self(faces), self(others))
 
     @torch.inference_mode()
     def embed(self, image: Image) -> Embedding:
         """Embedding of one aligned (512, 512, 3) uint8 face. ValueError when a broken network gives none."""
-        if check_image(image).shape != (FACE_SIZE, FACE_SIZE, 3):
-            raise InputError(f"Identity needs an aligned face of {FACE_SIZE} × {FACE_SIZE}, not {image.shape}.")
-        vector: Embedding = self(to_tensor(image))[0].double().numpy()
-        length = float(np.linalg.norm(vector))
-        if not length > 0:  # nor NaN
+        check_aligned(image)
+        vector: Embedding = self(to_tensor(image))[0].double()
+        if not (length := float(vector.norm())) > 0:  # nor NaN
             raise ValueError(f"Network {self.name} gave no embedding: shape {vector.shape}, length {length}.")
         return vector / length  # double precision
 
     def angle(self, image: Image, other: Image) -> float:
         """Angle between two aligned (512, 512, 3) uint8 faces in degrees, [0, 180]."""
-        return angle_between(self.embed(image), self.embed(other))
+        return float(angle_between(self.embed(image), self.embed(other)))
 
 
 def load_identity(source: str | Path | None = None) -> IdentityNetwork:
@@ -194,11 +189,8 @@ def load_identity(source: str | Path | None = None) -> IdentityNetwork:
     Args:
         source: a TorchScript file (code: load only what you trust) with its bands beside it in NAME.verification.json;
             a folder of ``save_recogniser`` with its bands in it; or ``arcface_ir_se50``, fetched when it is not in the
-            cache. None takes what ``RESTORATION_IDENTITY`` names, else the embedded recogniser.
-
-    Raises:
-        InputError: the file or folder is missing, damaged, or no such network.
-        DownloadError: ArcFace's weights cannot be had.
+            cache. None takes what ``RESTORATION_IDENTITY`` names, else the embedded recogniser. InputError: missing,
+            damaged, or no such network. DownloadError: ArcFace's weights cannot be had.
     """
     path = Path(source or os.environ.get(ENVIRONMENT_VARIABLE) or EMBEDDED)
     if str(path) == ARCFACE:
@@ -211,12 +203,9 @@ def load_identity(source: str | Path | None = None) -> IdentityNetwork:
 
 def load_torchscript(path: Path) -> nn.Module:
     """A network from 112x112 crops to embeddings. InputError: the file is missing or not TorchScript."""
-    if not path.is_file():
-        raise InputError(f"Identity network {path} does not exist. Correct the path, or unset {ENVIRONMENT_VARIABLE}.")
     try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=".*torch.jit.load.*")
-            network: nn.Module = torch.jit.load(str(path), map_location="cpu")  # type: ignore[no-untyped-call]
-    except (RuntimeError, OSError) as error:
-        raise InputError(f"{path} is not a TorchScript file that this version of torch can read.") from error
+        network: nn.Module = torch.jit.load(str(path), map_location="cpu")  # type: ignore[no-untyped-call]
+    except (RuntimeError, ValueError, OSError) as error:
+        told = f"{path} does not exist, or is not a TorchScript file that this version of torch can read."
+        raise InputError(f"{told} Correct the path, or unset {ENVIRONMENT_VARIABLE}.") from error
     return network.eval()

@@ -25,11 +25,8 @@ BLOCKS = (0, 4, 4, 0)  # residual blocks at each of these sizes
 
 
 class Recogniser(nn.Module):
-    """2.0 M parameters: strided convolutions down to 6x6, residual blocks between, one weight a place at the end.
-
-    The last step is MobileFaceNet's (Chen et al., 2018): a depthwise convolution over the whole map, so that an eye's
-    corner and a chin count differently, where an average would count all places alike.
-    """
+    """2.0 M parameters: strided convolutions down to 6x6, residual blocks between, and MobileFaceNet's end (Chen et
+    al., 2018): one weight a place, so that an eye's corner and a chin count differently."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -60,12 +57,8 @@ class _ResidualBlock(nn.Module):
         super().__init__()
         norm = nn.BatchNorm2d(width)
         nn.init.zeros_(norm.get_parameter("weight"))
-        self.body = nn.Sequential(
-            *_convolution(width, width),
-            nn.Conv2d(width, width, 3, padding=1, bias=False),
-            norm,
-            _ChannelGate(width),
-        )
+        second = nn.Conv2d(width, width, 3, padding=1, bias=False)
+        self.body = nn.Sequential(*_convolution(width, width), second, norm, _ChannelGate(width))
 
     def forward(self, x: Tensor) -> Tensor:
         correction: Tensor = self.body(x)
@@ -106,17 +99,25 @@ def save_recogniser(folder: Path, network: Recogniser, facts: dict[str, Any]) ->
 
 
 def load_recogniser(folder: Path) -> Recogniser:
-    """Strict inverse of ``save_recogniser``; float32, in evaluation mode. InputError: a file is missing, damaged, or of
-    another network."""
+    """Strict inverse of ``save_recogniser``; float32, in evaluation mode. InputError as ``load_strictly``."""
     network = Recogniser()
+    load_strictly(folder, network, FACTS)
+    return network.to(memory_format=torch.channels_last)
+
+
+def load_strictly(folder: Path, network: nn.Module, facts: str) -> dict[str, Any]:
+    """Give a network the weights in a folder; returns what the JSON file ``facts`` there tells of them.
+
+    InputError: a file is missing or damaged, of another network, or has not the checksum that is told.
+    """
     try:
-        content, facts = (folder / WEIGHTS).read_bytes(), json.loads((folder / FACTS).read_text())
-        if hashlib.sha256(content).hexdigest() != facts["sha256"]:
-            raise ValueError(f"its checksum is not the one in {FACTS}")
-        network.load_state_dict(load(content))
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
-        raise InputError(f"{folder} does not hold a recogniser of this version, whole: {error}.") from error
-    return network.to(memory_format=torch.channels_last).eval()
+        content, known = (folder / WEIGHTS).read_bytes(), json.loads((folder / facts).read_text(encoding="utf-8"))
+        if known.get("sha256", digest := hashlib.sha256(content).hexdigest()) != digest:
+            raise ValueError(f"its checksum is not the one in {facts}")
+        network.eval().load_state_dict(load(content))
+    except (OSError, ValueError, AttributeError, RuntimeError, SafetensorError) as error:
+        raise InputError(f"{folder} does not hold these weights, whole: {error}.") from error
+    return dict(known)
 
 
 ARCFACE = "arcface_ir_se50"
@@ -147,6 +148,6 @@ class ArcFace(nn.Module):
 def load_arcface(folder: Path | None = None, *, url: str = ARCFACE_URL, sha256: str = ARCFACE_SHA256) -> ArcFace:
     """ArcFace IR-SE50 on the CPU, its weights fetched on the first call (175 MB) into ``folder``, None is
     ``download.cache_folder``. DownloadError: they cannot be had, or are not the published ones."""
-    network = ArcFace()
-    load_checkpoint(fetch(url, sha256, folder=folder), network.backbone)
+    path, network = fetch(url, sha256, folder=folder), ArcFace()
+    load_checkpoint(path, network.backbone)
     return network

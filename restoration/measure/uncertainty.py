@@ -10,7 +10,7 @@ degraded face, and how far the restoration moved each pixel. The weights are fit
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -33,17 +33,11 @@ _NOISE = (0.0, 0.0, 0.0, 0.0, 2.0, 2.0, 5.0, 5.0)  # grey levels, of each pass
 
 
 def perturbed_restorations(face: Tensor, network: Callable[[Tensor], Tensor]) -> Tensor:
-    """Restore one face eight times in one batch, each time a little changed, and undo the change.
+    """Restore one degraded face, (1, 3, H, W) float32 in [0, 1], eight times in one batch, each time a little changed,
+    and undo the change: (8, 3, H, W) float32 in [0, 1], all in the place of the input.
 
     Pass 0 is the plain restoration, and every second one is mirrored; from the third on they are shifted by up to half
     a pixel (bicubic, mirrored border), and half of all carry white noise. The same face gives the same passes.
-
-    Args:
-        face: (1, 3, H, W) float32 in [0, 1], degraded. Not modified.
-        network: restores (B, 3, H, W) in [0, 1].
-
-    Returns:
-        (8, 3, H, W) float32 in [0, 1], all in the place of the input.
     """
     generator = torch.Generator().manual_seed(0)
     shifts = (2 * torch.rand(PASSES, 2, generator=generator) - 1) * _SHIFT
@@ -104,22 +98,19 @@ def smooth(values: Map, sigma: float) -> Map:
 
 @dataclass(frozen=True, kw_only=True)
 class Calibration:
-    """Measured by ``train/calibrate.py`` on faces that the network was not trained on.
+    """Measured by ``train/calibrate.py`` on faces that the network was not trained on. InputError: a coefficient is
+    missing, or a number not finite.
 
     Args:
         weights: ``Restorer.fingerprint`` of the network that was measured.
         protocol, faces: under which degradations, on how many faces.
         coefficients, offset: of ``expected_error``, by feature.
         rank_correlation: Spearman's, of expected with true error within each face, the mean over faces; both are
-            averages over the same small window. Each face was predicted by a fit to other faces.
-        pixel_rank_correlation: the same against the error of single pixels.
-        spread_rank_correlation: as ``rank_correlation``, of the plain spread of restorations.
+            averages over the same small window. Each face was predicted by a fit to other faces. Beside it against the
+            error of single pixels, and of the plain spread of restorations.
         reliability: (expected, measured) mean error of tenths of all pixels, least to most unsure, grey levels.
-        skin_difference: 95th percentile over faces of the skin's CIEDE2000 between restored and true.
-        residual: 95th percentile over faces of the mean consistency residual, grey levels.
-
-    Raises:
-        InputError: a missing coefficient, or a number that is not finite.
+        skin_difference, residual: 95th percentile over faces of the skin's CIEDE2000 between restored and true, and of
+            the mean consistency residual, grey levels.
     """
 
     weights: str
@@ -135,22 +126,23 @@ class Calibration:
     residual: float
 
     def __post_init__(self) -> None:
-        if set(self.coefficients) != set(FEATURES):
-            wanted = ", ".join(FEATURES)
-            raise InputError(f"A calibration has the coefficients {wanted}, not {list(self.coefficients)}.")
         numbers = (*self.coefficients.values(), self.offset, self.skin_difference, self.residual)
-        if not all(isinstance(value, (int, float)) and abs(value) < 1e12 for value in numbers):
-            raise InputError("A calibration holds finite numbers only.")
+        finite = all(isinstance(value, (int, float)) and abs(value) < 1e12 for value in numbers)
+        if set(self.coefficients) != set(FEATURES) or not finite:
+            raise InputError(f"A calibration has finite numbers alone, and the coefficients {', '.join(FEATURES)}.")
 
 
 def calibration_of(training: Mapping[str, Any], weights: str) -> Calibration | None:
     """The calibration in a ``training.json``, or None. InputError: damaged, or not of weights of this fingerprint."""
     if KEY not in training:
         return None
-    stored, known = training[KEY], {field.name for field in fields(Calibration)}
-    if not isinstance(stored, Mapping) or set(stored) != known:
-        raise InputError(f"The calibration of these weights must have the keys {', '.join(sorted(known))}.")
-    calibration = Calibration(**{**stored, "reliability": tuple(map(tuple, stored["reliability"]))})
+    stored = training[KEY]
+    try:
+        calibration = Calibration(**{**stored, "reliability": tuple(map(tuple, stored["reliability"]))})
+    except (TypeError, KeyError, AttributeError) as error:
+        raise InputError(
+            f"The calibration of these weights is damaged ({error}). Repeat train/calibrate.py."
+        ) from error
     if calibration.weights != weights:
         raise InputError("The calibration was measured on other weights. Repeat train/calibrate.py on these.")
     return calibration

@@ -13,10 +13,9 @@ import gradio as gr
 from restoration import lab
 from restoration.degrade import LIMITS
 from restoration.images import Image, InputError
-from restoration.lab import ABOUT, CLEAN, DEGRADED, METHODS, Cell, Gain, Row, gain, make_seed, read_face
+from restoration.lab import ABOUT, CLEAN, DEGRADED, METHODS, Cell, Gain, Point, Row, gain, read_face, run_grid
 from restoration.lab.bundle import comparison_bundle, grid_bundle
-from restoration.lab.grid import AXES, Axis, Point, run_grid
-from restoration.lab.recipe import Recipe
+from restoration.lab.recipe import AXES, Axis, Recipe, make_seed
 from restoration.measure import Scores
 from restoration.page import widgets as ui
 from restoration.page.site import CURRENT, CURRENT_LABEL, FACES, NOTHING, OWN, Site, cases_of, degradation_of, plan_of

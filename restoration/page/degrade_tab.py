@@ -13,8 +13,8 @@ import gradio as gr
 from restoration.degrade import KERNELS, LIMITS
 from restoration.faces.detection import find_faces, load_detector
 from restoration.images import InputError
-from restoration.lab import DEGRADED, MAX_SEED, Outcome, make_seed, read_face, run_degrade
-from restoration.lab.recipe import picture_id
+from restoration.lab import DEGRADED, Outcome, read_face, run_degrade
+from restoration.lab.recipe import MAX_SEED, make_seed, picture_id
 from restoration.page import widgets as ui
 from restoration.page.reports import items, jpeg_address, refused
 from restoration.page.site import (

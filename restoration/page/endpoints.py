@@ -20,10 +20,9 @@ from restoration.degrade.protocols import PRESETS
 from restoration.faces.detection import AUTO, DEFAULT, EMBEDDED, load_detector
 from restoration.faces.photo import CENTRED, CentredSquare, NoFaceError
 from restoration.images import Image, InputError, read_image
-from restoration.lab import CLEAN, DEGRADED, MAX_CASES, MAX_SEED, RESTORED, make_seed, read_face
+from restoration.lab import CLEAN, DEGRADED, RESTORED, read_face, run_grid
 from restoration.lab.bundle import comparison_bundle, grid_bundle
-from restoration.lab.grid import AXES, MAX_POINTS, run_grid
-from restoration.lab.recipe import Recipe
+from restoration.lab.recipe import AXES, MAX_CASES, MAX_POINTS, MAX_SEED, Recipe, make_seed
 from restoration.page import reports
 from restoration.page import widgets as ui
 from restoration.page.compare_tab import point_values, row_values

@@ -20,9 +20,9 @@ from restoration.faces.pasting import Patch, blend
 from restoration.faces.photo import CentredSquare, Progress, Restoration
 from restoration.images import Image, InputError, read_image, write_png
 from restoration.images.photo_file import read_photo, write_photo
-from restoration.lab import PHOTO, RESTORED, Outcome, make_seed
+from restoration.lab import PHOTO, RESTORED, Outcome
 from restoration.lab.bundle import archive
-from restoration.lab.recipe import picture_id
+from restoration.lab.recipe import make_seed, picture_id
 from restoration.page import widgets as ui
 from restoration.page.reports import called, items, jpeg_address, reduced, refused
 from restoration.page.reports import photo as report_photo

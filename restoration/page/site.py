@@ -20,9 +20,8 @@ from restoration.degrade import LIMITS, Degradation
 from restoration.degrade.protocols import PRESETS
 from restoration.hub import UpdateWatch, load_configured
 from restoration.images import Image, InputError, read_image
-from restoration.lab import CLEAN, Outcome, make_seed, run_experiment
-from restoration.lab.grid import Axis, SeverityGrid
-from restoration.lab.recipe import Recipe, View, picture_id
+from restoration.lab import CLEAN, Outcome, run_experiment
+from restoration.lab.recipe import Axis, Recipe, SeverityGrid, View, make_seed, picture_id
 from restoration.measure.estimate import Estimator, load_estimator
 from restoration.measure.faithfulness import Examination, examine
 from restoration.measure.identity import IdentityNetwork, load_identity
