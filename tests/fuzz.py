@@ -208,23 +208,26 @@ def targets(folder: Path) -> dict[str, Target]:
     }
 
 
-def one_case(number: int, every: dict[str, Target], place: Path) -> tuple[str, str, float]:
-    """Do a case: its target; "answer", "sentence" or what is wrong; seconds of work."""
+def one_case(number: int, every: dict[str, Target], place: Path) -> tuple[str, str]:
+    """Do a case: its target; and "answer", "sentence" or what is wrong."""
     rng = random.Random(f"fuzz/{number}")
     name = rng.choices(list(every), [target.share for target in every.values()])[0]
     target = every[name]
     seed = rng.choice(target.seeds)
     data = mutated_text(seed, rng) if isinstance(seed, str) else mutated(seed, target.seeds, rng)  # type: ignore[arg-type]
-    begun = time.process_time()
+    begun, used = time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with tempfile.TemporaryDirectory(dir=place) as folder:
         try:
             target.read(data, Path(folder))
-            result = "answer"
+            end = "answer"
         except InputError as error:
-            result = "sentence" if str(error).strip() else "an InputError without a word"
+            end = "sentence" if str(error).strip() else "an InputError without a word"
         except Exception as error:
-            result = f"{type(error).__name__}: {error}"[:300]
-    return name, result, time.process_time() - begun
+            end = f"{type(error).__name__}: {error}"[:300]
+    seconds, more = time.process_time() - begun, 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - used)
+    if more > MEMORY or (seconds > SECONDS and name != "checkpoint"):  # which trains to its end
+        end = f"{seconds:.1f} s of work, {more / 2**20:.0f} MiB more than before"
+    return name, end
 
 
 EVERY: dict[str, Target] = {}  # of the process that does the cases
@@ -237,36 +240,28 @@ def prepare(folder: str) -> None:
     EVERY.update(targets(Path(tempfile.mkdtemp())))
 
 
-def do(number: int) -> tuple[str, str, float, int]:
-    """Do a case there: as ``one_case``, and by how many bytes it raised the most memory that was in use."""
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    end = one_case(number, EVERY, Path(tempfile.gettempdir()))
-    return *end, 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+def do(number: int) -> tuple[str, str]:
+    """Do a case there."""
+    return one_case(number, EVERY, Path(tempfile.gettempdir()))
 
 
 def fuzz(numbers: list[int]) -> tuple[Counter[tuple[str, str]], list[str]]:
     """Do cases in a process that may crash or hang: how each target ended, and every fault in a line."""
     told, faults = Counter[tuple[str, str]](), list[str]()
     context = multiprocessing.get_context("spawn")
-    folder = tempfile.TemporaryDirectory()
-    pool = context.Pool(1, prepare, [folder.name])
-    for number in numbers:
-        try:
-            name, result, seconds, memory = pool.apply_async(do, (number,)).get(STUCK)
-        except multiprocessing.TimeoutError:
-            faults.append(f"case {number}: hangs, or ended its process")
-            pool.terminate()
-            pool = context.Pool(1, prepare, [folder.name])
-            continue
-        told[name, result if result in ("answer", "sentence") else "fault"] += 1
-        if result not in ("answer", "sentence"):
-            faults.append(f"case {number}, {name}: {result}")
-        if seconds > SECONDS and name != "checkpoint":  # which trains to its end
-            faults.append(f"case {number}, {name}: {seconds:.1f} s of work")
-        if memory > MEMORY:
-            faults.append(f"case {number}, {name}: {memory / 2**20:.0f} MiB more than before")
-    pool.terminate()
-    folder.cleanup()
+    with tempfile.TemporaryDirectory() as folder:
+        pool = context.Pool(1, prepare, [folder])
+        for number in numbers:
+            try:
+                name, end = pool.apply_async(do, (number,)).get(STUCK)
+            except multiprocessing.TimeoutError:
+                pool.terminate()
+                pool = context.Pool(1, prepare, [folder])
+                name, end = "unknown", "hangs, or ended its process"
+            told[name, end if end in ("answer", "sentence") else "fault"] += 1
+            if end not in ("answer", "sentence"):
+                faults.append(f"case {number}, {name}: {end}")
+        pool.terminate()
     return told, faults
 
 

@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from hub_server import WRITER, Hub, serving
 from served import EILEEN, GRACE, ROOT
@@ -35,31 +36,23 @@ WEIGHTS = ROOT / "restoration" / "weights" / "default"
 
 @dataclass(frozen=True)
 class Job:
-    """A command that can be repeated.
+    """A command that can be repeated."""
 
-    Args:
-        command: arguments of Python.
-        begun: whether it does more than starting.
-        state: what is there under its final name, each with a digest of what can be compared.
-    """
-
-    command: list[str]
-    begun: Callable[[], bool]
-    state: Callable[[], dict[str, str]]
+    command: list[str]  # arguments of Python
+    begun: Callable[[], bool]  # whether it does more than starting
+    state: Callable[[], dict[str, str]]  # what is there under its final name, and a digest of what is comparable
     environment: dict[str, str] = field(default_factory=dict)
 
-    def start(self) -> subprocess.Popen[bytes]:
+    def start(self, begun: bool = False) -> subprocess.Popen[bytes]:
+        """Start it, and wait, if asked to, until it has begun."""
+        silent: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         environment = {**os.environ, **self.environment}
-        silent = subprocess.DEVNULL
-        return subprocess.Popen(
-            [sys.executable, *self.command], cwd=ROOT, env=environment, stdout=silent, stderr=silent
-        )
-
-    def wait_until_begun(self, process: subprocess.Popen[bytes]) -> None:
+        process = subprocess.Popen([sys.executable, *self.command], cwd=ROOT, env=environment, **silent)
         deadline = time.monotonic() + WAIT
-        while not self.begun() and process.poll() is None:
+        while begun and not self.begun() and process.poll() is None:
             assert time.monotonic() < deadline, "it does not begin"
             time.sleep(0.005)
+        return process
 
 
 def files_in(folder: Path, pattern: str) -> dict[str, str]:
@@ -94,12 +87,8 @@ def push(folder: Path) -> Iterator[Job]:
     published(folder / "run" / "weights", 0)
     with serving() as hub:
         environment = {"HF_ENDPOINT": hub.endpoint, "HF_HOME": str(folder / "hf"), "HF_TOKEN": WRITER}
-        job = Job(
-            ["-m", "restoration", "push", str(folder / "run"), REPO],
-            lambda: bool(hub.asked("POST .*preupload")),
-            lambda: shown(hub),
-            {**environment, "HF_HUB_DISABLE_XET": "1"},
-        )
+        command, environment["HF_HUB_DISABLE_XET"] = ["-m", "restoration", "push", str(folder / "run"), REPO], "1"
+        job = Job(command, lambda: bool(hub.asked("POST .*preupload")), lambda: shown(hub), environment)
         assert job.start().wait(WAIT) == 0
         shutil.rmtree(folder / "run")
         shutil.copytree(WEIGHTS, folder / "run" / "weights")
@@ -126,11 +115,8 @@ def pull(folder: Path) -> Iterator[Job]:
         def cached() -> dict[str, str]:
             offline = {**os.environ, **environment, "HF_HUB_OFFLINE": "1"}
             code = f"from restoration.hub import load_weights; print(load_weights({REPO!r}).fingerprint)"
-            told = subprocess.run(
-                [sys.executable, "-c", code], cwd=ROOT, env=offline, capture_output=True, text=True, timeout=WAIT
-            )
-            assert told.returncode == 0, told.stderr
-            return {"fingerprint": told.stdout.strip()}
+            told = subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, env=offline, text=True, timeout=WAIT)
+            return {"fingerprint": told.strip()}
 
         job = Job(["-c", code], lambda: bool(hub.asked("GET /storage")), cached, environment)
         hub.add(REPO, published(folder / "first", 0))
@@ -148,8 +134,7 @@ def undisturbed(name: str) -> tuple[float, dict[str, str], dict[str, str]]:
     """Seconds from a job's begin to its end, what was there before, and its result."""
     with tempfile.TemporaryDirectory() as folder, JOBS[name](Path(folder)) as job:
         before = job.state()
-        process = job.start()
-        job.wait_until_begun(process)
+        process = job.start(begun=True)
         begun = time.monotonic()
         assert process.wait(WAIT) == 0, f"{name} fails undisturbed"
         return time.monotonic() - begun, before, job.state()
@@ -158,14 +143,13 @@ def undisturbed(name: str) -> tuple[float, dict[str, str], dict[str, str]]:
 def kill_once(name: str, delay: float, before: dict[str, str], result: dict[str, str]) -> str:
     """Kill a job ``delay`` seconds after its begin, look, and repeat it; "" or what is wrong."""
     with tempfile.TemporaryDirectory() as folder, JOBS[name](Path(folder)) as job:
-        process = job.start()
-        job.wait_until_begun(process)
+        process = job.start(begun=True)
         time.sleep(delay)
         process.kill()
         process.wait()
         try:
             left = job.state()
-        except AssertionError as error:
+        except (AssertionError, subprocess.CalledProcessError) as error:
             return f"left half-done: {error}"
         if left not in (before, result) and not left.items() <= result.items():
             return f"left half-done: {left}"

@@ -15,15 +15,8 @@ from restoration import Restorer
 from restoration.degrade import Degradation, degrade_image
 from restoration.faces import FACE_TEMPLATE
 from restoration.images import Image, read_image
-from restoration.measure.faithfulness import (
-    REGIONS,
-    Examination,
-    examine,
-    region_errors,
-    region_masks,
-    skin_colour_difference,
-    skin_lightness,
-)
+from restoration.measure import faithfulness
+from restoration.measure.faithfulness import REGIONS, Examination, examine, region_errors, region_masks
 from restoration.measure.identity import IdentityNetwork
 from restoration.measure.uncertainty import KEY
 
@@ -61,12 +54,12 @@ def grey(lightness: float) -> Image:
 def test_colour_difference_is_ciede2000_and_lightness_that_of_the_cheeks() -> None:
     # Two greys at L* 50 and 55: dE00 = dL / S_L with S_L = 1 + 0.015 (Lm - 50)^2 / sqrt(20 + (Lm - 50)^2), k_L = 1.
     weight = 1 + 0.015 * 2.5**2 / np.sqrt(20 + 2.5**2)
-    assert skin_colour_difference(grey(50), grey(55)) == pytest.approx(5 / weight, abs=0.25)
+    assert faithfulness.skin_colour_difference(grey(50), grey(55)) == pytest.approx(5 / weight, abs=0.25)
     elsewhere = TRUTH.copy()
     elsewhere[~region_masks()["skin"]] = 0
-    assert skin_colour_difference(elsewhere, TRUTH) == 0
-    assert skin_lightness(grey(70)) == pytest.approx(70, abs=0.3)
-    assert skin_lightness(TRUTH // 2) < skin_lightness(TRUTH) < 90
+    assert faithfulness.skin_colour_difference(elsewhere, TRUTH) == 0
+    assert faithfulness.skin_lightness(grey(70)) == pytest.approx(70, abs=0.3)
+    assert faithfulness.skin_lightness(TRUTH // 2) < faithfulness.skin_lightness(TRUTH) < 90
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +91,7 @@ def test_everything_is_known_where_the_truth_and_the_recipe_are(restorer: Restor
     assert tuple(region.name for region in seen.regions) == (*REGIONS, "whole picture")
     assert {r.name: r.restored for r in seen.regions} == region_errors(restored, TRUTH)
     assert {r.name: r.degraded for r in seen.regions} == region_errors(DEGRADED, TRUTH)
-    assert seen.skin == skin_colour_difference(restored, TRUTH)
+    assert seen.skin == faithfulness.skin_colour_difference(restored, TRUTH)
     assert seen.identity is not None
     angles = [network.angle(face, TRUTH) for face in (DEGRADED, restored)]
     assert [seen.identity.degraded, seen.identity.restored] == pytest.approx(angles)

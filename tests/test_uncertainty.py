@@ -10,15 +10,8 @@ from tiny import CALIBRATION, EXAMPLES
 
 from restoration import Restorer
 from restoration.images import InputError, read_image, to_tensor
-from restoration.measure.uncertainty import (
-    FEATURES,
-    KEY,
-    PASSES,
-    calibration_of,
-    expected_error,
-    perturbed_restorations,
-    uncertainty_features,
-)
+from restoration.measure import uncertainty
+from restoration.measure.uncertainty import FEATURES, KEY, PASSES, calibration_of, expected_error
 
 FACE = to_tensor(read_image(EXAMPLES / "eileen_collins.png"))
 INNER = np.s_[..., 8:-8, 8:-8]
@@ -37,7 +30,7 @@ def test_a_network_that_changes_nothing_is_sure_but_for_the_noise() -> None:
         seen.append(batch)
         return batch
 
-    passes = perturbed_restorations(face, network)
+    passes = uncertainty.perturbed_restorations(face, network)
     assert [tuple(batch.shape) for batch in seen] == [(PASSES, 3, 512, 512)]  # one batch
     assert torch.equal(passes[0], face[0])
     assert torch.equal(passes[1], face[0])  # mirrored there and back
@@ -46,7 +39,7 @@ def test_a_network_that_changes_nothing_is_sure_but_for_the_noise() -> None:
     levels = (noisy - face)[INNER].flatten(1).std(dim=1) * 255
     assert 0.5 < float(levels[:2].mean()) < 2 < float(levels[2:].mean()) < 5  # interpolation averages some of it away
     assert len({batch.numpy().tobytes() for batch in seen[0]}) == PASSES
-    assert torch.equal(perturbed_restorations(face, network), passes)
+    assert torch.equal(uncertainty.perturbed_restorations(face, network), passes)
 
 
 def test_the_spread_is_high_where_the_network_wavers() -> None:
@@ -56,7 +49,7 @@ def test_the_spread_is_high_where_the_network_wavers() -> None:
         return wavering
 
     face = torch.full((1, 3, 512, 512), 0.5)
-    features = uncertainty_features(face, perturbed_restorations(face, network))
+    features = uncertainty.uncertainty_features(face, uncertainty.perturbed_restorations(face, network))
     assert tuple(features) == FEATURES
     expected = 4 * np.sqrt((PASSES**2 - 1) / 12)  # of 0, 4, 8 … grey levels
     assert features["spread"][100, 256] == pytest.approx(expected, rel=0.25)  # and the noise on top
@@ -66,7 +59,7 @@ def test_the_spread_is_high_where_the_network_wavers() -> None:
 
 def test_detail_and_change_are_in_grey_levels() -> None:
     ramp = (torch.arange(512) / 512).expand(1, 3, 512, 512)
-    features = uncertainty_features(ramp, (ramp * 0.5).expand(PASSES, -1, -1, -1))
+    features = uncertainty.uncertainty_features(ramp, (ramp * 0.5).expand(PASSES, -1, -1, -1))
     assert features["input detail"][256, 256] == pytest.approx(255 / 512, rel=1e-3)
     assert features["detail"][256, 256] == pytest.approx(255 / 1024, rel=1e-3)
     assert features["change"][256, 256] == pytest.approx(255 * 0.25, rel=1e-3)

@@ -69,10 +69,9 @@ def find_jobs(options: argparse.Namespace) -> Jobs:
         found = [path for path in found if inside == whole or inside not in _real(path).parents]
         photos = [path for path in found if path.suffix.lower() in photo_file.SUFFIXES and os.path.isfile(path)]
         jobs.left_out = sorted(set(found) - set(photos))
-        if not photos and jobs.unread:
-            raise jobs.unread[0]
         if not photos:
-            raise InputError(f"There are no photos ({', '.join(photo_file.SUFFIXES)}) in {source}.")
+            nothing = InputError(f"There are no photos ({', '.join(photo_file.SUFFIXES)}) in {source}.")
+            raise jobs.unread[0] if jobs.unread else nothing
         jobs.photos = _with_results(photos, source, options)
     else:
         raise InputError(f"There is no file or folder {source}. Check the path.")

@@ -70,8 +70,7 @@ def read_face(photo: str | bytes | None) -> tuple[Image, list[str]]:
     if height != width:
         notes.append(f"Only the centred {side} × {side} square of your {width} × {height} photo is used.")
     if side < FACE_SIZE:
-        factor = f"{FACE_SIZE / side:.1f}× to {FACE_SIZE} × {FACE_SIZE}"
-        notes.append(f"The face was enlarged {factor}, so it holds less detail.")
+        notes.append(f"The face was enlarged {FACE_SIZE / side:.1f}× to 512 × 512, so it holds less detail.")
     return face, notes
 
 

@@ -57,8 +57,8 @@ class _ResidualBlock(nn.Module):
         super().__init__()
         norm = nn.BatchNorm2d(width)
         nn.init.zeros_(norm.get_parameter("weight"))
-        second = nn.Conv2d(width, width, 3, padding=1, bias=False)
-        self.body = nn.Sequential(*_convolution(width, width), second, norm, _ChannelGate(width))
+        first, second = _convolution(width, width), nn.Conv2d(width, width, 3, padding=1, bias=False)
+        self.body = nn.Sequential(*first, second, norm, _ChannelGate(width))
 
     def forward(self, x: Tensor) -> Tensor:
         correction: Tensor = self.body(x)

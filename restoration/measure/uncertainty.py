@@ -54,8 +54,7 @@ def perturbed_restorations(face: Tensor, network: Callable[[Tensor], Tensor]) ->
 def _shift(images: Tensor, pixels: Tensor) -> Tensor:
     """Image b read at (x, y) + ``pixels[b]``; an image that does not move comes back as it is."""
     matrix = torch.eye(2, 3).repeat(len(images), 1, 1)
-    size = torch.tensor([images.shape[-1], images.shape[-2]])
-    matrix[:, :, 2] = 2 * pixels / size
+    matrix[:, :, 2] = 2 * pixels / torch.tensor([images.shape[-1], images.shape[-2]])
     grid = F.affine_grid(matrix, list(images.shape), align_corners=False)
     moved = F.grid_sample(images, grid, mode="bicubic", padding_mode="reflection", align_corners=False)
     still = (pixels == 0).all(dim=1)
