@@ -1,19 +1,27 @@
-"""What the page does before it starts: a folder for visitors' files, and the network's settings."""
+"""What the page does before it starts: a folder for visitors' files, the network's settings, embedded weights."""
 
 import ctypes
+import json
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import time
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from urllib.request import ProxyHandler, build_opener
 
 import numpy as np
 import pytest
 from served import ROOT, running_app
+from tiny import REPO
 
-from restoration.page import delete_old, keep_clean, return_memory
+from restoration.images import InputError
+from restoration.page import claim_folder, delete_old, keep_clean, prepare_network, return_memory
+
+FORK = multiprocessing.get_context("fork")  # a new interpreter takes seconds to import torch
 
 
 def write(path: Path, age: float) -> Path:
@@ -63,74 +71,83 @@ def test_memory_that_nobody_uses_goes_back_to_the_system() -> None:
     assert len(kept) == 40
 
 
-def test_what_a_killed_process_left_is_deleted_and_a_living_ones_stays(tmp_path: Path) -> None:
-    code = (
-        "import os, sys, time; from restoration.page import claim_folder; folder = claim_folder();"
-        "(folder / 'photo.png').write_text('x'); print(folder, flush=True); time.sleep(float(sys.argv[1]))"
-    )
-    environment = {**os.environ, "GRADIO_TEMP_DIR": str(tmp_path)}
+def hold(told: Connection) -> None:
+    """Of a process of its own: claim a folder and use it until somebody ends this."""
+    folder = claim_folder()
+    (folder / "photo.png").write_text("x")
+    told.send(folder)
+    time.sleep(600)
 
-    def start(seconds: int) -> tuple[subprocess.Popen[str], Path]:
-        command = [sys.executable, "-c", code, str(seconds)]
-        process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
-        assert process.stdout is not None
-        return process, Path(process.stdout.readline().strip())
 
-    killed, orphan = start(600)
-    killed.kill()
-    killed.wait()
+def test_what_a_killed_process_left_is_deleted_and_a_living_ones_stays(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+
+    def start() -> tuple[BaseProcess, Path]:
+        here, there = FORK.Pipe()
+        process = FORK.Process(target=hold, args=(there,))
+        process.start()
+        return process, here.recv()
+
+    def end(process: BaseProcess, number: signal.Signals) -> None:
+        os.kill(process.pid or 0, number)
+        process.join()
+        assert process.exitcode == -number
+
+    killed, orphan = start()
+    end(killed, signal.SIGKILL)
     assert (orphan / "photo.png").exists()
-    living, own = start(600)
-    third, _ = start(0)
-    third.wait()
+    living, own = start()
     assert not orphan.exists()
     assert (own / "photo.png").exists()
-    living.kill()
-    living.wait()
+    asked, other = start()
+    end(asked, signal.SIGTERM)
+    assert not other.exists()
+    assert (own / "photo.png").exists()
+    end(living, signal.SIGKILL)
     stranger = tmp_path / "restoration-without-owner"  # of an older release, perhaps running
     stranger.mkdir()
-    last, _ = start(0)
-    last.wait()
+    code = "from restoration.page import claim_folder; claim_folder()"  # and it ends by itself
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
     assert list(tmp_path.iterdir()) == [stranger]
 
 
-def test_who_is_asked_to_end_leaves_nothing(tmp_path: Path) -> None:
-    code = "from restoration.page import claim_folder; import time; print(claim_folder()); time.sleep(600)"
-    environment = {**os.environ, "GRADIO_TEMP_DIR": str(tmp_path), "PYTHONUNBUFFERED": "1"}
-    process = subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    assert Path(process.stdout.readline().strip()).parent == tmp_path
-    process.terminate()
-    assert process.wait(timeout=30) == -signal.SIGTERM
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "told"),
-    [
-        ("GRADIO_SERVER_PORT", "abc", "GRADIO_SERVER_PORT is 'abc'"),
+def test_settings_of_the_network_that_cannot_be_are_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("no_proxy", "NO_PROXY"):  # are changed
+        monkeypatch.setenv(name, "")
+    for name, value, told in (
         ("GRADIO_SERVER_PORT", "70000", "a number from 1 to 65535"),
         ("HTTPS_PROXY", "ftp://nowhere:x", "Correct or unset HTTPS_PROXY"),
-    ],
-)
-def test_settings_of_the_network_that_cannot_be_are_a_sentence(name: str, value: str, told: str) -> None:
-    environment = {**os.environ, name: value}
+    ):
+        with monkeypatch.context() as patch:
+            patch.setenv(name, value)
+            with pytest.raises(InputError, match=told):
+                prepare_network()
+    environment = {**os.environ, "GRADIO_SERVER_PORT": "abc"}
     run = subprocess.run([sys.executable, "app.py"], cwd=ROOT, env=environment, capture_output=True, text=True)
-    assert run.returncode == 1
-    assert told in run.stderr
-    assert len(run.stderr.splitlines()) == 1
+    assert (run.returncode, len(run.stderr.splitlines())) == (1, 1)
+    assert "GRADIO_SERVER_PORT is 'abc'" in run.stderr
 
 
-def test_dead_proxies_and_a_place_that_cannot_be_written_keep_no_page_from_starting(
+def test_no_network_and_no_place_to_write_keep_no_page_from_starting(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Dead proxies, a Hub that nobody reaches, and a file where the folder for visitors' files should be."""
     for name in ("ALL_PROXY", "all_proxy"):
         monkeypatch.setenv(name, "socks5://127.0.0.1:9")
     for name in ("HTTP_PROXY", "http_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
-    for name in ("no_proxy", "NO_PROXY"):
+    for name in ("no_proxy", "NO_PROXY", "HF_HUB_OFFLINE"):
         monkeypatch.delenv(name, raising=False)
+    for name, value in (("HF_HOME", str(tmp_path)), ("RESTORATION_MODEL", f"{REPO}@v1")):
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # nothing listens there
     (tmp_path / "cache").touch()  # where ``running_app`` wants a folder
-    with running_app(tmp_path) as address, build_opener(ProxyHandler({})).open(address, timeout=60) as page:
-        assert page.status == 200
-    assert f"({tmp_path / 'cache'}) cannot be written" in (tmp_path / "app.log").read_text()
+    direct = build_opener(ProxyHandler({}))
+    with running_app(tmp_path) as address, direct.open(f"{address}/config", timeout=60) as answer:
+        page = json.dumps(json.load(answer))
+    log = (tmp_path / "app.log").read_text()
+    assert f"({tmp_path / 'cache'}) cannot be written" in log
+    assert "The built-in weights" in page
+    for told in (f"RESTORATION_MODEL names {REPO}@v1", "The Hub could not be reached"):
+        assert told in page
+        assert told in log

@@ -3,26 +3,24 @@ configured name falls back to."""
 
 import hashlib
 import logging
-import os
-import pickle
+import multiprocessing
 import socket
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
 
 import huggingface_hub.constants
 import pytest
-from hub_server import READER, Blob, Hub, stalled, status, truncated
+from hub_server import READER, Hub, stalled, status, truncated
 from tiny import REPO, Files, with_sums
 
 from restoration import Restorer
+from restoration import hub as hub_room
 from restoration.hub import CHECKSUMS, FILES, HubModel, HubUnreachable, UpdateWatch, find_update, load_configured, pull
 from restoration.hub import load_weights as load
 from restoration.network.checkpoint import CONFIG, GOLDEN, TRAINING, WEIGHTS, WeightsError
 
-ROOT = Path(__file__).parents[1]
+FORK = multiprocessing.get_context("fork")  # a new interpreter takes seconds to import torch
 
 
 def cache() -> Path:
@@ -111,21 +109,15 @@ def test_what_is_not_there_is_named(hub: Hub, files: Files) -> None:
             load(name)
 
 
-class Evil:
-    def __reduce__(self):  # type: ignore[no-untyped-def]
-        return (os.system, ("touch /tmp/restoration_was_here",))
-
-
 def test_a_pickle_is_never_fetched(hub: Hub, files: Files) -> None:
-    evil = pickle.dumps(Evil())
-    hub.add(REPO, {CONFIG: files[CONFIG], "pytorch_model.bin": evil, "model.pt": evil})
+    pickled = b"\x80\x04N."
+    hub.add(REPO, {CONFIG: files[CONFIG], "pytorch_model.bin": pickled, "model.pt": pickled})
     with pytest.raises(WeightsError, match="Pickles are never opened"):
         load(REPO)
-    hub.add(REPO, with_sums({**files, WEIGHTS: evil, "pytorch_model.bin": evil}))
+    hub.add(REPO, with_sums({**files, WEIGHTS: pickled, "pytorch_model.bin": pickled}))
     with pytest.raises(WeightsError, match="not a safetensors file"):
         load(REPO)
     assert not hub.asked("pytorch_model|model.pt")
-    assert not Path("/tmp/restoration_was_here").exists()
 
 
 def test_names_that_climb_out_of_the_cache_are_refused(hub: Hub, files: Files, tmp_path: Path) -> None:
@@ -145,20 +137,12 @@ def test_names_that_climb_out_of_the_cache_are_refused(hub: Hub, files: Files, t
             load(no_model)
 
 
-def test_ten_gigabytes_are_refused(hub: Hub, files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
-    commit = hub.add(REPO, files)
-
-    class Large(bytes):
-        def __len__(self) -> int:
-            return 10_000_000_000
-
-    small = hub.model(REPO).commits[commit].pop(WEIGHTS)
-    hub.model(REPO).commits[commit][WEIGHTS] = Blob(Large(small.content), True)
-    with pytest.raises(WeightsError, match=f"{WEIGHTS} .*more than the 500,000,000 bytes"):
-        load(REPO)
-    hub.model(REPO).commits[commit][WEIGHTS] = small
-    monkeypatch.setitem(FILES, GOLDEN, len(files[GOLDEN]) - 1)
-    with pytest.raises(WeightsError, match=f"{GOLDEN}.*bytes"):
+@pytest.mark.parametrize("name", [WEIGHTS, GOLDEN])
+def test_what_is_too_large_is_refused_before_a_byte_of_it(hub: Hub, files: Files, monkeypatch, name: str) -> None:
+    hub.add(REPO, files)
+    assert FILES[name] <= 500_000_000
+    monkeypatch.setitem(FILES, name, len(files[name]) - 1)
+    with pytest.raises(WeightsError, match=f"{name} .*more than the .* bytes"):
         load(REPO)
     assert not hub.asked("resolve|storage")
 
@@ -167,8 +151,8 @@ def test_a_truncated_download_is_never_loaded(hub: Hub, files: Files) -> None:
     hub.add(REPO, files)
     storage = "GET /storage/" + hashlib.sha256(files[WEIGHTS]).hexdigest()
     hub.fail(storage, truncated(1000), times=1)
-    hub.fail(storage, truncated(0))  # the client tries to go on for 5 s
-    with pytest.raises(HubUnreachable):
+    hub.fail(storage, status(404))  # the client tries to go on
+    with pytest.raises(WeightsError, match="status 404"):
         load(REPO)
     hub.faults.clear()
     hub.requests.clear()
@@ -213,10 +197,12 @@ def test_a_hub_in_trouble_is_unreachable_and_a_passing_fault_costs_a_retry_alone
 def test_silence_is_given_up_in_a_few_seconds(hub: Hub, files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
     hub.add(REPO, files)
     hub.fail("GET /api", stalled())
+    assert hub_room.ANSWER <= 4
+    monkeypatch.setattr(hub_room, "ANSWER", 1)
     begun = time.monotonic()
     with pytest.raises(HubUnreachable, match="Try again"):
         load(REPO)
-    assert time.monotonic() - begun < 6
+    assert time.monotonic() - begun < 3
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", f"http://127.0.0.1:{free.getsockname()[1]}")
@@ -226,12 +212,14 @@ def test_silence_is_given_up_in_a_few_seconds(hub: Hub, files: Files, monkeypatc
     assert time.monotonic() - begun < 3  # the client alone retries for 23 s
 
 
-def test_four_processes_at_once_leave_one_good_copy(hub: Hub, files: Files, hub_environment: dict[str, str]) -> None:
+def test_four_processes_at_once_leave_one_good_copy(hub: Hub, files: Files) -> None:
     commit = hub.add(REPO, files)
-    code = f"from restoration.hub import load_weights as l; print(l({REPO!r}).commit)"
-    command, pipe = [sys.executable, "-c", code], subprocess.PIPE
-    runs = [subprocess.Popen(command, cwd=ROOT, env=hub_environment, stdout=pipe, text=True) for _ in range(4)]
-    assert [run.communicate(timeout=300)[0].strip() for run in runs] == [commit] * 4
+    runs = [FORK.Process(target=pull, args=(HubModel(REPO),)) for _ in range(4)]
+    for run in runs:
+        run.start()
+    for run in runs:
+        run.join()
+    assert [run.exitcode for run in runs] == [0] * 4
     folder = cache() / f"models--{REPO.replace('/', '--')}"
     assert {path.name: path.read_bytes() for path in (folder / "snapshots" / commit).iterdir()} == files
     assert len(list((folder / "blobs").iterdir())) == len(files)
@@ -239,19 +227,17 @@ def test_four_processes_at_once_leave_one_good_copy(hub: Hub, files: Files, hub_
     assert {path.name for path in folder.iterdir()} <= {"blobs", "refs", "snapshots"}
 
 
-def test_a_kill_in_the_middle_leaves_the_old_weights_in_use(
-    hub: Hub, files: Files, newer: Files, hub_environment: dict[str, str]
-) -> None:
+def test_a_kill_in_the_middle_leaves_the_old_weights_in_use(hub: Hub, files: Files, newer: Files) -> None:
     old = hub.add(REPO, files)
     load(REPO)
     hub.add(REPO, newer)
     begun = threading.Event()
     hub.fail("GET /storage/" + hashlib.sha256(newer[WEIGHTS]).hexdigest(), stalled(begun, 5))
-    code = f"from restoration.hub import *; pull(HubModel({REPO!r}))"
-    process = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, env=hub_environment)
+    process = FORK.Process(target=pull, args=(HubModel(REPO),))
+    process.start()
     assert begun.wait(200)
     process.kill()
-    process.wait()
+    process.join()
     hub.requests.clear()
     assert load(REPO).commit == old
     assert not hub.requests

@@ -2,10 +2,9 @@
 
 import hashlib
 import json
+import multiprocessing
 import re
 import shutil
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
@@ -159,10 +158,10 @@ def test_a_push_says_what_the_token_lacks(hub: Hub, run: Path, monkeypatch: pyte
 def test_a_fault_at_any_step_leaves_the_old_revision(hub: Hub, run: Path) -> None:
     first = push_to_hub(run, REPO)
     train(run, 1)
-    for code, message in ((409, "409"), (412, "412"), (429, "429"), (500, "500")):
+    for code in (409, 500):
         hub.faults.clear()
         hub.fail("POST .*/commit/", status(code))
-        with pytest.raises(WeightsError, match=message):
+        with pytest.raises(WeightsError, match=str(code)):
             push_to_hub(run, REPO)
         assert hub.model(REPO).head == first.revision
     hub.faults.clear()
@@ -190,23 +189,20 @@ def test_somebody_elses_commit_in_between_is_not_overwritten(hub: Hub, run: Path
     assert {"notes.md", ".gitattributes", "a/b/run.json"} < set(hub.model(REPO).files)  # not ours to delete
 
 
-def test_a_push_that_is_killed_half_way_leaves_the_old_revision_and_no_token(
-    hub: Hub, run: Path, hub_environment: dict[str, str]
-) -> None:
-    command = [sys.executable, "-m", "restoration", "push", str(run), REPO]
-    environment = {**hub_environment, "HF_TOKEN": WRITER, "HF_DEBUG": ""}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
-    old = hub.model(REPO).head
-    assert done.stdout == f"{REPO}: revision {old}, tag v1\n"
-    assert WRITER not in done.stdout + done.stderr
+def test_a_push_that_is_killed_half_way_leaves_the_old_revision_and_no_token(hub: Hub, run: Path, capfd) -> None:
+    assert main(["push", str(run), REPO]) == 0
+    old, told = hub.model(REPO).head, capfd.readouterr()
+    assert told.out == f"{REPO}: revision {old}, tag v1\n"
+    assert WRITER not in told.out + told.err
     assert not [name for name, data in hub.model(REPO).files.items() if WRITER.encode() in data]
     train(run, 1)
     begun = threading.Event()
     hub.fail("PUT /storage/", stalled(begun, 3))
-    process = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL)
+    process = multiprocessing.get_context("fork").Process(target=push_to_hub, args=(run, REPO))
+    process.start()
     assert begun.wait(200)
     process.kill()
-    process.wait()
+    process.join()
     assert hub.model(REPO).head == load_weights(REPO).commit == old
     hub.faults.clear()
     assert push_to_hub(run, REPO).tag == "v2"

@@ -1,9 +1,7 @@
-"""The retraining loop: train, evaluate, push, run the page on that revision, restore; and the page without a Hub."""
+"""The retraining loop: train, evaluate, push, run the page on that revision, restore."""
 
 import json
-import socket
 from pathlib import Path
-from typing import Any
 from urllib.request import urlopen
 
 import numpy as np
@@ -19,20 +17,9 @@ from restoration.images import read_image
 from train.run import main as train
 
 
-@pytest.fixture
-def page_environment(hub_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """What ``running_app`` hands to its process: this Hub, and the cache of this test."""
-    for name in ("HF_ENDPOINT", "HF_HOME", "HF_HUB_DISABLE_XET"):
-        monkeypatch.setenv(name, hub_environment[name])
-
-
-def config(address: str) -> dict[str, Any]:
-    with urlopen(f"{address}/config", timeout=30) as answer:
-        return json.load(answer)
-
-
-@pytest.mark.usefixtures("page_environment")
-def test_train_push_and_the_page_on_that_revision(hub: Hub, tmp_path: Path, monkeypatch, capsys) -> None:
+def test_train_push_and_the_page_on_that_revision(
+    hub: Hub, hub_environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
     monkeypatch.setenv("HF_TOKEN", WRITER)
     monkeypatch.chdir(tmp_path)
     out = tmp_path / "run"
@@ -60,24 +47,13 @@ def test_train_push_and_the_page_on_that_revision(hub: Hub, tmp_path: Path, monk
     assert len(model.commits) == 2
 
     monkeypatch.setenv("RESTORATION_MODEL", f"{REPO}@v1")
+    for name in ("HF_ENDPOINT", "HF_HOME", "HF_HUB_DISABLE_XET"):
+        monkeypatch.setenv(name, hub_environment[name])
     with running_app(tmp_path) as address:
-        assert f"Hub: {REPO}@v1, revision {model.head[:12]}" in json.dumps(config(address))
+        with urlopen(f"{address}/config", timeout=30) as answer:
+            assert f"Hub: {REPO}@v1, revision {model.head[:12]}" in json.dumps(json.load(answer))
         restored = Client(address, verbose=False).predict(handle_file(EILEEN), api_name="/restore")[0]
         shown = pixels(restored)
     photo = read_image(EILEEN)
     assert np.array_equal(shown, Restorer.from_pretrained(out / "weights").restore(photo).photo)
     assert not np.array_equal(shown, Restorer.from_pretrained().restore(photo).photo)
-
-
-@pytest.mark.usefixtures("page_environment")
-def test_without_a_hub_the_page_starts_on_embedded_weights_and_says_so(tmp_path: Path, monkeypatch) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{free.getsockname()[1]}")
-    monkeypatch.setenv("RESTORATION_MODEL", f"{REPO}@v1")
-    with running_app(tmp_path) as address:
-        page = json.dumps(config(address))
-    assert "The built-in weights" in page
-    assert "The Hub could not be reached" in page
-    assert f"RESTORATION_MODEL names {REPO}@v1" in page
-    assert "The Hub could not be reached" in (tmp_path / "app.log").read_text()
