@@ -26,17 +26,6 @@ if _WORKERS > 1:  # each computes on its share of the cores, and so do the progr
     os.environ["OMP_NUM_THREADS"] = str(torch.get_num_threads())
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "gpu: compares with a GPU; skipped where there is none")
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    if not torch.cuda.is_available():
-        for item in items:
-            if item.get_closest_marker("gpu"):
-                item.add_marker(pytest.mark.skip(reason="needs a GPU"))
-
-
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     if report.skipped and "gpu" not in report.keywords and not hasattr(report, "wasxfail"):
         _skipped.append(report.nodeid)

@@ -152,6 +152,7 @@ def test_wrong_batches_are_refused() -> None:
 
 
 @pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_cpu_and_gpu_agree() -> None:
     settings = [Degradation(motion_length=15, blur_sigma=2, downsample=3, noise=8, jpeg=70)]
     cpu = degrade(to_tensor(ODD), settings, generators(0))
