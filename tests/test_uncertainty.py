@@ -23,7 +23,7 @@ def soft(face: torch.Tensor) -> torch.Tensor:
 
 
 def test_a_network_that_changes_nothing_is_sure_but_for_the_noise() -> None:
-    face = soft(FACE)
+    face = soft(FACE)[..., 128:384, 128:384]
     seen: list[torch.Tensor] = []
 
     def network(batch: torch.Tensor) -> torch.Tensor:
@@ -31,7 +31,7 @@ def test_a_network_that_changes_nothing_is_sure_but_for_the_noise() -> None:
         return batch
 
     passes = uncertainty.perturbed_restorations(face, network)
-    assert [tuple(batch.shape) for batch in seen] == [(PASSES, 3, 512, 512)]  # one batch
+    assert [tuple(batch.shape) for batch in seen] == [(PASSES, 3, 256, 256)]  # one batch
     assert torch.equal(passes[0], face[0])
     assert torch.equal(passes[1], face[0])  # mirrored there and back
     quiet, noisy = passes[2:4], passes[4:]
