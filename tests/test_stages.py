@@ -42,13 +42,10 @@ def trainer(stage: FaceStage | DetailStage, out: Path) -> Trainer:
     return stage_trainer(stage, out, torch.device("cpu"))
 
 
-def averaged(trained: Trainer) -> nn.Module:
-    assert trained.average
-    return trained.average[0]
-
-
-def assert_same(a: nn.Module, b: nn.Module) -> None:
-    torch.testing.assert_close(a.state_dict(), b.state_dict(), rtol=0, atol=0)
+def states(run: Trainer) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+    """The weights, and their average."""
+    assert run.average
+    return dict(run.model.state_dict()), dict(run.average[0].state_dict())
 
 
 def test_one_batch_is_learned_by_heart(faces: Faces, tmp_path: Path) -> None:
@@ -72,23 +69,23 @@ def test_the_face_stage_learns_both_terms_of_its_loss(faces: Faces, tmp_path: Pa
     assert list(log["total"]) == pytest.approx(list(log["reconstruction"] + 0.1 * log["identity"]), rel=1e-4)
     measured = pd.read_csv(tmp_path / VALIDATION_LOG)
     assert {"blind_gain_db", "heavy_gain_db", "original_gain_db", "blind_angle_ratio"} <= set(measured)
-    assert_same(load_stage(tmp_path / RESULT), averaged(run))
+    torch.testing.assert_close(dict(load_stage(tmp_path / RESULT).state_dict()), states(run)[1], rtol=0, atol=0)
 
 
 def test_a_stopped_stage_ends_with_the_same_weights(faces: Faces, tmp_path: Path) -> None:
-    straight = trainer(detail_stage(faces), tmp_path / "straight")
+    config = dataclasses.replace(TINY, steps=5)
+    straight = trainer(detail_stage(faces, config), tmp_path / "straight")
     straight.run()
-    trainer(detail_stage(faces), tmp_path / "stopped").run(until=3)
-    on_another_machine = dataclasses.replace(TINY, precision="bf16")
+    trainer(detail_stage(faces, config), tmp_path / "stopped").run(until=3)
+    on_another_machine = dataclasses.replace(config, precision="bf16")
     assert trainer(detail_stage(faces, on_another_machine), tmp_path / "stopped").step == 3
-    resumed = trainer(detail_stage(faces), tmp_path / "stopped")
+    resumed = trainer(detail_stage(faces, config), tmp_path / "stopped")
     resumed.run()
-    assert_same(straight.model, resumed.model)
-    assert_same(averaged(straight), averaged(resumed))
+    torch.testing.assert_close(states(resumed), states(straight), rtol=0, atol=0)
     ends = [pd.read_csv(tmp_path / name / VALIDATION_LOG).iloc[-1] for name in ("straight", "stopped")]
     pd.testing.assert_series_equal(*(end.drop("seconds") for end in ends), check_exact=True, check_names=False)
     with pytest.raises(InputError, match="other faces"):
-        trainer(detail_stage(Faces(faces.images.flip(0), faces.names)), tmp_path / "stopped")
+        trainer(detail_stage(Faces(faces.images.flip(0), faces.names), config), tmp_path / "stopped")
 
 
 def test_the_validation_of_the_face_stage_is_gain_and_angle_at_its_size(faces: Faces) -> None:
@@ -102,16 +99,15 @@ def test_the_validation_of_the_face_stage_is_gain_and_angle_at_its_size(faces: F
 
 
 def test_validation_is_the_mean_gain_over_all_faces_in_decibels(faces: Faces) -> None:
-    stage = detail_stage(faces)
-    smooth = nn.AvgPool2d(5, stride=1, padding=2)  # any network will do
-    gains = stage.measure(lambda degraded, guide: smooth(degraded))
+    stage, smooth = detail_stage(faces), nn.AvgPool2d(5, stride=1, padding=2)  # any network will do
+    measured = stage.measure(lambda degraded, guide: smooth(degraded))
     for name, protocol in (("blind", BLIND), ("heavy", HEAVY), ("original", ORIGINAL)):
-        expected = []
+        gains = []
         for i in range(2):
             degraded, clean = degraded_face(stage.validation, i, name, protocol)
             before, after = (float((image - clean).square().mean()) for image in (degraded, smooth(degraded)))
-            expected.append(10 * math.log10(before / after))
-        assert gains[f"{name}_gain_db"] == pytest.approx(sum(expected) / 2, abs=1e-3)
+            gains.append(10 * math.log10(before / after))
+        assert measured[f"{name}_gain_db"] == pytest.approx(sum(gains) / 2, abs=1e-3)
 
 
 def test_squares_come_with_their_part_of_the_face_stages_answer(faces: Faces) -> None:
@@ -125,15 +121,6 @@ def test_squares_come_with_their_part_of_the_face_stages_answer(faces: Faces) ->
     alone, guided = squares.cut(squares.degraded), squares.cut(answer)
     for index, (face, _, _) in enumerate(squares.boxes):
         assert torch.equal(guide[index], (alone if squares.alone[face] else guided)[index])
-
-
-def test_impossible_configurations_are_refused() -> None:
-    wrong = {"steps": (0,), "crop": (100, 1024), "ema": (1.0,), "learning_rate": (0,), "decay": (0,), "squares": (3,)}
-    wrong |= {"lambda_rec": (-1, 0), "lambda_id": (1,)}
-    for name, values in {**wrong, "stage": ("eye", "face")}.items():
-        for value in values:
-            with pytest.raises(InputError):
-                dataclasses.replace(TINY, **{name: value})
 
 
 def test_loss_terms_are_named_and_add_up() -> None:
