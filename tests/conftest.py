@@ -93,13 +93,6 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
         yield server
 
 
-@pytest.fixture
-def hub_environment(hub: Hub, tmp_path: Path) -> dict[str, str]:
-    """The same for other processes: their environment."""
-    own = {"HF_ENDPOINT": hub.endpoint, "HF_HOME": str(tmp_path / "hf"), "HF_HUB_DISABLE_XET": "1"}
-    return {**{key: value for key, value in os.environ.items() if not key.startswith("HF_")}, **own}
-
-
 @pytest.fixture(scope="session")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Of the page with the embedded weights: one process for all tests."""

@@ -169,17 +169,10 @@ class Handler(BaseHTTPRequestHandler):
         self.send(code, {"error": message}, {"X-Error-Message": message, "X-Error-Code": error_code})
 
     def body(self) -> bytes:
-        if "chunked" not in self.headers.get("Transfer-Encoding", ""):
-            length = int(self.headers.get("Content-Length", 0))
-            data = self.rfile.read(length)
-            if len(data) < length:
-                raise ConnectionResetError
-            return data
-        data = b""
-        while size := int(self.rfile.readline(), 16):
-            data += self.rfile.read(size)
-            self.rfile.readline()
-        self.rfile.readline()
+        length = int(self.headers["Content-Length"])
+        data = self.rfile.read(length)
+        if len(data) < length:
+            raise ConnectionResetError
         return data
 
     @property

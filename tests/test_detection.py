@@ -119,7 +119,7 @@ def test_faces_that_cannot_be_aligned_are_left_out() -> None:
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """An empty cache, and a process that has loaded no detector yet."""
-    monkeypatch.setattr(download, "cache_folder", lambda: tmp_path)
+    monkeypatch.setattr(download, "CACHE", tmp_path)
     detection._load.cache_clear()
     yield tmp_path
     detection._load.cache_clear()

@@ -1,6 +1,5 @@
 """Every way in and out: sources, orientations, depths, modes, profiles, and each kind of bad input."""
 
-import concurrent.futures
 import contextlib
 import io
 import struct
@@ -327,18 +326,6 @@ def test_paths_that_cannot_be_opened_are_refused(tmp_path: Path) -> None:
     ):
         with pytest.raises(InputError, match=message):
             read_image(path)
-
-
-def test_threads_and_global_state() -> None:
-    def state() -> list[object]:
-        return [PIL.Image.MAX_IMAGE_PIXELS, PIL.Image.WARN_POSSIBLE_FORMATS, PIL.ImageFile.LOAD_TRUNCATED_IMAGES]
-
-    before, profiles = state(), (ADOBE_RGB, None) * 8
-    files = [encode(PIL.Image.fromarray(sample(40 + i, 56)), icc_profile=icc) for i, icc in enumerate(profiles)]
-    with concurrent.futures.ThreadPoolExecutor(8) as pool:
-        together = list(pool.map(read_image, files * 8))
-    assert all(np.array_equal(image, together[i % 16]) for i, image in enumerate(together))
-    assert before == state()
 
 
 def test_write_png_is_lossless_and_atomic_and_says_what_is_wrong(tmp_path: Path, full_disk) -> None:

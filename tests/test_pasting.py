@@ -264,7 +264,7 @@ def test_the_command_masks_by_parsing(
     write_png(HOPPER.read()[100:420, 100:420], tmp_path / "in.png")
     command = ["restore", str(tmp_path / "in.png"), "--weights", str(tiny_weights), "--detector", "embedded"]
     load_parser.cache_clear()
-    monkeypatch.setattr(download, "cache_folder", lambda: tmp_path)
+    monkeypatch.setattr(download, "CACHE", tmp_path)
     monkeypatch.setattr(pasting, "URL", "http://127.0.0.1:9/parsing_parsenet.pth")  # nothing listens there
     assert main([*command, str(tmp_path / "no.png"), "--mask", "parsing"]) == 2
     assert "cannot be reached" in capsys.readouterr().err

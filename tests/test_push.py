@@ -276,15 +276,9 @@ def test_the_committed_weights_can_be_pushed_and_name_no_folder(tmp_path: Path) 
 
 
 def test_what_is_not_a_set_of_weights_is_refused_before_anything_is_asked(hub: Hub, run: Path, tmp_path: Path) -> None:
-    evaluation = (run / "evaluation.json").read_text()
-    train(run, 1)  # the same name and size
-    for text, message in (
-        (evaluation, "not about these weights"),
-        ("[" * 99_000, r"not what train/evaluate.py writes"),
-        ("null", r"not what train/evaluate.py writes"),
-    ):
+    for text in ("[" * 99_000, "null"):
         (run / "evaluation.json").write_text(text)
-        with pytest.raises(WeightsError, match=message):
+        with pytest.raises(WeightsError, match="not what train/evaluate"):
             prepare(run, tmp_path / "out", REPO)
     shutil.rmtree(run / "weights")
     with pytest.raises(WeightsError, match="cannot be read"):

@@ -5,7 +5,6 @@ from pathlib import Path
 from urllib.request import urlopen
 
 import numpy as np
-import pytest
 from gradio_client import Client, handle_file
 from hub_server import WRITER, Hub
 from huggingface_hub import ModelCard
@@ -17,9 +16,7 @@ from restoration.images import read_image
 from train.run import main as train
 
 
-def test_train_push_and_the_page_on_that_revision(
-    hub: Hub, hub_environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
-) -> None:
+def test_train_push_and_the_page_on_that_revision(hub: Hub, tmp_path: Path, monkeypatch, capsys) -> None:
     monkeypatch.setenv("HF_TOKEN", WRITER)
     monkeypatch.chdir(tmp_path)
     out = tmp_path / "run"
@@ -47,8 +44,8 @@ def test_train_push_and_the_page_on_that_revision(
     assert len(model.commits) == 2
 
     monkeypatch.setenv("RESTORATION_MODEL", f"{REPO}@v1")
-    for name in ("HF_ENDPOINT", "HF_HOME", "HF_HUB_DISABLE_XET"):
-        monkeypatch.setenv(name, hub_environment[name])
+    for name, value in (("ENDPOINT", hub.endpoint), ("HOME", str(tmp_path / "hf")), ("HUB_DISABLE_XET", "1")):
+        monkeypatch.setenv(f"HF_{name}", value)
     with running_app(tmp_path) as address:
         with urlopen(f"{address}/config", timeout=30) as answer:
             assert f"Hub: {REPO}@v1, revision {model.head[:12]}" in json.dumps(json.load(answer))

@@ -190,7 +190,6 @@ class Face:
 class Detector(Protocol):
     """Anything that finds faces which stand roughly upright in an (H, W, 3) uint8 RGB photo, in any order."""
 
-    @property
-    def name(self) -> str: ...
+    name: str
 
     def find(self, photo: Image) -> list[Face]: ...

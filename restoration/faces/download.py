@@ -16,15 +16,11 @@ from restoration.images import InputError
 from restoration.images.pictures import write_atomically
 
 TIMEOUT = 10.0  # seconds without a byte
+CACHE = Path(HF_HOME) / "restoration"
 
 
 class DownloadError(InputError):
     """A published file could not be had, or is not the file that was published. The message says what to do."""
-
-
-def cache_folder() -> Path:
-    """Where downloads stay: ``restoration`` in the Hub's own folder, so ``HF_HOME`` moves it."""
-    return Path(HF_HOME) / "restoration"
 
 
 def fetch(url: str, sha256: str, *, folder: Path | None = None) -> Path:
@@ -33,12 +29,12 @@ def fetch(url: str, sha256: str, *, folder: Path | None = None) -> Path:
     Args:
         url: http(s) address whose last part names the file.
         sha256: of the whole file, 64 hexadecimal digits, pinned in the code that asks.
-        folder: where to look and to write; made when it does not exist. None is ``cache_folder()``.
+        folder: where to look and to write; made when it does not exist. None is ``CACHE``, which ``HF_HOME`` moves.
 
     DownloadError: unreachable; broken off; an error status; a folder that cannot be written; a checksum that differs:
     the file is then deleted.
     """
-    folder = cache_folder() if folder is None else folder
+    folder = CACHE if folder is None else folder
     path = folder / url.rpartition("/")[2]
     by_hand = f"Check the connection, or fetch {url} elsewhere and put it at {path}."
     try:

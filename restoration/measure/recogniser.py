@@ -147,7 +147,7 @@ class ArcFace(nn.Module):
 
 def load_arcface(folder: Path | None = None, *, url: str = ARCFACE_URL, sha256: str = ARCFACE_SHA256) -> ArcFace:
     """ArcFace IR-SE50 on the CPU, its weights fetched on the first call (175 MB) into ``folder``, None is
-    ``download.cache_folder``. DownloadError: they cannot be had, or are not the published ones."""
+    ``download.CACHE``. DownloadError: they cannot be had, or are not the published ones."""
     path, network = fetch(url, sha256, folder=folder), ArcFace()
     load_checkpoint(path, network.backbone)
     return network
