@@ -7,14 +7,8 @@ import pytest
 from numpy.typing import NDArray
 
 from examples.make_examples import FOLDER, PORTRAITS, SAMPLES, TAB_PHOTOS, make_face
-from restoration.faces import (
-    FACE_TEMPLATE,
-    IDENTITY_TEMPLATE,
-    align_face,
-    crop_centre,
-    enlargement,
-    similarity_transform,
-)
+from restoration import faces
+from restoration.faces import FACE_TEMPLATE, IDENTITY_TEMPLATE, align_face, crop_centre, similarity_transform
 from restoration.images import Image, InputError, read_image
 
 
@@ -174,7 +168,7 @@ def test_landmarks_of_no_face_in_the_photo(landmarks: NDArray[np.float64]) -> No
 
 
 def test_enlargement() -> None:
-    assert enlargement(apply(known(1 / 2.9, 30, 5, 6), FACE_TEMPLATE)) == pytest.approx(2.9)
+    assert faces.enlargement(apply(known(1 / 2.9, 30, 5, 6), FACE_TEMPLATE)) == pytest.approx(2.9)
 
 
 @pytest.mark.parametrize(("size", "left", "top"), [((512, 512), 0, 0), ((600, 512), 0, 44), ((512, 1001), 244, 0)])

@@ -148,15 +148,12 @@ class Killed(BaseException):
 
 
 def kill_at(monkeypatch: pytest.MonkeyPatch, last: int) -> None:
-    """Let the ``last``-th change of a file, and all later ones, be a kill; a file being written stays half written."""
+    """Let the ``last``-th change of a file, and all later ones, be a kill."""
     turn = count(1)
 
     def dying(change):  # type: ignore[no-untyped-def]
         def changed(*arguments, **options):  # type: ignore[no-untyped-def]
-            if (now := next(turn)) == last and change.__name__ == "write_bytes":
-                path, data = arguments
-                change(path, data[: len(data) // 2])
-            if now >= last:
+            if next(turn) >= last:
                 raise Killed
             return change(*arguments, **options)
 

@@ -13,14 +13,7 @@ from facexlib.detection.retinaface import RetinaFace
 
 from examples.make_examples import PORTRAITS
 from restoration.faces import FACE_TEMPLATE, Face, detection, download
-from restoration.faces.detection import (
-    DEFAULT,
-    EMBEDDED,
-    ENVIRONMENT_VARIABLE,
-    RetinaFaceDetector,
-    find_faces,
-    load_detector,
-)
+from restoration.faces.detection import DEFAULT, EMBEDDED, RetinaFaceDetector, find_faces, load_detector
 from restoration.faces.download import DownloadError
 from restoration.faces.small_detector import MIRRORED, EmbeddedDetector, refine
 from restoration.images import Image, read_image
@@ -141,7 +134,7 @@ def test_a_folder_with_the_published_file_is_a_detector(tmp_path: Path, monkeypa
     assert found.name == DEFAULT
     assert all(isinstance(face, Face) for face in found.find(COLLINS.read()[80:170, 180:270]))
     assert found.alone().name == DEFAULT
-    monkeypatch.setenv(ENVIRONMENT_VARIABLE, str(tmp_path))
+    monkeypatch.setenv(detection.ENVIRONMENT_VARIABLE, str(tmp_path))
     assert load_detector() is found  # loaded once
     path.with_name("other").mkdir()
     path.rename(tmp_path / "other" / path.name).write_bytes(b"no weights")

@@ -15,19 +15,7 @@ from examples.make_examples import PORTRAITS, Portrait
 from restoration.cli.main import main
 from restoration.degrade import Degradation, degrade_image
 from restoration.faces import FACE_SIZE, align_face, download, face_to_photo, pasting, resample
-from restoration.faces.pasting import (
-    FACE_CLASSES,
-    TEXTURE_FADE,
-    blend,
-    enlarge,
-    face_mask,
-    face_parts,
-    fit_texture,
-    kept_detail,
-    load_parser,
-    make_patch,
-    match_colour,
-)
+from restoration.faces.pasting import TEXTURE_FADE, blend, enlarge, face_mask, fit_texture, make_patch
 from restoration.images import Image, InputError, read_image, write_png
 from restoration.restorer import Restorer
 
@@ -104,8 +92,8 @@ def test_noise_that_the_network_removed_does_not_come_back() -> None:
     inside = core(*patch.pixels.shape[:2])
     left = (patch.pixels.astype(float) - patch.region(truth))[inside].std()
     assert left < 0.25 * (patch.region(noisy).astype(float) - patch.region(truth))[inside].std()
-    assert kept_detail(clean_face, face)[256, 256] < 0.6 * 255
-    assert kept_detail(face, face).min() == 255
+    assert pasting.kept_detail(clean_face, face)[256, 256] < 0.6 * 255
+    assert pasting.kept_detail(face, face).min() == 255
 
 
 def test_the_rest_of_the_photo_is_bit_identical_and_strength_a_straight_line() -> None:
@@ -141,7 +129,7 @@ def test_two_faces_that_overlap_share_their_pixels() -> None:
 def test_the_colour_of_the_surroundings_is_kept() -> None:
     face = align_face(HOPPER.read(), HOPPER.landmarks)
     tinted = np.clip(face * np.array([1.1, 1.0, 0.85]), 0, 255).astype(np.uint8)
-    matched = match_colour(tinted, face)
+    matched = pasting.match_colour(tinted, face)
     inside = face_mask()[..., 0] > 0
     before, after = (np.abs((image.astype(float) - face)[inside].mean(axis=0)).max() for image in (tinted, matched))
     assert after < 1 < 8 < before
@@ -242,9 +230,9 @@ def halves(pixels: torch.Tensor) -> tuple[torch.Tensor]:
 def test_what_is_no_face_keeps_the_photo_s_texture() -> None:
     picture = np.zeros((512, 512, 3), np.uint8)
     picture[:, 256:] = 255
-    parts = face_parts(picture, halves)
+    parts = pasting.face_parts(picture, halves)
     assert parts.shape == (512, 512, 1)
-    assert 0 not in FACE_CLASSES
+    assert 0 not in pasting.FACE_CLASSES
     assert (parts[:, :200] == 255).all()
     assert (parts[:, 312:] == 0).all()
     original = align_face(HOPPER.read(), HOPPER.landmarks)
@@ -263,7 +251,7 @@ def test_the_command_masks_by_parsing(
 ) -> None:
     write_png(HOPPER.read()[100:420, 100:420], tmp_path / "in.png")
     command = ["restore", str(tmp_path / "in.png"), "--weights", str(tiny_weights), "--detector", "embedded"]
-    load_parser.cache_clear()
+    pasting.load_parser.cache_clear()
     monkeypatch.setattr(download, "CACHE", tmp_path)
     monkeypatch.setattr(pasting, "URL", "http://127.0.0.1:9/parsing_parsenet.pth")  # nothing listens there
     assert main([*command, str(tmp_path / "no.png"), "--mask", "parsing"]) == 2
@@ -278,4 +266,4 @@ def test_the_command_masks_by_parsing(
     assert main([*command, str(tmp_path / "parsed.png"), "--mask", "parsing"]) == 0
     photo, head, parsed = (read_image(tmp_path / name) for name in ("in.png", "head.png", "parsed.png"))
     assert 0 < np.abs(parsed.astype(int) - photo).sum() < 0.9 * np.abs(head.astype(int) - photo).sum()
-    load_parser.cache_clear()
+    pasting.load_parser.cache_clear()

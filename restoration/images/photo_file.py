@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from PIL.PngImagePlugin import PngInfo
 
 from restoration.images import Image, InputError
-from restoration.images.pictures import BROKEN, Source, decode, exif_of, opened, over_white, write_file
+from restoration.images.pictures import BROKEN, Source, decode, opened, over_white, write_file
 
 # Tags of EXIF: what is kept of the first block (description, maker, model, software, date, artist, copyright, rating,
 # Windows' title, comment, author, keywords, subject), and what of the exposure's block is about the pixels.
@@ -92,7 +92,7 @@ def read_photo(source: Source) -> PhotoFile:
         iptc, comment = (of_jpeg.get("photoshop") or {}).get(_IPTC, b""), of_jpeg.get("comment", b"")
         texts = {key: str(text) for key, text in getattr(picture, "text", {}).items() if not key.startswith("XML:")}
         dpi = _dpi(info.get("dpi"))
-        exif = _upright_exif(exif_of(picture))
+        exif = _upright_exif(picture)
         frames = 1  # a telephone's JPEG or HEIC holds previews beside the photo
         if picture.format in ("GIF", "WEBP", "PNG", "TIFF", "AVIF"):
             with contextlib.suppress(*BROKEN):  # what follows the first may be damaged
@@ -198,10 +198,11 @@ def _dpi(value: Any) -> tuple[float, float] | None:
     return (across, down) if 1 <= across <= 60_000 and 1 <= down <= 60_000 else None
 
 
-def _upright_exif(read: PIL.Image.Exif) -> bytes:
+def _upright_exif(picture: PIL.Image.Image) -> bytes:
     """The EXIF block without its orientation; a TIFF's tags about its own pixels are not EXIF and are left out."""
     kept = PIL.Image.Exif()
     with contextlib.suppress(*BROKEN):  # as read_image: a broken EXIF block is no reason to refuse a photo
+        read = picture.getexif()
         kept.update({tag: read[tag] for tag in _KEPT if tag in read})
         for inner in (_EXPOSURE, _PLACE):
             if values := {tag: value for tag, value in read.get_ifd(inner).items() if tag not in _OF_PIXELS}:

@@ -122,7 +122,9 @@ def decode(picture: PIL.Image.Image) -> tuple[Image, NDArray[np.uint8] | None, b
     check_size(*picture.size)
     try:
         picture.load()  # the whole first frame or an error: PIL's default refuses truncated data
-        turn = _UPRIGHT.get(exif_of(picture).get(0x0112, 1))
+        turn = None
+        with suppress(*BROKEN):  # a photo is not refused for a broken EXIF block, which a PNG may store last
+            turn = _UPRIGHT.get(picture.getexif().get(0x0112, 1))
         colour, alpha = _to_8_bit(picture if turn is None else picture.transpose(turn))
         srgb = _to_srgb(colour, picture)
     except InputError:
@@ -130,15 +132,6 @@ def decode(picture: PIL.Image.Image) -> tuple[Image, NDArray[np.uint8] | None, b
     except BROKEN as error:
         raise InputError("The picture is damaged or cut short. Save or export it again, as 8-bit RGB.") from error
     return np.array(srgb), None if alpha is None else np.array(alpha), colour.mode == "L"
-
-
-def exif_of(picture: PIL.Image.Image) -> PIL.Image.Exif:
-    """A picture's EXIF block after it was loaded (a PNG may store it last); empty where it is broken: a photo is not
-    refused for that."""
-    try:
-        return picture.getexif()
-    except BROKEN:
-        return PIL.Image.Exif()
 
 
 def _to_8_bit(picture: PIL.Image.Image) -> tuple[PIL.Image.Image, PIL.Image.Image | None]:
