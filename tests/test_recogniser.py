@@ -12,7 +12,8 @@ from facexlib.recognition.arcface_arch import Backbone
 from restoration.faces.download import DownloadError, load_checkpoint
 from restoration.images import InputError
 from restoration.measure.identity import EMBEDDED, load_identity
-from restoration.measure.recogniser import CROP_SIZE, Recogniser, embed, load_arcface, load_recogniser, save_recogniser
+from restoration.measure.recogniser import CROP_SIZE, Recogniser, embed, load_arcface, load_recogniser
+from train.extras import save_halves
 
 URL = "http://127.0.0.1:1/weights.pth"  # nobody answers there
 
@@ -34,7 +35,7 @@ def test_it_is_small_and_every_parameter_learns() -> None:
 
 def test_files_give_the_same_network_back_to_half_precision_and_damaged_ones_are_named(tmp_path: Path) -> None:
     network = Recogniser().eval()
-    save_recogniser(tmp_path, network, {"step": 3})
+    save_halves(tmp_path, network, {"step": 3}, "training.json")
     crops = torch.rand(2, 3, CROP_SIZE, CROP_SIZE)
     with torch.inference_mode():
         cosine = (embed(network, crops) * embed(load_recogniser(tmp_path), crops)).sum(1)

@@ -14,9 +14,9 @@ from torch.nn import functional as F
 
 from restoration.images import read_image, write_png
 from restoration.measure.identity import EMBEDDED, read_bands
-from restoration.measure.recogniser import CROP_SIZE, Recogniser, load_recogniser, save_recogniser
+from restoration.measure.recogniser import CROP_SIZE, Recogniser, load_recogniser
 from train.data import Faces
-from train.extras import identity, verification
+from train.extras import identity, save_halves, verification
 from train.extras.identity import IdentityConfig, ask, batch, crops_of, train
 from train.loop import TRAIN_LOG, VALIDATION_LOG
 
@@ -76,7 +76,7 @@ def test_a_network_agrees_with_itself_and_not_with_another(tmp_path: Path, capsy
     out = tmp_path / "deep" / "agreement.json"
     given = ["--teacher", str(EMBEDDED), "--faces", f"examples={EXAMPLES}"]
     torch.manual_seed(0)
-    save_recogniser(tmp_path / "other", Recogniser().eval(), {})  # has not learned anything
+    save_halves(tmp_path / "other", Recogniser().eval(), {}, "training.json")  # has not learned anything
     for network, low, high in ((EMBEDDED, 0.999, 1.001), (tmp_path / "other", -0.5, 0.5)):
         assert verification.main([*given, "--identity", str(network), "--out", str(out)]) == 0
         facts = json.loads(out.read_text())

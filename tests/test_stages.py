@@ -15,7 +15,7 @@ from restoration.images import InputError
 from restoration.measure.identity import IdentityNetwork, load_identity
 from restoration.network import UNet
 from restoration.network.checkpoint import load_stage
-from train.batches import Recipe, degraded_face, face_squares
+from train.batches import Recipe, cut, degraded_face, face_squares
 from train.config import TrainConfig
 from train.data import Faces
 from train.loop import TRAIN_LOG, VALIDATION_LOG, Trainer
@@ -112,15 +112,14 @@ def test_validation_is_the_mean_gain_over_all_faces_in_decibels(faces: Faces) ->
 
 def test_squares_come_with_their_part_of_the_face_stages_answer(faces: Faces) -> None:
     stage = detail_stage(faces, dataclasses.replace(TINY, alone=0.5, batch=4))
-    squares = face_squares(stage.recipe, 0, stage.config)
+    degraded, whole, boxes, alone = face_squares(stage.recipe, 0, stage.config)
     (_, guide), clean = stage.batch(0)
-    answer = stage.guide(squares.degraded)
+    answer = stage.guide(degraded)
     assert answer is not None
-    assert set(squares.alone) == {False, True}
-    assert torch.equal(clean, squares.cut(squares.clean))
-    alone, guided = squares.cut(squares.degraded), squares.cut(answer)
-    for index, (face, _, _) in enumerate(squares.boxes):
-        assert torch.equal(guide[index], (alone if squares.alone[face] else guided)[index])
+    assert set(alone) == {False, True}
+    assert torch.equal(clean, cut(whole, boxes, 64))
+    for shown, box in zip(guide, boxes, strict=True):
+        assert torch.equal(shown, cut(degraded if alone[box[0]] else answer, [box], 64)[0])
 
 
 def test_loss_terms_are_named_and_add_up() -> None:

@@ -20,6 +20,9 @@ from restoration.network import reduce
 from train.config import TrainConfig
 from train.data import Faces
 
+Draws = Distribution | Mixture  # what degradations are drawn from
+Box = tuple[int, int, int]  # of a square the index of its face, and its top and left, pixels
+
 
 @dataclass(frozen=True)
 class Jitter:
@@ -77,7 +80,7 @@ class Recipe:
     faces: Faces
     small: Faces | None = None
     _: KW_ONLY
-    degradations: Distribution | Mixture
+    degradations: Draws
     seed: int = 0
     jitter: float = 0.0
     device: str | torch.device = "cpu"
@@ -151,33 +154,19 @@ def whole_faces(recipe: Recipe, step: int, *, batch: int, side: int) -> tuple[Te
     return degraded, clean
 
 
-@dataclass(frozen=True)
-class Squares:
-    """A batch for the detail stage.
-
-    Args:
-        degraded, clean: (F, 3, 512, 512) float32 in [0, 1], whole faces.
-        boxes: of each square the index of its face, and its top and left, pixels.
-        crop: side of the squares, pixels.
-        alone: (F,) bool, faces whose squares are learned without the face stage's answer.
-    """
-
-    degraded: Tensor
-    clean: Tensor
-    boxes: list[tuple[int, int, int]]
-    crop: int
-    alone: list[bool]
-
-    def cut(self, images: Tensor) -> Tensor:
-        """(F, 3, 512, 512) to the squares, (B, 3, crop, crop)."""
-        crop = self.crop
-        return torch.stack([images[face, :, top : top + crop, left : left + crop] for face, top, left in self.boxes])
+def cut(images: Tensor, boxes: Sequence[Box], side: int) -> Tensor:
+    """(F, 3, H, W) to squares, (B, 3, side, side)."""
+    return torch.stack([images[face, :, top : top + side, left : left + side] for face, top, left in boxes])
 
 
-def face_squares(recipe: Recipe, step: int, config: TrainConfig) -> Squares:
+def face_squares(recipe: Recipe, step: int, config: TrainConfig) -> tuple[Tensor, Tensor, list[Box], list[bool]]:
     """A batch for the detail stage: this process's faces, all of 512 pixels, and several squares of each.
 
     A share ``config.plain`` is plain colour with a gentle slope instead: there the smallest regular pattern counts.
+
+    Returns:
+        Degraded and clean whole faces, (F, 3, 512, 512) float32 in [0, 1]; where to ``cut`` the squares; and of each
+        face whether they are learned without the face stage's answer.
     """
     faces, settings, noise, boxes, alone = [], [], [], [], []
     for place, position in enumerate(recipe.share(step, config.batch // config.squares)):
@@ -191,7 +180,7 @@ def face_squares(recipe: Recipe, step: int, config: TrainConfig) -> Squares:
         boxes += [(place, rng.randint(0, reach), rng.randint(0, reach)) for _ in range(config.squares)]
         alone.append(rng.random() < config.alone or plain)
     clean = torch.cat(faces)
-    return Squares(degrade(clean, settings, noise), clean, boxes, config.crop, alone)
+    return degrade(clean, settings, noise), clean, boxes, alone
 
 
 def plain_picture(rng: random.Random) -> Tensor:
@@ -203,9 +192,7 @@ def plain_picture(rng: random.Random) -> Tensor:
     return (colour[:, None, None] + slope).clamp(0, 1)[None]
 
 
-def draw(
-    seed: str, count: int, source: Distribution | Mixture, device: torch.device
-) -> tuple[list[Degradation], list[torch.Generator]]:
+def draw(seed: str, count: int, source: Draws, device: torch.device) -> tuple[list[Degradation], list[torch.Generator]]:
     """Settings and noise sources for one batch, decided by ``seed`` alone."""
     rng = random.Random(seed)
     settings = [source.sample(rng) for _ in range(count)]
@@ -213,15 +200,13 @@ def draw(
 
 
 def fixed_draw(
-    faces: Faces, index: int, protocol_name: str, protocol: Distribution | Mixture
+    faces: Faces, index: int, protocol_name: str, protocol: Draws
 ) -> tuple[list[Degradation], list[torch.Generator]]:
     """What ``degraded_face`` does to one face: its settings and a fresh source of its noise, one of each."""
     return draw(f"measure/{protocol_name}/{faces.names[index]}", 1, protocol, torch.device("cpu"))
 
 
-def degraded_face(
-    faces: Faces, index: int, protocol_name: str, protocol: Distribution | Mixture
-) -> tuple[Tensor, Tensor]:
+def degraded_face(faces: Faces, index: int, protocol_name: str, protocol: Draws) -> tuple[Tensor, Tensor]:
     """One face under the fixed draw that both names decide: degraded and clean, (1, 3, 512, 512) float32 in [0, 1]."""
     clean = faces.clean([index])
     return degrade(clean, *fixed_draw(faces, index, protocol_name, protocol)), clean

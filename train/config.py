@@ -55,18 +55,17 @@ OPTIONS = {
     "precision": "of the network; auto is bf16 on a GPU and on a CPU with matrix units for it, else fp32",
     "validation_faces": "how many faces to watch",
     "degraded": "share of crops that the student sees degraded; the teacher saw them clean",
-    "blends": "blends of two people, faces of nobody, for every real crop; they fill half of every batch",
-    "held_out": "every so-many-th person is watched, not learned from",
+    "blends": "share of faces that are blends of two people, faces of nobody",
     "examples": "degraded faces to learn from",
     "faces": "faces that are read",
 }
 BOUNDS: dict[str, tuple[Callable[[float], bool], str]] = {
     "at least 1": (
         lambda x: x >= 1,
-        "steps batch log_every save_every squares identity_faces validation_faces held_out examples faces",
+        "steps batch log_every save_every squares identity_faces validation_faces examples faces",
     ),
-    "finite, and 0 or more": (lambda x: 0 <= x < math.inf, "warmup lambda_rec lambda_id blends"),
-    "in [0, 1]": (lambda x: 0 <= x <= 1, "final_rate jitter alone plain degraded"),
+    "finite, and 0 or more": (lambda x: 0 <= x < math.inf, "warmup lambda_rec lambda_id"),
+    "in [0, 1]": (lambda x: 0 <= x <= 1, "final_rate jitter alone plain degraded blends"),
     "in [0, 1)": (lambda x: 0 <= x < 1, "weight_decay ema"),
     "in (0, 1]": (lambda x: 0 < x <= 1, "decay"),
     "in (0, 1)": (lambda x: 0 < x < 1, "learning_rate"),

@@ -29,13 +29,13 @@ if not __package__:  # python train/evaluate.py
 from restoration import Restorer
 from restoration.cli.jobs import ask_writable
 from restoration.degrade import LIMITS
-from restoration.degrade.protocols import PROTOCOLS, Distribution, Mixture
+from restoration.degrade.protocols import PROTOCOLS, Distribution
 from restoration.faces import FACE_SIZE
 from restoration.images import Image, InputError, to_image
 from restoration.lab import LANCZOS, NON_LOCAL_MEANS, WIENER, run_baselines
 from restoration.measure import Scores, score
 from restoration.measure.identity import IdentityNetwork, load_identity
-from train.batches import degraded_face, fixed_draw
+from train.batches import Draws, degraded_face, fixed_draw
 from train.config import command, new_parser, write_json
 from train.data import MIN_FACE, Faces, open_source, read_faces
 from train.summary import INPUT, RESTORED, against, groupings, markdown, summarise, write_csv
@@ -54,7 +54,7 @@ SHOWN = {"psnr": "PSNR, dB", "ssim": "SSIM"}  # in the grid's curves; its table 
 def evaluate_face(
     index: int,
     faces: Faces,
-    protocol: tuple[str, Distribution | Mixture],
+    protocol: tuple[str, Draws],
     restorer: Restorer | None,
     identity: IdentityNetwork | None,
     methods: Sequence[str],

@@ -13,19 +13,19 @@ from accelerate import Accelerator
 from torch import Tensor
 from torch.nn import functional as F
 
-from restoration.degrade.protocols import BLIND, HEAVY, ORIGINAL, Distribution, Mixture
+from restoration.degrade.protocols import BLIND, HEAVY, ORIGINAL
 from restoration.images import InputError
 from restoration.measure.identity import EMBEDDED, IdentityNetwork, load_identity
 from restoration.network import UNet, enlarge, reduce
 from restoration.network.checkpoint import save_stage
-from train.batches import Recipe, degraded_face, face_squares, whole_faces
+from train.batches import Draws, Recipe, cut, degraded_face, face_squares, whole_faces
 from train.config import TrainConfig
 from train.data import Faces
-from train.loop import CHECKPOINT, Trainer
+from train.loop import Trainer
 
 Network = Callable[..., Tensor]
 RESULT = "stage.safetensors"
-VALIDATION: dict[str, Distribution | Mixture] = {"blind": BLIND, "heavy": HEAVY, "original": ORIGINAL}
+VALIDATION: dict[str, Draws] = {"blind": BLIND, "heavy": HEAVY, "original": ORIGINAL}
 
 
 @dataclass
@@ -35,13 +35,13 @@ class FaceStage:
     Args:
         config, recipe: of the run, and of what it learns from.
         validation: faces to watch; their degraded pictures are made once.
-        identity: measures the angle to the clean face; None leaves it out.
+        identity: measures the angle to the clean face.
     """
 
     config: TrainConfig
     recipe: Recipe
     validation: Faces
-    identity: IdentityNetwork | None = None
+    identity: IdentityNetwork
     _watched: dict[str, list[Tensor]] = field(default_factory=dict, init=False)
 
     def batch(self, step: int) -> tuple[tuple[Tensor, ...], Tensor]:
@@ -61,9 +61,8 @@ class FaceStage:
             degraded, clean = self._watched[name]
             restored = torch.cat([network(part).float().clamp(0, 1) for part in torch.split(degraded, 16)])
             found[f"{name}_gain_db"] = gain(restored, degraded, clean)
-            if self.identity:
-                angles = [float(self.identity.angles(faces, clean).mean()) for faces in (restored, degraded)]
-                found[f"{name}_angle_ratio"] = angles[0] / angles[1]
+            angles = [float(self.identity.angles(faces, clean).mean()) for faces in (restored, degraded)]
+            found[f"{name}_angle_ratio"] = angles[0] / angles[1]
         return found
 
 
@@ -92,13 +91,13 @@ class DetailStage:
 
     def batch(self, step: int) -> tuple[tuple[Tensor, ...], Tensor]:
         """Degraded squares and their part of the face stage's answer, and the clean squares: (B, 3, crop, crop)."""
-        squares = face_squares(self.recipe, step, self.config)
-        given = [squares.cut(squares.degraded)]
-        guide = self.guide(squares.degraded)
-        if guide is not None:  # no answer is the degraded picture itself: a difference of nought
-            guide[squares.alone] = squares.degraded[squares.alone]
-            given.append(squares.cut(guide))
-        return tuple(given), squares.cut(squares.clean)
+        degraded, clean, boxes, alone = face_squares(self.recipe, step, self.config)
+        given, guide = [degraded], self.guide(degraded)
+        if guide is not None:
+            guide[alone] = degraded[alone]  # no answer is the degraded picture itself: a difference of nought
+            given.append(guide)
+        degraded, *guides, clean = (cut(images, boxes, self.config.crop) for images in (*given, clean))
+        return (degraded, *guides), clean
 
     @torch.no_grad()
     def measure(self, network: Network) -> dict[str, float]:
@@ -137,8 +136,7 @@ def stage_trainer(
     """
     config, accelerator = stage.config, accelerator or Accelerator(cpu=device.type == "cpu")
     torch.manual_seed(config.seed)
-    fresh = initial is None or (out / CHECKPOINT).exists()
-    model = UNet(config.model) if initial is None or fresh else copy.deepcopy(initial).requires_grad_(True)
+    model = UNet(config.model) if initial is None else initial.requires_grad_(True)
     if model.config != config.model:
         raise InputError(f"The weights {config.init} have another configuration: {model.config}.")
     model = model.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]

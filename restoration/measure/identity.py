@@ -188,7 +188,7 @@ def load_identity(source: str | Path | None = None) -> IdentityNetwork:
 
     Args:
         source: a TorchScript file (code: load only what you trust) with its bands beside it in NAME.verification.json;
-            a folder of ``save_recogniser`` with its bands in it; or ``arcface_ir_se50``, fetched when it is not in the
+            a folder that a training left, with its bands in it; or ``arcface_ir_se50``, fetched when it is not in the
             cache. None takes what ``RESTORATION_IDENTITY`` names, else the embedded recogniser. InputError: missing,
             damaged, or no such network. DownloadError: ArcFace's weights cannot be had.
     """

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load, save
+from safetensors.torch import load
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -88,18 +88,8 @@ def embed(network: nn.Module, crops: Tensor) -> Tensor:
     return F.normalize(network(crops).float(), dim=1)
 
 
-def save_recogniser(folder: Path, network: Recogniser, facts: dict[str, Any]) -> None:
-    """Write a recogniser as float16 safetensors, and JSON-ready facts about its training with a checksum."""
-    folder.mkdir(parents=True, exist_ok=True)
-    state = network.state_dict().items()
-    content = save({key: value.half().contiguous() if value.is_floating_point() else value for key, value in state})
-    (folder / WEIGHTS).write_bytes(content)
-    facts = {**facts, "sha256": hashlib.sha256(content).hexdigest()}
-    (folder / FACTS).write_text(json.dumps(facts, indent=2) + "\n")
-
-
 def load_recogniser(folder: Path) -> Recogniser:
-    """Strict inverse of ``save_recogniser``; float32, in evaluation mode. InputError as ``load_strictly``."""
+    """The recogniser that a training left; float32, in evaluation mode. InputError as ``load_strictly``."""
     network = Recogniser()
     load_strictly(folder, network, FACTS)
     return network.to(memory_format=torch.channels_last)

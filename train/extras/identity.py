@@ -19,11 +19,11 @@ from torch.nn import functional as F
 from restoration.degrade import degrade
 from restoration.degrade.protocols import Distribution
 from restoration.measure.identity import identity_crop, load_torchscript
-from restoration.measure.recogniser import Recogniser, embed, load_recogniser, save_recogniser
+from restoration.measure.recogniser import Recogniser, embed, load_recogniser
 from train.batches import Jitter, apply_jitter, draw
 from train.config import Session, add_config, command, fastest, new_parser, take_config
 from train.data import Faces, load_faces
-from train.extras import RESULT
+from train.extras import RESULT, save_halves
 from train.loop import Trainer
 
 # The project's degradations as they look in a crop that is 3.6 times smaller than an aligned face.
@@ -114,7 +114,7 @@ def train(
         student.eval()
         seen = {"clean_cosine": watched, "degraded_cosine": spoilt}
         measured = {name: float((ask(student, shown) * said).sum(1).mean()) for name, shown in seen.items()}
-        save_recogniser(out / RESULT, student.train(), {"config": config.to_dict(), **row, **measured})
+        save_halves(out / RESULT, student.train(), {"config": config.to_dict(), **row, **measured}, "training.json")
         return measured
 
     lesson = partial(batch, crops, teacher, config, device=device)
