@@ -127,15 +127,10 @@ def test_a_known_unfairness_is_found_with_its_interval(faces: Faces) -> None:
     assert f"| gap, best to worst |  | {gap['gap']:.2f} ± {gap['ci95']:.2f} |" in table
 
 
-def test_summary_is_mean_and_interval_and_identity_is_left_out_when_nothing_was_measured() -> None:
+def test_summary_is_mean_and_interval_and_psnr_is_capped() -> None:
     assert summary([1.0, 2.0, 3.0, 4.0]) == {"mean": 2.5, "ci95": pytest.approx(1.96 * math.sqrt(5 / 3) / 2)}
     assert math.isnan(summary([1.0])["ci95"])
-    rows = [{"degraded input": Scores(20, 0.5, None), "restored": Scores(math.inf, 1.0, None)}] * 2
-    assert "identity_angle" not in summarise(rows)["restored"]
-    run = {"set": "s", "protocol": "p", "images": 2, "methods": summarise(rows)}
-    table = markdown({"weights": {"name": "w"}, "identity": None, "runs": [run]})
-    assert "| degraded input | 20.00 ± 0.00 | 0.5000 ± 0.0000 | not measured |" in table
-    assert "| 60.00 ± 0.00 (+40.00)" in table  # the stated cap
+    assert summarise([{INPUT: Scores(math.inf, 1.0, 0.0)}] * 2)[INPUT]["psnr"]["mean"] == 60
 
 
 def test_ratios_and_face_by_face_comparison() -> None:
@@ -157,4 +152,4 @@ def test_ratios_and_face_by_face_comparison() -> None:
     table = markdown({"weights": {"name": "w"}, "identity": "n", "runs": [run]})
     assert "20.0 ± 19.6 (-10.0, ×0.67)" in table
     assert "| +1.00 ± 3.92, on 50% of the faces |" in table
-    assert against([{"degraded input": Scores(20, 0.5, None)}]) == {}
+    assert against([{"degraded input": Scores(20, 0.5, 9)}]) == {}

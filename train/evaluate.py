@@ -182,7 +182,7 @@ def main(arguments: list[str] | None = None) -> int:
                 runs.append({**run, "groupings": groupings(faces, per_image)})
     info = {key: restorer.info[key] for key in ("name", "source", "parameters", "precision")}
     results: dict[str, Any] = {"weights": {**info, "fingerprint": restorer.fingerprint}, "torch": torch.__version__}
-    results |= {"identity": identity.name if identity else None, "runs": runs, "grid": points}
+    results |= {"identity": identity.name, "runs": runs, "grid": points}
     write_json(options.out / "evaluation.json", results)
     (options.out / "evaluation.md").write_text(markdown(results))
     header = ["set", "protocol", "face", "method", "psnr", "ssim", "identity_angle"]

@@ -32,7 +32,7 @@ class Trainer:
     A step depends on the weights and its number alone: torch's global generator (dropout) is seeded by it.
 
     Args:
-        config, out: settings, and folder of the run. One that holds a checkpoint of the same settings is resumed.
+        out: folder of the run. One that holds a checkpoint of the same settings is resumed.
         model: to train; on its device, in training mode, in torch.channels_last for Muon.
         batch: what is learned from in a step, a function of its number.
         score: of a batch the terms of the loss by name, scalar tensors; "total" is minimised.

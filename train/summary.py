@@ -35,22 +35,20 @@ def summary(values: ArrayLike) -> Summary:
 
 
 def columns(per_image: Sequence[dict[str, Scores]]) -> dict[str, dict[str, Column]]:
-    """method -> metric -> its value for every image, PSNR capped; what some image lacks is left out."""
+    """method -> metric -> its value for every image, PSNR capped."""
     result = {}
     for method in per_image[0]:
-        scores = [row[method] for row in per_image]
-        found = {name: np.array([getattr(one, name) for one in scores], np.float64) for name in METRICS}  # None is NaN
-        found["psnr"] = np.minimum(found["psnr"], PSNR_CAP)
-        result[method] = {name: values for name, values in found.items() if not np.isnan(values).any()}
+        result[method] = {name: np.array([getattr(row[method], name) for row in per_image]) for name in METRICS}
+        result[method]["psnr"] = np.minimum(result[method]["psnr"], PSNR_CAP)
     return result
 
 
 def summarise(per_image: Sequence[dict[str, Scores]]) -> dict[str, dict[str, Summary]]:
-    """method -> metric -> mean and interval; of every method but the input also ``RATIO``, where it was measured."""
+    """method -> metric -> mean and interval; of every method but the input also ``RATIO``."""
     found = columns(per_image)
     result = {method: {name: summary(x) for name, x in metrics.items()} for method, metrics in found.items()}
-    before = found[INPUT].get("identity_angle")
-    if before is not None and before.any():
+    before = found[INPUT]["identity_angle"]
+    if before.any():
         for method in found.keys() - {INPUT}:
             after = found[method]["identity_angle"]
             ratio = after.mean() / before.mean()
@@ -63,10 +61,9 @@ def against(per_image: Sequence[dict[str, Scores]]) -> dict[str, Summary]:
     """Every method but the restored -> by how much the restored face is above it in PSNR, face by face: mean and ci95,
     dB, and ``share``: of the faces on which it is above, [0, 1]. Empty where nothing was restored."""
     found = {method: metrics["psnr"] for method, metrics in columns(per_image).items()}
-    restored = found.pop(RESTORED, None)
-    if restored is None:
+    if (best := found.pop(RESTORED, None)) is None:
         return {}
-    return {name: {**summary(restored - x), "share": float((restored > x).mean())} for name, x in found.items()}
+    return {name: {**summary(best - x), "share": float((best > x).mean())} for name, x in found.items()}
 
 
 def lightness_groups(faces: Faces) -> list[str]:
@@ -109,8 +106,7 @@ def groupings(faces: Faces, per_image: Sequence[dict[str, Scores]]) -> list[dict
         for name in names:
             if len(rows := members[name]) >= MIN_GROUP:
                 found = columns(rows)
-                shared = [metric for metric in METRICS if metric in found[method] and metric in found[INPUT]]
-                gain = {metric: summary(found[method][metric] - found[INPUT][metric]) for metric in shared}
+                gain = {metric: summary(found[method][metric] - found[INPUT][metric]) for metric in METRICS}
                 groups.append({"name": name, "images": len(rows), "methods": summarise(rows), "gain": gain})
         if len(groups) > 1:
             own, gained = ({g["name"]: g[key] for g in groups} for key in ("methods", "gain"))
@@ -123,12 +119,11 @@ def _gaps(groups: dict[str, dict[str, Summary]]) -> dict[str, dict[str, Any]]:
     """metric -> who is best, who is worst, and how far they are apart."""
     result = {}
     for metric in METRICS:
-        if all(metric in metrics for metrics in groups.values()):
-            higher = metric != "identity_angle"  # is better
-            best, *_, worst = sorted(groups, key=lambda name: groups[name][metric]["mean"], reverse=higher)
-            ends = groups[best][metric], groups[worst][metric]
-            gap = {"gap": abs(ends[0]["mean"] - ends[1]["mean"]), "ci95": math.hypot(*(end["ci95"] for end in ends))}
-            result[metric] = {"best": best, "worst": worst, **gap}
+        higher = metric != "identity_angle"  # is better
+        best, *_, worst = sorted(groups, key=lambda name: groups[name][metric]["mean"], reverse=higher)
+        ends = groups[best][metric], groups[worst][metric]
+        gap = {"gap": abs(ends[0]["mean"] - ends[1]["mean"]), "ci95": math.hypot(*(end["ci95"] for end in ends))}
+        result[metric] = {"best": best, "worst": worst, **gap}
     return result
 
 
@@ -146,7 +141,7 @@ def table(*rows: Sequence[object]) -> list[str]:
 
 def markdown(results: dict[str, Any]) -> str:
     """One table a protocol and set; the degraded input is always a row, differences and ratios are against it."""
-    lines = [f"Weights: {results['weights']['name']}. Identity network: {results['identity'] or 'none'}.", ""]
+    lines = [f"Weights: {results['weights']['name']}. Identity network: {results['identity']}.", ""]
     above = "the restored face is above it by, dB"
     for run in results["runs"]:
         side = run.get("side", FACE_SIZE)
@@ -155,13 +150,11 @@ def markdown(results: dict[str, Any]) -> str:
         for method, metrics in run["methods"].items():
             rows.append([method])
             for metric, digits in METRICS.items():
-                cell = with_interval(metrics.get(metric), digits)
-                if method != INPUT and metric in metrics:
-                    gain = metrics[metric]["mean"] - run["methods"][INPUT][metric]["mean"]
-                    ratio = metric == "identity_angle" and RATIO in metrics
-                    times = f", ×{metrics[RATIO]['mean']:.2f}" if ratio else ""
-                    cell += f" ({gain:+.{digits}f}{times})"
-                rows[-1].append(cell)
+                gain = metrics[metric]["mean"] - run["methods"][INPUT][metric]["mean"]
+                ratio = metric == "identity_angle" and RATIO in metrics
+                times = f", ×{metrics[RATIO]['mean']:.2f}" if ratio else ""
+                told = "" if method == INPUT else f" ({gain:+.{digits}f}{times})"
+                rows[-1].append(with_interval(metrics[metric], digits) + told)
             if gained := run.get("against", {}).get(method):
                 rows[-1].append(f"{with_interval(gained, 2, '+')}, on {gained['share']:.0%} of the faces")
         lines += [f"**{run['set']}, {run['protocol']}** ({run['images']} images{at})", "", *table(*rows), ""]
@@ -170,9 +163,9 @@ def markdown(results: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def with_interval(value: Summary | None, digits: int, sign: str = "") -> str:
+def with_interval(value: Summary, digits: int, sign: str = "") -> str:
     """Mean ± half-width, rounded."""
-    return f"{value['mean']:{sign}.{digits}f} ± {value['ci95']:.{digits}f}" if value else "not measured"
+    return f"{value['mean']:{sign}.{digits}f} ± {value['ci95']:.{digits}f}"
 
 
 def _grouping(run: dict[str, Any], grouping: dict[str, Any]) -> list[str]:
@@ -187,6 +180,6 @@ def _grouping(run: dict[str, Any], grouping: dict[str, Any]) -> list[str]:
         rows.append([name, images])
         for metric, digits in METRICS.items():
             sign = "+" if images else ""
-            rows[-1] += [with_interval(own.get(metric), digits), with_interval(gain.get(metric), digits, sign)]
+            rows[-1] += [with_interval(own[metric], digits), with_interval(gain[metric], digits, sign)]
     title = f"{run['set']}, {run['protocol']}, **by {grouping['by']}**: {method}, and what it gains over the {INPUT}"
     return [title, "", *table(*rows), ""]
