@@ -165,17 +165,10 @@ def test_the_largest_face_of_a_photo_is_aligned_and_a_photo_without_one_left_out
 
 def test_a_data_set_in_the_form_of_the_hub_is_streamed(tmp_path: Path) -> None:
     found = everything(f"hub:{EXAMPLES}", limit=5)
-    pictures = sorted(EXAMPLES.glob("*.png"))
-    assert len(found) == len(pictures)
-    for face, path in zip(found.values(), pictures, strict=True):
-        assert face is not None
-        np.testing.assert_array_equal(face, read_image(path))
+    for face, path in zip(found.values(), sorted(EXAMPLES.glob("*.png")), strict=True):
+        np.testing.assert_array_equal(face, read_image(path))  # type: ignore[arg-type]
     assert len(everything(f"hub:{EXAMPLES}", limit=1)) == 1
-    for message, data in {
-        "give --limit": [f"hub:{EXAMPLES}"],
-        "cannot be read": [f"hub:{EXAMPLES}:no_such_split"],
-        "alone": ["hub:x", str(EXAMPLES)],
-        "No pictures": [str(tmp_path)],
-    }.items():
+    wrong = {"give --limit": [f"hub:{EXAMPLES}"], "cannot be read": [f"hub:{EXAMPLES}:no_such_split"]}
+    for message, data in {**wrong, "alone": ["hub:x", str(EXAMPLES)], "No pictures": [str(tmp_path)]}.items():
         with pytest.raises(InputError, match=message):
             open_source(data)
