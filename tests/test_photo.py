@@ -116,12 +116,13 @@ def test_no_face_and_options_out_of_range_are_refused_with_what_to_do() -> None:
 
 
 MEMORY = """
+import cv2
 import numpy as np
 from examples.make_examples import PORTRAITS
 from restoration import Restorer
-tile = PORTRAITS[1].read()[:600, :512]
+tile = cv2.resize(PORTRAITS[1].read()[:600, :512], (308, 360), interpolation=cv2.INTER_AREA)
 photo = np.full((4000, 6000, 3), 128, np.uint8)
-photo[:, :3072] = np.tile(tile, (7, 6, 1))[:4000]
+photo[:2520, :1848] = np.tile(tile, (7, 6, 1))
 done = []
 result = Restorer.from_pretrained().restore(photo, detector="embedded", progress=lambda a, b: done.append((a, b)))
 assert done[-1] == (len(done), len(done)), done

@@ -21,7 +21,7 @@ def test_train_push_and_the_page_on_that_revision(hub: Hub, tmp_path: Path, monk
     monkeypatch.chdir(tmp_path)
     out = tmp_path / "run"
     named = ["--out", str(out), "--name", "ours", "--datasets", "portraits=public domain"]
-    push = [*COMMAND, *named, "--push-to-hub", REPO]
+    push = [*COMMAND, *named, "--validation-faces", "1", "--push-to-hub", REPO]
     assert train([*push, "--dry-run"]) == 0
     assert json.loads(capsys.readouterr().out)["push"] == {"repository": REPO, "public": False}
     assert not hub.repositories

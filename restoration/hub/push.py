@@ -35,9 +35,7 @@ class Pushed(NamedTuple):
 def push_to_hub(
     folder: Path, repo_id: str, *, public: bool = False, tag: str | None = None, card: Card = "protect"
 ) -> Pushed:
-    """Publish weights as one commit, so that nobody ever sees half of it, and tag it.
-
-    The token is the Hub client's own: HF_TOKEN, or ``hf auth login``.
+    """Publish weights as one commit, so that nobody ever sees half of it, and tag it. The token is the client's own.
 
     Args:
         folder: as ``staging.prepare`` takes it.
@@ -93,9 +91,8 @@ def publish_space(repo_id: str, model: HubModel | None = None, *, public: bool =
 
 
 def check_push(repo_id: str, public: bool, tag: str | None = None, kind: str = "model") -> Any:
-    """Ask the Hub what can be known before there is anything to push; what it knows, None where there is nothing yet.
-
-    Arguments as ``push_to_hub``'s; ``kind`` is "model" or "space", which keeps its visibility.
+    """What the Hub knows of a repository, None where there is none yet; asked before there is anything to push, with
+    arguments as ``push_to_hub``'s. ``kind`` is "model" or "space", which keeps its visibility.
 
     Raises:
         WeightsError: a name or tag that cannot be, no valid token, or a model whose visibility is not ``public``.

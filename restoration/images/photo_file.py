@@ -1,11 +1,8 @@
-"""What a photo's file holds beside its colours, and what becomes of it in a result, as far as its format can hold it:
-- EXIF is kept, its orientation applied to the pixels and set to "upright"; a TIFF keeps description, camera, date,
-  author and keywords alone
-- XMP, IPTC (keywords), a JPEG's comment and a PNG's texts are kept
-- dots an inch are kept, times the enlargement: the print stays as large
-- what describes the old pixels goes: thumbnail, size, orientation, colour space
-- transparency is kept; the colours under it are used as they are stored, not over white
-- colours are converted to sRGB, which the result is in; 16 bits become 8; a grey photo stays grey
+"""What a photo's file holds beside its colours, and what a result keeps of it, as far as its format can hold it.
+
+EXIF (in a TIFF description, camera, date, author and keywords alone), XMP, IPTC, a JPEG's comment, a PNG's texts, dots
+an inch (times the enlargement), transparency (over colours as they are stored) and greyness are kept. What describes
+the old pixels goes: thumbnail, size, orientation, colour space.
 """
 
 from __future__ import annotations

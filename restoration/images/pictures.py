@@ -139,7 +139,7 @@ def _to_8_bit(picture: PIL.Image.Image) -> tuple[PIL.Image.Image, PIL.Image.Imag
     if picture.mode.startswith(("I", "F")):  # 16-bit grey is I;16, I;16B or, from older PIL, I
         values, white = np.asarray(picture), 1 if picture.mode == "F" else 65535
         if not (values.min() >= 0 and values.max() <= white):  # NaN fails both
-            raise InputError(f"Its values must lie in 0..{white}, without NaN. Export it as 8 or 16 bits.")
+            raise InputError(f"The picture holds values outside 0..{white}, or NaN. Export it as 8 or 16 bits.")
         hidden = picture.info.get("transparency")  # PNG: the one grey value that stands for "transparent"
         grey = PIL.Image.fromarray(np.rint(values * np.float32(255 / white)).astype(np.uint8))
         return grey, None if hidden is None else PIL.Image.fromarray(values != hidden).convert("L")
