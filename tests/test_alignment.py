@@ -82,20 +82,6 @@ def test_mirrored_points_are_not_mirrored_back() -> None:
     assert np.linalg.det(similarity_transform(FACE_TEMPLATE * (-1, 1), FACE_TEMPLATE)[:, :2]) > 0
 
 
-@pytest.mark.parametrize(("source", "target", "message"), [
-    (np.zeros((5, 2)), np.ones((5, 2)), "in one place"),
-    (np.full((5, 2), 1e6), np.ones((5, 2)), "in one place"),
-    (np.zeros((5, 3)), np.zeros((5, 3)), r"\(N, 2\)"),
-    (np.zeros((5, 2)), np.zeros((4, 2)), r"\(N, 2\)"),
-    (np.zeros((1, 2)), np.zeros((1, 2)), r"N >= 2"),
-    ([[0, 0], [1, np.nan]], [[0, 0], [1, 1]], "NaN"),
-    ([[0, 0], [1, 1]], [[0, 0], [1, np.inf]], "NaN"),
-])  # fmt: skip
-def test_bad_points(source, target, message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        similarity_transform(source, target)
-
-
 def test_templates_are_the_published_ones() -> None:
     assert FACE_TEMPLATE[[0, 4]].tolist() == [[192.98, 239.95], [313.09, 371.15]]
     matrix = similarity_transform(FACE_TEMPLATE, IDENTITY_TEMPLATE)  # both are faces: they fit to a few of 112 pixels
@@ -160,10 +146,9 @@ def test_inputs_are_not_changed_and_memory_not_shared() -> None:
 
 @pytest.mark.parametrize("landmarks", [
     np.full((5, 2), 50.0), np.full((5, 2), np.nan), FACE_TEMPLATE / 100, FACE_TEMPLATE * 1e5, FACE_TEMPLATE + 5000,
-    FACE_TEMPLATE[:4] / 5, np.full((5, 3), 50.0),
 ])  # fmt: skip
 def test_landmarks_of_no_face_in_the_photo(landmarks: NDArray[np.float64]) -> None:
-    with pytest.raises(InputError, match=r"do not lie on one face|\(4, 2\)|\(5, 3\)|in one place|NaN"):
+    with pytest.raises(InputError, match="do not lie on one face"):
         align_face(photo_of_waves(200, 200, 9), landmarks)
 
 

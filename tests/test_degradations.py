@@ -132,15 +132,6 @@ def test_a_sample_does_not_depend_on_its_batch() -> None:
         assert torch.equal(degrade(images[i : i + 1], [one], generators(i))[0], together[i])
 
 
-def test_wrong_batches_are_refused() -> None:
-    one = [Degradation()]
-    for images in (torch.rand(3, 64, 64), torch.rand(1, 1, 64, 64), torch.rand(1, 3, 64, 64).double()):
-        with pytest.raises(InputError):
-            degrade(images, one, generators(0))
-    with pytest.raises(InputError, match="as many"):
-        degrade(torch.rand(2, 3, 64, 64), one, generators(0))
-
-
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_cpu_and_gpu_agree() -> None:

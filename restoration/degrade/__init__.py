@@ -180,15 +180,8 @@ def degrade(images: Tensor, settings: Sequence[Degradation], generators: Sequenc
         (B, 3, H, W) float32 on the same device, rounded to multiples of 1/255 (a degraded photo is an 8-bit file);
         images whose settings are the identity come back exactly as they were.
 
-    InputError: wrong rank, dtype or counts.
-
     Source: the blind restoration protocol of GFPGAN (Wang et al., 2021), with motion blur in front.
     """
-    if images.ndim != 4 or images.shape[1] != 3 or images.dtype != torch.float32:
-        raise InputError(f"degrade needs (B, 3, H, W) float32 images, not {tuple(images.shape)} {images.dtype}.")
-    if not len(images) == len(settings) == len(generators):
-        counts = f"{len(settings)} and {len(generators)}"
-        raise InputError(f"{len(images)} images need as many settings and generators, not {counts}.")
     with torch.autocast(images.device.type, enabled=False):
         return torch.cat([_degrade(*one) for one in zip(torch.split(images, 1), settings, generators, strict=True)])
 

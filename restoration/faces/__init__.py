@@ -56,19 +56,13 @@ def centre_square(photo: Image) -> tuple[int, int, int]:
 def similarity_transform(source_points: ArrayLike, target_points: ArrayLike) -> Transform:
     """The (2, 3) rotation, uniform scale and shift that minimise sum |M(source_i) - target_i|^2; never a mirror.
 
-    InputError: not (N, 2) points in pairs, N >= 2; NaN or infinity; source points that coincide.
+    Args:
+        source_points, target_points: (N, 2), N >= 2, in pairs, finite; the source's do not coincide.
 
     Source: Umeyama, IEEE PAMI 13(4), 1991; with points as complex numbers the linear regression target = a source + b.
     """
-    source, target = np.asarray(source_points, np.float64), np.asarray(target_points, np.float64)
-    if source.shape != target.shape or source.ndim != 2 or source.shape[1] != 2 or len(source) < 2:
-        raise InputError(f"Expected two equal sets of points (N, 2), N >= 2; got {source.shape} and {target.shape}.")
-    if not np.isfinite([source, target]).all():
-        raise InputError("The points hold NaN or infinity. Check what found them.")
-    z, w = source @ (1, 1j), target @ (1, 1j)  # (N,) complex
+    z, w = (np.asarray(points, np.float64) @ (1, 1j) for points in (source_points, target_points))  # (N,) complex
     spread = np.sum(np.abs(z - z.mean()) ** 2)
-    if spread <= 1e-12 * (1 + abs(z.mean()) ** 2):
-        raise InputError("All points lie in one place: no scale or rotation follows from them.")
     a = np.sum(np.conj(z - z.mean()) * (w - w.mean())) / spread
     b = w.mean() - a * z.mean()
     return np.array([[a.real, -a.imag, b.real], [a.imag, a.real, b.imag]])
@@ -85,12 +79,12 @@ def align_face(photo: Image, landmarks: ArrayLike) -> Image:
     Returns:
         (512, 512, 3) uint8 RGB.
 
-    InputError: not an ``Image``, or landmarks that are not (5, 2) or not ``usable``.
+    InputError: not an ``Image``, or landmarks that are not ``usable``.
     """
     height, width = check_image(photo).shape[:2]
-    to_crop = similarity_transform(landmarks, FACE_TEMPLATE)
     if not usable(landmarks, width, height):
         raise InputError("The landmarks do not lie on one face of this photo. Check that they belong to it.")
+    to_crop = similarity_transform(landmarks, FACE_TEMPLATE)
     return np.clip(np.rint(resample(photo, to_crop, FACE_SIZE, FACE_SIZE)), 0, 255).astype(np.uint8)
 
 

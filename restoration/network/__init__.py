@@ -165,18 +165,16 @@ class UNet(nn.Module):
         Args:
             images: (B, 3, H, W) float, RGB, range [0, 1]; H and W in [64, 2048], or both ``config.positions`` where
                 that is not 0. Not modified.
-            guide: (B, 3, H, W), a coarser network's answer for the same pictures; None where there is none.
+            guide: (B, 3, H, W), of a guided network, a coarser one's answer for the same pictures; None: there is none.
 
         Returns:
             (B, 3, H, W), same dtype. Not clamped: values may leave [0, 1] a little.
 
-        InputError: another shape, or a guide for a network that takes none.
+        InputError: pictures of another shape.
         """
         low, high = (self.config.positions,) * 2 if self.config.positions else (MIN_SIZE, MAX_SIZE)
         if images.ndim != 4 or images.shape[1] != 3 or not all(low <= side <= high for side in images.shape[2:]):
             raise InputError(f"The network takes (B, 3, H, W), sides {low} to {high}, not {tuple(images.shape)}.")
-        if guide is not None and (not self.config.guided or guide.shape != images.shape):
-            raise InputError("A guide is for a guided network, and has its pictures' shape.")
         given = images
         if self.config.guided:
             change = torch.zeros_like(images) if guide is None else guide - images
