@@ -98,13 +98,11 @@ def is_large(path: str, content: bytes) -> bool:
     return path.endswith((".safetensors", ".bin", ".png")) or len(content) > 1_000_000
 
 
-def status(code: int, **headers: str) -> Callable[[Handler], None]:
-    """This status; underscores of header names are hyphens."""
-
+def status(code: int) -> Callable[[Handler], None]:
     def act(handler: Handler) -> None:
         if handler.command in ("POST", "PUT"):
             handler.body()
-        handler.send(code, {"error": "fault"}, {key.replace("_", "-"): value for key, value in headers.items()})
+        handler.send(code, {"error": "fault"}, {"Retry-After": "0"})
 
     return act
 

@@ -12,6 +12,7 @@ import pytest
 import torch
 from hub_server import READER, WRITER, Hub, stalled, status
 from huggingface_hub import ModelCard
+from served import EILEEN
 from tiny import FACTS, REPO, tiny_network
 
 from restoration.cli.main import main
@@ -21,8 +22,6 @@ from restoration.hub.staging import prepare, without_folders
 from restoration.images import read_image, write_png
 from restoration.network.checkpoint import WEIGHTS, WeightsError, save_weights
 
-ROOT = Path(__file__).parents[1]
-EILEEN = ROOT / "examples" / "eileen_collins.png"
 SENT = {
     "README.md", CHECKSUMS, "config.json", "curves.png", "evaluation.json", "evaluation.md", "golden.safetensors",
     WEIGHTS, "picture.png", "run.json", "train.csv", "training.json", "validation.csv",
@@ -45,8 +44,7 @@ def run(tmp_path: Path) -> Path:
     """A run's folder as ``train/run.py`` leaves it, evaluated; among it what must not be published."""
     folder = tmp_path / "run"
     folder.mkdir()
-    names = ("train.csv", "validation.csv", "curves.png", "evaluation.json", "checkpoint.pt", "images.csv")
-    for name in names:
+    for name in ("train.csv", "validation.csv", "curves.png", "evaluation.json", "checkpoint.pt", "images.csv"):
         (folder / name).write_text(f"content of {name}")
     (folder / "run.json").write_text('{"init": null}')
     (folder / "evaluation.md").write_text("| restored | 25.00 ± 1.00 (+1.00) |\n")
