@@ -71,17 +71,15 @@ def measure(folder: Path) -> Row:
 
 def write_table(out: Path, rows: dict[str, Row]) -> str:
     """A row a run, in their order: ``sweep.csv`` and ``sweep.md``; returns the Markdown."""
-    names = list(dict.fromkeys(name for row in rows.values() for name in row))
-    cells = [[run_name, *(_short(row.get(name)) for name in names)] for run_name, row in rows.items()]
+    names = list(next(iter(rows.values())))
+    cells = [[run_name, *(_short(row[name]) for name in names)] for run_name, row in rows.items()]
     text = "\n".join(table(["run", *names], *cells)) + "\n"
     write_atomically(out / f"{TABLE}.md", text)
-    write_csv(out / f"{TABLE}.csv", ["run", *names], *([key, *map(row.get, names)] for key, row in rows.items()))
+    write_csv(out / f"{TABLE}.csv", ["run", *names], *([run_name, *row.values()] for run_name, row in rows.items()))
     return text
 
 
-def _short(value: float | None) -> str:
-    if value is None:
-        return ""
+def _short(value: float) -> str:
     return f"{value:.0f}" if value == int(value) or value >= 1000 else f"{value:.4g}"
 
 
