@@ -62,11 +62,8 @@ class DetectorConfig(Session):
     steps: int = 2500
     batch: int = 16
     warmup: int = 125
-    final_rate: float = 0.0
     weight_decay: float = 1e-3
     gradient_clip: float = 5.0
-    log_every: int = 50
-    save_every: int = 50
 
 
 @dataclass(frozen=True)
@@ -213,10 +210,8 @@ def proposer_loss(logits: Tensor, points: Tensor, truths: list[Points]) -> tuple
 
 
 def refiner_loss(output: tuple[Tensor, Tensor], labels: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """Cross-entropy of the scores over N crops, and distance of the landmarks over those that are faces.
-
-    Of what ``Refiner`` returned, against labels (N,) of 0 or 1 and targets (N, 5, 2), pixels of the crops.
-    """
+    """Cross-entropy of the scores over N crops, and distance of the landmarks over those that are faces: of what
+    ``Refiner`` returned, against labels (N,) of 0 or 1 and targets (N, 5, 2), pixels of the crops."""
     (logits, points), face = output, labels > 0
     score = F.binary_cross_entropy_with_logits(logits, labels)
     error = F.smooth_l1_loss(points[face] / CROP_EYES, targets[face] / CROP_EYES, beta=0.03)
@@ -259,11 +254,8 @@ def _guess(face: Points, rng: np.random.Generator) -> Points:
 def train_detector(
     faces: Sequence[Image], landmarks: Points, config: DetectorConfig, out: Path, facts: dict[str, Any]
 ) -> nn.ModuleDict:
-    """Train "proposer" and "refiner" on the CPU to the last step, or go on from the checkpoint in ``out``.
-
-    The faces are (S, S, 3) uint8 RGB, their landmarks (N, 5, 2) in the pixels of a 512 face; the facts go into the
-    weights' ``training.json``.
-    """
+    """Train "proposer" and "refiner" on the CPU to the last step, or go on from the checkpoint in ``out``. Faces and
+    landmarks are as for ``compose``; the facts go into the weights' ``training.json``."""
     torch.manual_seed(config.seed)
     proposer, refiner = Proposer(), Refiner()
     networks = nn.ModuleDict({"proposer": proposer, "refiner": refiner})
