@@ -1,7 +1,8 @@
-"""Evaluation: the arithmetic, the files, figures that repeat, the grid of severities, and groups of faces."""
+"""Evaluation: the arithmetic, files, figures that repeat, a grid, groups of faces; and the calibration finds a law."""
 
 import json
 import math
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,8 @@ from restoration.degrade.protocols import BLIND, Distribution
 from restoration.images import read_image, to_image, write_png
 from restoration.measure import Scores, psnr
 from restoration.measure.faithfulness import skin_lightness
+from restoration.measure.uncertainty import FEATURES, KEY, expected_error
+from train import calibrate
 from train.batches import degraded_face, fixed_draw
 from train.data import Faces
 from train.evaluate import GRID, evaluate_face, grid_protocols, main, read_set
@@ -153,3 +156,50 @@ def test_ratios_and_face_by_face_comparison() -> None:
     assert "20.0 ± 19.6 (-10.0, ×0.67)" in table
     assert "| +1.00 ± 3.92, on 50% of the faces |" in table
     assert against([{"degraded input": Scores(20, 0.5, 9)}]) == {}
+
+
+LAW = dict(zip(FEATURES, (0.6, 0.3, -0.2, 0.1), strict=True))
+
+
+def measured(seed: int, *, noise: float) -> calibrate.Measured:
+    """A face whose error follows ``LAW``, with log-normal noise around it."""
+    rng = np.random.default_rng(seed)
+    features = {name: rng.lognormal(1, 1, (64, 64)).astype(np.float32) for name in FEATURES}
+    error = expected_error(features, LAW, 0.4) + 0.5
+    error = (error * np.exp(noise * rng.standard_normal(error.shape)) - 0.5).clip(0).astype(np.float32)
+    return calibrate.Measured(features, error, error, skin=float(seed), residual=float(seed) / 10)
+
+
+def test_a_law_is_found_again() -> None:
+    coefficients, offset = calibrate.fit([measured(seed, noise=0.05) for seed in range(4)])
+    assert coefficients == pytest.approx(LAW, abs=0.02)
+    assert offset == pytest.approx(0.4, abs=0.03)
+    faces = [measured(seed, noise=0.8) for seed in range(4)]  # the mean is right whatever the noise
+    foretold = [expected_error(face.features, *calibrate.fit(faces)) for face in faces]
+    assert np.mean(foretold) == pytest.approx(np.mean([face.error for face in faces]), rel=0.05)
+
+
+def test_a_calibration_tells_correlations_and_percentiles() -> None:
+    faces = [measured(seed, noise=0.3) for seed in range(20)]
+    calibration = calibrate.calibrate(faces, "0123456789ab", "blind")
+    assert 0.8 < calibration.rank_correlation < 1
+    assert calibration.spread_rank_correlation < calibration.rank_correlation - 0.1
+    assert calibration.skin_difference == pytest.approx(np.percentile(range(20), 95), abs=0.01)
+    assert calibration.residual == pytest.approx(np.percentile(range(20), 95) / 10, abs=0.01)
+    for expected, found in calibration.reliability:
+        assert found == pytest.approx(expected, rel=0.1)
+
+
+def test_a_calibration_is_written_where_the_restorer_finds_it(tmp_path: Path, tiny_weights: Path, capsys) -> None:
+    weights, faces = tmp_path / "weights", ["--faces", str(EXAMPLES), str(EXAMPLES)]
+    shutil.copytree(tiny_weights, weights)
+    before = json.loads((weights / "training.json").read_text())
+    assert calibrate.main([*faces, "--weights", str(weights), "--device", "cpu"]) == 0
+    found = Restorer.from_pretrained(weights).calibration
+    assert found is not None
+    assert found.faces == 4
+    figures = json.loads(capsys.readouterr().out)
+    assert json.loads((weights / "training.json").read_text()) == {**before, KEY: figures}
+    for option, value, message in (("--limit", "3", "at least 4 faces"), ("--weights", "owner/name", "a local folder")):
+        assert calibrate.main([*faces, option, value]) == 2
+        assert message in capsys.readouterr().err
