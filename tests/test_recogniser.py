@@ -9,13 +9,13 @@ import pytest
 import torch
 from facexlib.recognition.arcface_arch import Backbone
 
+from restoration.faces import download
 from restoration.faces.download import DownloadError, load_checkpoint
 from restoration.images import InputError
+from restoration.measure import recogniser
 from restoration.measure.identity import EMBEDDED, load_identity
-from restoration.measure.recogniser import CROP_SIZE, Recogniser, embed, load_arcface, load_recogniser
+from restoration.measure.recogniser import CROP_SIZE, Recogniser, embed, load_recogniser
 from train.extras import save_halves
-
-URL = "http://127.0.0.1:1/weights.pth"  # nobody answers there
 
 
 def test_it_is_small_and_every_parameter_learns() -> None:
@@ -53,21 +53,21 @@ def test_files_give_the_same_network_back_to_half_precision_and_damaged_ones_are
 
 
 def test_it_sees_blue_green_red_between_minus_one_and_one_and_is_chosen_by_name(tmp_path: Path, monkeypatch) -> None:
-    path = tmp_path / "weights.pth"
+    path = tmp_path / "recognition_arcface_ir_se50.pth"  # as it would lie there after a download
     torch.save(Backbone(50, 0.6, "ir_se").state_dict(), path)
-    network = load_arcface(tmp_path, url=URL, sha256=hashlib.sha256(path.read_bytes()).hexdigest())
-    crops = torch.rand(2, 3, 112, 112, generator=torch.Generator().manual_seed(1))
-    with torch.inference_mode():
-        embeddings = network(crops)
-        expected = network.backbone(torch.stack([crops[:, 2], crops[:, 1], crops[:, 0]], dim=1).sub(0.5).div(0.5))
-    torch.testing.assert_close(embeddings, expected)
-    assert embeddings.shape == (2, 512)
-    torch.testing.assert_close(embeddings.norm(dim=1), torch.ones(2))
-    assert next(network.parameters()).device.type == "cpu"
-    monkeypatch.setattr("restoration.measure.identity.load_arcface", lambda: network)
+    monkeypatch.setattr(download, "CACHE", tmp_path)
+    monkeypatch.setattr(recogniser, "ARCFACE_SHA256", hashlib.sha256(path.read_bytes()).hexdigest())
     chosen = load_identity("arcface_ir_se50")
     assert chosen.name == "arcface_ir_se50"
     assert chosen.embed(np.zeros((512, 512, 3), np.uint8)).shape == (512,)
+    crops = torch.rand(2, 3, 112, 112, generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        embeddings = chosen.network(crops)
+        expected = chosen.network.backbone((crops[:, [2, 1, 0]] - 0.5) / 0.5)
+    torch.testing.assert_close(embeddings, expected)
+    assert embeddings.shape == (2, 512)
+    torch.testing.assert_close(embeddings.norm(dim=1), torch.ones(2))
+    assert next(chosen.parameters()).device.type == "cpu"
 
 
 def test_weights_that_do_not_fit_are_refused_and_code_in_them_is_not_run(tmp_path: Path) -> None:

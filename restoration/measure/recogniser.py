@@ -135,9 +135,9 @@ class ArcFace(nn.Module):
         return embeddings
 
 
-def load_arcface(folder: Path | None = None, *, url: str = ARCFACE_URL, sha256: str = ARCFACE_SHA256) -> ArcFace:
-    """ArcFace IR-SE50 on the CPU, its weights fetched on the first call (175 MB) into ``folder``, None is
-    ``download.CACHE``. DownloadError: they cannot be had, or are not the published ones."""
-    path, network = fetch(url, sha256, folder=folder), ArcFace()
+def load_arcface() -> ArcFace:
+    """ArcFace IR-SE50 on the CPU, its weights fetched on the first call (175 MB). DownloadError: they cannot be had, or
+    are not the published ones."""
+    path, network = fetch(ARCFACE_URL, ARCFACE_SHA256), ArcFace()
     load_checkpoint(path, network.backbone)
     return network
