@@ -1,7 +1,9 @@
 """The whole page as it is put together."""
 
+import itertools
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,21 +16,28 @@ from restoration import InputError, Restorer
 from restoration.degrade.protocols import PRESETS
 from restoration.faces import enlargement
 from restoration.images import read_image
-from restoration.lab import PHOTO, RESTORED, Outcome, run_experiment
+from restoration.lab import PHOTO, RESTORED, run_experiment
 from restoration.page.degrade_tab import DegradeTab
 from restoration.page.layout import build_page
 from restoration.page.photo_tab import PhotoTab
 from restoration.page.site import EXAMPLES, FACES, Site, fill
-from restoration.page.widgets import TABLES, present, read_result, t, user_errors, write_file
+from restoration.page.widgets import TABLES, keep, present, read_result, t, user_errors, write_file
 
 
-def test_the_footer_is_read_anew_whenever_the_page_is_opened(tiny_weights: Path) -> None:
-    news = ["", "v2 is out & ready"]
-    site = Site(Restorer.from_pretrained(tiny_weights), None, news=lambda: news.pop(0))
-    page = build_page(site)
+@pytest.fixture(scope="module")
+def built(tiny_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Site, gr.Blocks]]:
+    """A site that has news each time it is asked, and its page."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("cache")))
+        news = itertools.chain([""], itertools.repeat("v2 is out & ready"))
+        site = Site(Restorer.from_pretrained(tiny_weights), None, news=lambda: next(news))
+        yield site, build_page(site)
+
+
+def test_the_footer_is_read_anew_whenever_the_page_is_opened(built: tuple[Site, gr.Blocks]) -> None:
     [opened] = [
         function
-        for function in page.fns.values()
+        for function in built[1].fns.values()
         if "load" in {event for _, event in function.targets}
         and "licence of the weights" in str(function.outputs[0].value)
     ]
@@ -37,41 +46,39 @@ def test_the_footer_is_read_anew_whenever_the_page_is_opened(tiny_weights: Path)
     assert "<p>v2 is out &amp; ready</p>" in opened.fn()
 
 
-def test_a_tab_s_handlers_are_called_like_functions(
-    tiny_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
-    site = Site(Restorer.from_pretrained(tiny_weights), None)
+def test_a_tab_s_handlers_are_called_like_functions(built: tuple[Site, gr.Blocks]) -> None:
     with gr.Blocks():
-        degrade, photo = DegradeTab(site), PhotoTab(site)
+        degrade, photo = DegradeTab(built[0]), PhotoTab(built[0])
     made = degrade.show(True, str(EILEEN), 3, True, **fill("cctv", 3))
     assert [picture["label"] for picture in made["pictures"]] == ["Clean", "Degraded", "Restored"]
     assert "JPEG quality 60" in made["facts"]
     example = EXAMPLES[2]
     loaded = degrade.load_example(2)
-    assert [*loaded[:2], *loaded[3:5]] == [site.faces[example.face], "", example.preset, example.seed]
-    assert degrade.refill_while_typing("old_phone", None)[0] == gr.skip()
+    assert [*loaded[:2], *loaded[3:5]] == [built[0].faces[example.face], "", example.preset, example.seed]
+    assert degrade.refill("old_phone", None)[1] == gr.skip()  # a seed that is being typed
     _, said, _, _, _, seen = photo.find(str(EILEEN))
     assert said == ""
     value, files = photo.restore_faces(str(EILEEN), seen, [1], 1)
     assert "1 face restored and put back" in value["facts"]
     assert photo.pack(files, 0.5)["orig_name"] == "photo.zip"
-    with pytest.raises(InputError, match="No face is chosen"):
-        photo.restore_faces(str(EILEEN), seen, [], 1)
-    value, _ = photo.restore_faces(str(GRACE), seen, [], 1)  # another photo, whose faces are not yet known
-    assert "1 face restored and put back" in value["facts"]
+    for path, chosen, message in (
+        (EILEEN, [], "Nothing is chosen"),
+        (GRACE, [1], "not looked at"),
+        (EILEEN, [2], "not"),
+    ):
+        with pytest.raises(InputError, match=message):
+            photo.restore_faces(str(path), seen, chosen, 1)
     with pytest.raises(InputError, match="expired"):
         photo.save((), 1.0)
 
 
-def test_every_word_is_used_and_said_in_both_languages(tiny_weights: Path) -> None:
-    page = build_page(Site(Restorer.from_pretrained(tiny_weights), None))
-    config = page.get_config_file()
+def test_every_word_is_used_and_said_in_both_languages(built: tuple[Site, gr.Blocks]) -> None:
+    config = built[1].get_config_file()
     used = set(re.findall(r'\\+"key\\+": \\+"(\w+)\\+"', json.dumps(config, default=str)))
     choices = [choice for each in config["components"] for choice in each["props"].get("choices") or []]
     assert not {value for _, value in choices} & set(TABLES["en"])  # Gradio would translate such a value
     used |= {f"about_{preset}" for preset in (*PRESETS, "custom")}  # said when the preset is chosen
-    used |= {"degrading", "outdated_face", "outdated_photo"}  # said by scripts
+    used |= {"degrading", "opening", "outdated", "working"}  # said by scripts
     for table in TABLES.values():
         assert set(table) == used
         assert all(table.values())
@@ -127,8 +134,8 @@ def test_a_result_is_found_again_with_its_recipe(cache: Path, tiny_weights: Path
     }
     assert recipe == (settings, 3)
     face = read_image(EILEEN)
-    photo = Outcome(pictures={PHOTO: face, RESTORED: tiny.restore_aligned(face)}, caption="a photo")
-    _, pictures, recipe = read_result(present(photo, None))
+    photo = {PHOTO: face, RESTORED: tiny.restore_aligned(face)}
+    _, pictures, recipe = read_result({"pictures": keep(photo, {"settings": None})})
     assert list(pictures) == ["Restored", "Your photo"]
     assert recipe is None
 

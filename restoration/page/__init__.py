@@ -64,24 +64,19 @@ def claim_folder() -> Path:
     system = Path(tempfile.gettempdir()).resolve()
     place = Path(os.environ.get(VARIABLE) or system).resolve()
     try:
-        return _claim(place)
+        place.mkdir(parents=True, exist_ok=True)
+        for owner in place.glob(f"{PREFIX}*/{OWNER}"):
+            if _lock(owner.parent):
+                shutil.rmtree(owner.parent, ignore_errors=True)
+        folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=place))
     except OSError as error:
         if place == system:
             raise InputError(f"No files can be written in {place} ({error.strerror}): set TMPDIR.") from error
         print(f"{VARIABLE} ({place}) cannot be written: {error.strerror}. Using {system}.", file=sys.stderr)
-    del os.environ[VARIABLE]
-    return claim_folder()
-
-
-def _claim(place: Path) -> Path:
-    place.mkdir(parents=True, exist_ok=True)
-    for owner in place.glob(f"{PREFIX}*/{OWNER}"):
-        if _lock(owner.parent):
-            shutil.rmtree(owner.parent, ignore_errors=True)
-    while True:  # until nobody took it for an orphan's in the moment before it was locked
-        folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=place))
-        if _lock(folder) and (folder / OWNER).exists():
-            break
+        del os.environ[VARIABLE]
+        return claim_folder()
+    if not _lock(folder) or not (folder / OWNER).exists():  # somebody took it for an orphan's in that moment
+        return claim_folder()
     os.environ[VARIABLE] = str(folder)
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections import deque
 from collections.abc import Iterator
@@ -45,10 +44,8 @@ class CompareTab:
         with gr.Row(elem_classes="desk lab"):
             with gr.Column(scale=8, min_width=320):
                 with gr.Column(elem_classes="view") as grid_view:
-                    ui.note("outdated", elem_classes="note outdated")
                     self.grid = ui.drawing("grid", label="no_grid", elem_id="grid")
                 with gr.Column(visible=False, elem_classes="view") as sweep_view:
-                    ui.note("outdated", elem_classes="note outdated")
                     self.sweep = ui.drawing("sweep", label="no_sweep", events="go halt turn choose", elem_id="sweep")
                     self._case = ui.result_view(elem_id="case")
             with gr.Column(scale=3, min_width=300, elem_classes="panel"):
@@ -74,8 +71,8 @@ class CompareTab:
                 with gr.Row(elem_classes="press", visible=False) as sweep_press:
                     stop = gr.Button(t("stop"), interactive=False, min_width=80, elem_id="sweep-stop")
                     go_sweep = gr.Button(t("sweep"), variant="primary", scale=2, elem_id="sweep-go")
-        groups = [grid_view, sweep_view, compare_panel, sweep_panel, compare_press, sweep_press]
-        self.mode.change(self.switch, self.mode, groups, **ui.QUIET)
+        comparing, sweeping = [grid_view, compare_panel, compare_press], [sweep_view, sweep_panel, sweep_press]
+        self.mode.change(self.switch, self.mode, [*comparing, *sweeping], **ui.QUIET)
         self.axes[4].change(lambda name: gr.update(visible=name != NONE), self.axes[4], row_numbers, **ui.QUIET)
         self.face.change(lambda face: gr.update(visible=face == OWN), self.face, self._own, **ui.QUIET)
         ui.checked_input(self._own, own_note)
@@ -97,29 +94,25 @@ class CompareTab:
         live: dict[str, Any] = {"inputs_kwargs": knobs, "show_progress": "minimal", **ui.LABORATORY}
         asked = [*inputs, self.chosen, self.start, *self.axes, *knobs.values()]
         gr.on([each.change for each in asked], None, asked, js="(...values) => page.settle(values)")
-        busy, idle = (
-            json.dumps({"__type__": "update", "interactive": on, "value": t(key)})
-            for on, key in ((False, "working"), (True, "compare"))
-        )  # what acts at once is registered first: listeners wait for one another
-        go.click(None, asked, go, js=f"(...values) => {{ page.compares(values); return {busy}; }}")
+        # What acts at once is registered first: listeners wait for one another.
+        go.click(None, asked, go, js="(...values) => page.compares(values)")
         comparing = go.click(ui.user_errors(self.run_compare), [*inputs, self.chosen], self.grid, **live)
-        ui.finish(comparing, f"() => ({idle})", go)
+        ui.finish(comparing, "() => { page.ends('grid'); return page.buttons('grid', ['compare']); }", go)
         # The sweep's script knows which one runs: a press may begin one, or be kept until a stopped one has ended.
         go_sweep.click(None, asked, js="(...values) => page.press(values)")
         stop.click(None, js="() => page.stop()")
-        buttons = f"() => page.buttons({json.dumps(t('sweep'))}, {json.dumps(t('working'))})"
-        self.sweep.turn(None, None, [go_sweep, stop], js=buttons)
+        self.sweep.turn(None, None, [go_sweep, stop], js="() => page.turned()")
         sweeping: dict[str, Any] = {"trigger_mode": "multiple", "show_progress_on": self.sweep, **live}
         outputs = [self.sweep, self._case]
         run = self.sweep.go(ui.user_errors(self.run_sweep), [*inputs, self.start, *self.axes], outputs, **sweeping)
         ui.finish(run, "() => page.ended()")
         self.sweep.halt(self.stop, queue=False, **ui.QUIET)
         self.sweep.choose(ui.user_errors(self.open_case), self._own, self._case, **ui.network_event(self._case))
-        ui.Packer(self._site, self._case, self._own)
+        ui.add_packer(self._site, self._case, self._own)
 
     def switch(self, mode: str) -> list[Any]:
-        """What is seen of the grid's and the sweep's parts, which take turns."""
-        return [gr.update(visible=(place % 2 == 0) == (mode == COMPARE)) for place in range(6)]
+        """What is seen of the grid's three parts and the sweep's, which take turns."""
+        return [gr.update(visible=mode == each) for each in (COMPARE, SWEEP) for _ in range(3)]
 
     def read(self, face: str, own: str | bytes | None) -> Image:
         """The clean face: an example, or the centre square of the visitor's picture."""
@@ -130,26 +123,19 @@ class CompareTab:
     ) -> Iterator[dict[str, Any]]:
         """The grid as it grows."""
         clean, number = self.read(face, own), make_seed(seed)
-        asked = cases_of(chosen, knobs, number)
-        if not asked:
+        if not chosen:
             raise InputError("Tick at least one degradation.")
-        yield from self.draw_grid(clean, self._site.recipe("compare", clean, number, cases=asked))
+        recipe = self._site.recipe("compare", clean, number, cases=cases_of(chosen, knobs, number))
+        yield from self.draw_grid(clean, recipe)
 
     def draw_grid(self, face: Image, recipe: Recipe) -> Iterator[dict[str, Any]]:
         """What ``page.grid`` draws, a row at a time; with the last row, the link and the zip."""
         site, folder = self._site, ui.new_folder()
-        columns = [
-            {"method": CLEAN, "about": "The face before anything was done to it: what everything is measured against."},
-            {"method": DEGRADED, "about": "What the methods are given."},
-            *({"method": method, "about": ABOUT[method]} for method in METHODS),
-        ]
-        values: dict[str, Any] = {
-            "columns": columns,
-            "total": len(recipe.cases),
-            "identity": site.identity_name,
-            "rows": [],
-        }
-        values |= {"done": False, "clean": ui.write_file("clean.png", face, folder)}
+        about = {CLEAN: "The face before anything was done to it: what everything is measured against."}
+        about |= {DEGRADED: "What the methods are given.", **ABOUT}
+        columns = [{"method": method, "about": told} for method, told in about.items()]
+        known = {"columns": columns, "total": len(recipe.cases), "identity": site.identity_name}
+        values: dict[str, Any] = {**known, "clean": ui.write_file("clean.png", face, folder), "rows": [], "done": False}
         yield values
         rows: list[Row] = []
         for row in lab.compare(face, recipe.cases, recipe.seed, site.restorer, site.identity):
@@ -179,11 +165,7 @@ class CompareTab:
 
     def draw_sweep(self, face: Image, recipe: Recipe, run: str) -> Iterator[dict[str, Any]]:
         """What ``page.sweep`` draws, some points at a time; the link is there from the start, the zip with the last.
-
-        Args:
-            recipe: with a plan.
-            run: a name that nobody guesses; ``stop`` ends the sweep of that name with what was measured by then.
-        """
+        ``stop`` ends it by its name, ``run``, which nobody guesses, with what was measured by then."""
         assert recipe.plan is not None
         site, plan, points = self._site, recipe.plan, list[Point]()
         axes = {"x": axis_values(plan.x), "y": axis_values(plan.y) if plan.y else None}
@@ -217,11 +199,7 @@ class CompareTab:
 
 
 def row_values(row: Row, index: int) -> tuple[dict[str, Any], dict[str, Image]]:
-    """One row of the grid, and the pictures that it needs by the names that it gives them, degraded input first.
-
-    Args:
-        index: of the row, for the names.
-    """
+    """One row of the grid, and its pictures by the names that it gives them, which begin with the row's ``index``."""
     pictures: dict[str, Image] = {}
     cells: list[dict[str, Any]] = []
     shown: dict[str, Cell | None] = {DEGRADED: row.degraded, **{method: row.cells[method] for method in METHODS}}
@@ -241,7 +219,7 @@ def row_values(row: Row, index: int) -> tuple[dict[str, Any], dict[str, Image]]:
 def axis_values(axis: Axis) -> dict[str, Any]:
     """One axis of a sweep."""
     limit = LIMITS[axis.name]
-    return {"name": axis.name, "label": limit.label, "unit": limit.unit, "values": list(axis.values)}
+    return {"label": limit.label, "unit": limit.unit, "values": list(axis.values)}
 
 
 def point_values(point: Point) -> dict[str, Any]:

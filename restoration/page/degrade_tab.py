@@ -23,9 +23,7 @@ from restoration.page.site import (
     FACES,
     ORDER,
     Example,
-    Settings,
     Site,
-    bounds,
     drawn,
     fill,
     from_controls,
@@ -40,7 +38,7 @@ NOT_ASKED = f"{NO_FACE} Tick “Use its centre all the same”, or choose anothe
 NO_QUESTION: dict[str, Any] = {"value": True, "visible": False}  # of the box that asks
 
 
-def controls(values: Settings) -> dict[str, Any]:
+def controls(values: dict[str, Any]) -> dict[str, Any]:
     """One control for every setting, built from its limits. What cannot change anything yet is greyed out."""
     made: dict[str, Any] = {}
     idle = idle_controls(values)
@@ -51,7 +49,8 @@ def controls(values: Settings) -> dict[str, Any]:
         elif name in ("isotropic", "grayscale"):
             made[name] = gr.Checkbox(**options)
         else:
-            made[name] = gr.Slider(*bounds(name), step=LIMITS[name].step, buttons=[], **options)
+            low = 0 if name == "jpeg" else LIMITS[name].low
+            made[name] = gr.Slider(low, LIMITS[name].high, step=LIMITS[name].step, buttons=[], **options)
     return made
 
 
@@ -72,7 +71,7 @@ class DegradeTab:
             with gr.Column(scale=4, min_width=320):
                 with gr.Row():
                     choices = ui.preset_choices(CUSTOM)
-                    options: dict[str, Any] = {"label": t("preset"), "scale": 4, "min_width": 130}
+                    options: dict[str, Any] = {"label": t("preset"), "scale": 4, "min_width": 200}
                     self.preset = gr.Dropdown(choices, value=first.preset, **options)
                     self.seed = gr.Number(first.seed, label=t("seed"), scale=2, min_width=70)
                     dice = gr.Button(t("new_seed"), scale=2, min_width=80, elem_id="dice")
@@ -89,58 +88,44 @@ class DegradeTab:
                     self.knobs = controls(fill(first.preset, first.seed))
             with gr.Column(scale=7, min_width=320):
                 self.result = ui.result_view(self.present(opening), elem_id="result")
-                ui.add_examination(site, self.result)
-        self._buttons = {degrade: "degrade", restore: "degrade_restore"}
+                ui.add_panel(site, self.result, "where_changed")
         self._add_events(examples, degrade, restore, dice)
 
     def _add_example(self, example: Example) -> gr.HTML:
         face = self._site.faces[example.face]
-        degraded = run_degrade(face, drawn(example.preset, example.seed), example.seed, None)
-        value = {"who": FACES[example.face], "picture": jpeg_address(degraded.pictures[DEGRADED], 144)}
-        value |= {"busy": t("restoring"), "hard": t("hard") if example.hard else ""}
-        return ui.drawing("example", value, events="click", label=f"preset_{example.preset}", min_width=136)
+        degraded = run_degrade(face, drawn(example.preset, example.seed), example.seed, None).pictures[DEGRADED]
+        value = {"name": f"{example.face} {example.preset}", "of": "result", "first": example is EXAMPLES[0]}
+        value |= {"who": FACES[example.face], "hard": t("hard") if example.hard else ""}
+        return ui.chip(jpeg_address(degraded, 144), f"preset_{example.preset}", **value)
 
     def _add_events(self, examples: list[gr.HTML], degrade: gr.Button, restore: gr.Button, dice: gr.Button) -> None:
         knobs, filled = self.knobs, [self.about, *self.knobs.values()]
-        asked, event = [self.face, self.seed, self.centre], ui.network_event(self.result)
-        for button, said in ((degrade, "degrading"), (restore, "restoring")):
+        buttons, event = {degrade: "degrade", restore: "degrade_restore"}, ui.network_event(self.result)
+        shown = {"inputs": [self.face, self.seed, self.centre], "outputs": self.result, "inputs_kwargs": knobs, **event}
+        for button, busy in ((degrade, "degrading"), (restore, "restoring")):
             show = functools.partial(self.show, button is restore)
-            self._run(button.click, show, asked, [self.result], {button: said}, inputs_kwargs=knobs, **event)
+            ui.run(button.click, show, "result", buttons, {button: busy}, **shown)
         loaded = [self.face, self.face_note, self.centre, self.preset, self.seed, *filled, self.result]
         for index, example in enumerate(examples):
-            self._run(example.click, functools.partial(self.load_example, index), [], loaded, {}, **event)
-        self.preset.input(ui.user_errors(self.refill), [self.preset, self.seed], filled, **ui.QUIET)
-        self.seed.input(self.refill_while_typing, [self.preset, self.seed], filled, **ui.QUIET)
+            load = functools.partial(self.load_example, index)
+            ui.run(example.click, load, "result", buttons, {}, outputs=loaded, **event)
+        gr.on([self.preset.input, self.seed.input], self.refill, [self.preset, self.seed], filled, **ui.QUIET)
         dice.click(self.new_seed, self.preset, [self.seed, *filled], **ui.QUIET)
-        custom = f"() => {{ page.edited(); return {json.dumps([CUSTOM, t('about_custom')])}; }}"
+        custom = f"() => {{ page.edited('result'); return {json.dumps([CUSTOM, t('about_custom')])}; }}"
         for knob in knobs.values():
             knob.input(None, None, [self.preset, self.about], js=custom)
         edits = [self.face.input, self.face.clear, self.preset.input, self.seed.input, dice.click]
-        gr.on(edits, None, js="() => page.edited()")
+        gr.on(edits, None, js="() => page.edited('result')")
         gates, gated = {name: knobs[name] for name in GATES}, [knobs[name] for name in GATED]
         changes = [each.change for each in gates.values()]
         gr.on(changes, self.rest, None, gated, inputs_kwargs=gates, trigger_mode="always_last", **ui.QUIET)
-        checked = [self.face, self.face_note, self.centre]
-        self.face.input(None, None, self.face_note, js="() => ''")  # what it says is about the picture before
-        self._run(self.face.input, self.check, [self.face], checked, None, trigger_mode="always_last", **ui.QUIET)
-        ui.Packer(self._site, self.result, self.face)
-
-    def _run(self, listen: Any, handler: Any, inputs: list[Any], outputs: Any, said: Any, **options: Any) -> None:
-        """An event during which both buttons are off; with ``said``, what they say then, its answer is a result."""
-        off, on = [], []
-        for button, key in self._buttons.items():
-            off.append({"__type__": "update", "interactive": False, "value": t((said or {}).get(button, key))})
-            on.append({"__type__": "update", "interactive": True, "value": t(key)})
-        buttons, makes = [*self._buttons], said is not None
-        # The listeners of one event wait for one another: this one is the first.
-        show = "page.showResult(); " if said else ""
-        listen(None, None, buttons, js=f"() => {{ {show}return {json.dumps(off)}; }}")
-        count = len(inputs) + len(options.get("inputs_kwargs", ()))
-        begin = {"js": f"(...given) => {{ page.begin(); return given.slice(0, {count}); }}"} if makes else {}
-        run = listen(ui.user_errors(handler), inputs, outputs, **begin, **options)
-        end = "page.end(); " if makes else ""
-        for after in (run.then, run.failure):  # Gradio calls one of them
-            after(None, None, buttons, js=f"() => {{ {end}return {json.dumps(on)}; }}")
+        # What the note says is about the picture before, and the buttons wait until this one was looked at.
+        looked = "[...page.ready('result', {}), '']"
+        self.face.input(None, None, [*buttons, self.face_note], js=f"() => {looked.format('false')}")
+        checked, once = [self.face, self.face_note, self.centre], {"trigger_mode": "always_last", **ui.QUIET}
+        looking = self.face.input(self.check, self.face, checked, **once)
+        ui.finish(looking, "() => page.ready('result', true)", [*buttons])
+        ui.add_packer(self._site, self.result, self.face)
 
     def present(self, outcome: Outcome) -> dict[str, Any]:
         """What ``page.result`` draws of an experiment, and how to repeat it."""
@@ -181,16 +166,13 @@ class DegradeTab:
         return [gr.update(interactive=name not in idle) for name in GATED]
 
     def refill(self, preset: str, seed: float | None) -> list[Any]:
-        """[description, value of every control], with ``gr.skip()`` where the preset changes nothing."""
-        values = fill(preset, seed)
-        return [t(f"about_{preset}"), *(values.get(name, gr.skip()) for name in self.knobs)]
-
-    def refill_while_typing(self, preset: str, seed: float | None) -> list[Any]:
-        """``refill``, but for what is no seed yet: a press of a button says so if it stays as it is."""
+        """[description, value of every control], with ``gr.skip()`` where the preset changes nothing, or where the seed
+        is none because it is being typed: a press of a button says so if it stays as it is."""
         try:
-            return self.refill(preset, seed)
+            values = fill(preset, seed)
         except InputError:
-            return [gr.skip()] * (1 + len(self.knobs))
+            values = {}
+        return [t(f"about_{preset}"), *(values.get(name, gr.skip()) for name in self.knobs)]
 
     def new_seed(self, preset: str) -> list[Any]:
         """[a seed, what ``refill`` makes of it]"""

@@ -9,7 +9,6 @@ from typing import Any
 import gradio as gr
 
 from restoration.degrade.protocols import PRESETS
-from restoration.images import InputError
 from restoration.lab.recipe import Recipe
 from restoration.page import widgets as ui
 from restoration.page.compare_tab import COMPARE, NONE, SWEEP, CompareTab
@@ -88,43 +87,25 @@ def build_page(site: Site) -> gr.Blocks:
 
 
 class LinkOpener:
-    """A link's recipe fills the controls and is run again. A page that was opened without one asks nothing.
-
-    Args:
-        opener: hands a link's token over, and says that it is being opened.
-        note: says why a recipe's numbers will differ here.
-        tabs, degrade, compare: what the recipe fills.
-    """
+    """A link's recipe, which ``opener`` hands over, fills the controls and is run again; ``note`` says why its numbers
+    will differ here. A page that was opened without one asks nothing."""
 
     def __init__(
         self, site: Site, opener: gr.HTML, note: gr.HTML, tabs: gr.Tabs, degrade: DegradeTab, compare: CompareTab
     ) -> None:
-        self._site, self._opener, self._note, self._tabs = site, opener, note, tabs
-        self._degrade, self._compare = degrade, compare
-        outputs = [tabs, note, opener, degrade.face, degrade.face_note, degrade.centre, degrade.preset, degrade.seed]
-        outputs += [
-            degrade.about,
-            *degrade.knobs.values(),
-            degrade.result,
-            compare.mode,
-            compare.face,
-            compare.seed,
-            compare.chosen,
-        ]
-        outputs += [compare.start, *compare.axes, compare.grid, compare.sweep]
+        self._site, self._note, self._tabs, self._degrade, self._compare = site, note, tabs, degrade, compare
+        first = [degrade.face, degrade.face_note, degrade.centre, degrade.preset, degrade.seed, degrade.about]
+        third = [compare.mode, compare.face, compare.seed, compare.chosen, compare.start, *compare.axes]
+        outputs = [tabs, note, *first, *degrade.knobs.values(), degrade.result, *third, compare.grid, compare.sweep]
         following = opener.recipe(ui.user_errors(self.follow), None, outputs, show_progress="hidden", **ui.LABORATORY)
-        ui.finish(following, "() => page.linked()")
+        following.then(None, js="() => page.linked(true)")
+        following.failure(None, js="() => page.linked(false)")
 
     def follow(self, event: gr.EventData) -> Iterator[State]:
         """What the page shows: the controls first, then the results as they come."""
-        answered = {self._opener: f"<!-- {secrets.token_hex(4)} -->"}  # another one for every link
-        try:
-            opened = open_recipe(event.token, self._site.faces, self._site.restorer.fingerprint)
-        except InputError:
-            yield answered
-            raise
+        opened = open_recipe(event.token, self._site.faces, self._site.restorer.fingerprint)
         recipe, knobs = opened.recipe, self._degrade.knobs
-        state: State = {self._note: items(opened.notes), **answered}
+        state: State = {self._note: items(opened.notes)}
         state |= {knobs[name]: value for name, value in opened.knobs.items()}
         yield state | (self._show_degrade(opened) if recipe.view == "test" else self._show_compare(opened))
         if recipe.face:

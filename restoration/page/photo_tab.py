@@ -17,32 +17,31 @@ from restoration.degrade.protocols import PRESETS
 from restoration.faces import Detector, Face, align_face
 from restoration.faces.detection import EMBEDDED, find_faces, load_detector
 from restoration.faces.pasting import Patch, blend
-from restoration.faces.photo import CentredSquare, Progress, Restoration
+from restoration.faces.photo import CentredSquare, Restoration
 from restoration.images import Image, InputError, read_image, write_png
 from restoration.images.photo_file import read_photo, write_photo
-from restoration.lab import PHOTO, RESTORED, Outcome
+from restoration.lab import PHOTO, RESTORED
 from restoration.lab.bundle import archive
 from restoration.lab.recipe import make_seed, picture_id
+from restoration.page import reports
 from restoration.page import widgets as ui
-from restoration.page.reports import called, items, jpeg_address, reduced, refused
-from restoration.page.reports import photo as report_photo
 from restoration.page.site import PHOTOS, Site, photo_file
 from restoration.page.widgets import t
 from restoration.restorer import Restorer, describe
 
-NO_PHOTO = "There is no photo yet. Upload one, or take one with the camera."
-NOT_CHOSEN = "No face is chosen. Tick at least one under “Faces to restore”."
-NOT_ASKED = (
-    "No face was found in this photo. If one fills its centre, tick “The centred square”; else nothing is restored."
-)
+UNKNOWN = "This photo is not looked at yet. Choose one, or press again in a moment."
+NOT_CHOSEN = "Nothing is chosen. Tick a face, or the centred square, under “Faces to restore”."
 PREVIEW, VIEW = 900, 1600  # pixels: longest side of a photo in the panel, and in the result
+
+
+Seen = tuple[str, list[Face]]  # the ``picture_id`` of a photo, and its faces in the order of their numbers
 
 
 class PhotoTab:
     """Layout, events and handlers. The first of ``PHOTOS`` is there, restored, when the page opens. What is kept
     between events is where this visitor's faces and files are.
 
-    In photo.js a result belongs to the photo, faces and size that were there when it was asked for; there it is shown,
+    In page.js a result belongs to the photo, faces and size that were there when it was asked for; there it is shown,
     dimmed or hidden. Its files are made when they are asked for.
     """
 
@@ -51,7 +50,7 @@ class PhotoTab:
         first, size = next(iter(PHOTOS.items()))
         detector = load_detector(EMBEDDED)  # no download before the page is there
         _, opening, names, found_first = look(photo_file(first), detector)
-        value, made = self.restore(photo_file(first), found_first[1], [i for _, i in names], size, detector)
+        value, made = self.restore_faces(photo_file(first), found_first, [i for _, i in names], size, detector)
         with gr.Row(elem_classes="desk", elem_id="photo-desk"):
             with gr.Column(min_width=320, elem_classes="panel load"):
                 options: dict[str, Any] = {"alt_text": "The photo to restore", "elem_id": "photo", "height": 190}
@@ -60,15 +59,15 @@ class PhotoTab:
                 said = ui.note()
                 ui.note("note_samples")
                 with gr.Row(elem_classes="samples"):
-                    samples = {name: self._add_sample(name) for name in PHOTOS}
+                    samples = {name: _add_sample(name, name == first) for name in PHOTOS}
             with gr.Column(min_width=320, elem_classes="shown"):
                 look_of: dict[str, Any] = {"elem_id": "photo-result", "elem_classes": "result"}
-                result = ui.drawing("photo", value, label="no_photo", events="save pack", **look_of)
-                ui.add_examination(site, result)
-                ui.add_estimate(site, result)
+                result = ui.drawing("photo", value, label="no_photo", events="emptied save pack", **look_of)
+                ui.add_panel(site, result, "where_changed")
+                ui.add_panel(site, result, "past", "expectation", elem_id="estimate")
             with gr.Column(min_width=320, elem_classes="panel set"):
                 found = ui.drawing("faces", opening, elem_id="faces")
-                chosen = gr.CheckboxGroup(label=t("chosen_faces"), elem_id="chosen", **choice(names, found_first[1]))
+                chosen = gr.CheckboxGroup(label=t("chosen_faces"), elem_id="chosen", **choice(names, found_first))
                 sizes = [(t(f"scale_{scale}"), scale) for scale in (1, 2, 4)]
                 scale = gr.Radio(sizes, value=size, label=t("scale"))
                 strength = gr.Slider(0, 1, 1, step=0.05, label=t("strength"), buttons=[], elem_classes="of-result")
@@ -84,109 +83,71 @@ class PhotoTab:
                     test = gr.Button(t("degrade_restore_face"))
                     tested = ui.result_view(elem_id="face-result")
         seen, files = gr.State(found_first), gr.State(made)
-        # What acts at once is registered first: the listeners of one event wait for one another.
-        busy, idle = (
-            json.dumps({"__type__": "update", "interactive": on, "value": t(key)})
-            for on, key in ((False, "restoring"), (True, "restore"))
-        )
-        gr.on([photo.input, photo.clear], None, js="() => page.another('photo')")
-        gr.on([chosen.input, scale.input], None, js="() => page.another('choice')")
-        # Until the faces of this photo are known, what is ticked belongs to another: the button waits for them.
-        photo.input(None, None, [restore, said], js=f"() => [{{...{busy}, value: {json.dumps(t('restore'))}}}, '']")
+        result.emptied(None, None, [found, chosen], js="() => page.another()")
+        photo.input(None, None, [found, chosen, said], js="() => page.another()")
         looked = [photo, said, found, chosen, number, seen]
-        finding = photo.input(self.find, photo, looked, trigger_mode="always_last", **ui.network_event(found))
-        for then in (finding.then, finding.failure):  # Gradio calls one of them
-            then(None, None, restore, js=f"() => ({idle})")
-        event = ui.network_event(result)
-        loaded = [*looked, scale, result, files]
-        asked: list[tuple[Any, Any, Any, Any]] = [
-            (restore.click, self.restore_faces, [photo, seen, chosen, scale], [result, files]),
-            *((sample.click, partial(self.load, name), None, loaded) for name, sample in samples.items()),
-        ]
-        for press, handler, inputs, outputs in asked:
-            press(None, None, restore, js=f"() => ({busy})")
-            answered = press(ui.user_errors(handler), inputs, outputs, **event)
-            for then in (answered.then, answered.failure):
-                then(None, None, restore, js=f"() => {{ page.rest(); return {idle}; }}")
+        photo.input(self.find, photo, looked, trigger_mode="always_last", **ui.network_event(found))
+        chosen.change(None, chosen, restore, js="chosen => page.ready('photo-result', chosen.length > 0)")
+        gr.on([chosen.input, scale.input], None, js="() => page.edited('photo-result')")
+        idle, busy, event = {restore: "restore"}, {restore: "restoring"}, ui.network_event(result)
+        given = {"inputs": [photo, seen, chosen, scale], "outputs": [result, files]}
+        ui.run(restore.click, self.restore_faces, "photo-result", idle, busy, **given, **event)
+        for name, sample in samples.items():
+            outputs = [*looked, scale, result, files]
+            ui.run(sample.click, partial(self.load, name), "photo-result", idle, busy, outputs=outputs, **event)
         strength.change(None, strength, None, js="strength => page.strength(strength)")
         packed = ui.drawing("packed")
-        result.save(ui.user_errors(self.save), [files, strength], packed, **ui.QUIET)
-        result.pack(ui.user_errors(self.pack), [files, strength], packed, **ui.QUIET)
+        for asked, handler in ((result.save, self.save), (result.pack, self.pack)):
+            asked(ui.user_errors(handler), [files, strength], packed, **ui.QUIET)
         degraded = [photo, seen, number, preset, seed]
         testing = test.click(ui.user_errors(self.test), degraded, tested, **ui.network_event(tested))
-        others = [photo.input, photo.clear, number.input, preset.input, seed.input]
-        gr.on(others, None, None, tested, js="() => null", cancels=testing)
-
-    def _add_sample(self, name: str) -> gr.HTML:
-        value = jpeg_address(read_image(photo_file(name)), 200)
-        return ui.drawing("sample", value, events="click", label=f"sample_{name}", min_width=70)
+        for other in (photo.input, result.emptied, number.input, preset.input, seed.input):
+            other(None, None, tested, js="() => null", cancels=testing)
 
     def find(self, photo: str | bytes | None) -> list[Any]:
         """[photo, note, numbered faces, choice, face to test, what was seen]; a bad file is refused at once."""
-        none: dict[str, Any] = {"choices": [], "value": None}
-        nothing: list[Any] = [None, gr.update(**{**none, "value": []}, visible=False), gr.update(**none), ()]
+        nothing = [None, gr.update(choices=[], value=[], visible=False), gr.update(choices=[], value=None), None]
         if photo is None:
             return [gr.skip(), "", *nothing]
         try:
             notes, shown, names, seen = look(photo, load_detector())
         except InputError as error:
-            return [None, refused(error), *nothing]
-        number = gr.update(choices=names, value=1)
-        return [gr.skip(), items(notes), shown, gr.update(**choice(names, seen[1])), number, seen]
+            return [None, reports.refused(error), *nothing]
+        faces, number = gr.update(**choice(names, seen)), gr.update(choices=names, value=1)
+        return [gr.skip(), reports.items(notes), shown, faces, number, seen]
 
     def load(self, name: str) -> list[Any]:
         """[what ``find`` returns of a photograph of ``PHOTOS``, size, result, files]"""
         photo, scale = photo_file(name), PHOTOS[name]
         _, *found, seen = self.find(photo)
         numbers = range(1, len(seen[1]) + 1)
-        return [photo, *found, seen, scale, *self.restore(photo, seen[1], numbers, scale, load_detector())]
+        return [photo, *found, seen, scale, *self.restore_faces(photo, seen, numbers, scale)]
 
     def restore_faces(
         self,
         photo: str | bytes | None,
-        seen: Sequence[Any],
+        seen: Seen | None,
         chosen: Sequence[int],
         scale: int,
+        detector: Detector | None = None,
         progress: gr.Progress = gr.Progress(),  # noqa: B008 - Gradio looks for it there
     ) -> list[Any]:
-        """[result, files]"""
-        if photo is None:
-            raise InputError(NO_PHOTO)
-        if not seen or seen[0] != picture_id(read_photo(photo).image):  # the button was faster than the search
-            *_, seen = look(photo, load_detector())
-            chosen = [number for number, face in enumerate(seen[1], 1) if face.score]
-        faces = seen[1]
-        numbers = sorted(i for i in chosen if i <= len(faces))
-        if not numbers:
-            raise InputError(NOT_CHOSEN if faces[0].score else NOT_ASKED)
-
-        def count(done: int, faces: int) -> None:
-            progress((done, faces), desc="Faces", unit="faces")
-
-        return self.restore(photo, faces, numbers, scale, load_detector(), count)
-
-    def restore(
-        self,
-        photo: str | bytes,
-        faces: Sequence[Face],
-        numbers: Sequence[int],
-        scale: int,
-        detector: Detector,
-        progress: Progress | None = None,
-    ) -> list[Any]:
-        """[result, files] of the faces of a photo with these numbers, which count from 1; ``detector`` found them.
+        """[result, files] of the faces of a photo with these numbers, which count from 1. ``detector`` found them.
 
         The files are the photo as the visitor brought it, path or contents, and a folder of its own: base.png and
         restored.png (no strength, full strength), the faces before and after, facts.json.
         """
-        wanted, restorer = [faces[i - 1] for i in numbers], self._site.restorer
-        image, finder = read_photo(photo).image, detector if wanted[0].score else CentredSquare()
-        done = restorer.restore(image, detector=finder, faces=wanted, scale=scale, progress=progress)
-        first = done.faces[0]  # the one that the buttons below the result examine
-        crops = {PHOTO: first.input_crop, RESTORED: first.restored_crop}
-        examined = ui.present(Outcome(pictures=crops, caption="a face of your photo"), None)["pictures"]
-        folder = ui.new_folder()
-        return [{**present_photo(done, numbers, restorer, folder), "pictures": examined}, (photo, folder)]
+        numbers = sorted(chosen)
+        image, faces = faces_of(photo, seen, numbers)
+        finder = (detector or load_detector()) if faces[0].score else CentredSquare()
+
+        def count(done: int, faces: int) -> None:
+            progress((done, faces), desc="Faces", unit="faces")
+
+        done = self._site.restorer.restore(image, detector=finder, faces=faces, scale=scale, progress=count)
+        first, folder = done.faces[0], ui.new_folder()  # the first is what the buttons below the result examine
+        examined = ui.keep({PHOTO: first.input_crop, RESTORED: first.restored_crop}, {"settings": None})
+        return [{**present_photo(done, numbers, self._site.restorer, folder), "pictures": examined}, (photo, folder)]
 
     def save(self, files: Sequence[Any], strength: float) -> dict[str, Any]:
         """The photo at this strength, made when the result asks for it."""
@@ -204,16 +165,12 @@ class PhotoTab:
         return ui.write_file("photo.zip", zipped)
 
     def test(
-        self, photo: str | bytes | None, seen: Sequence[Any], number: int | None, preset: str, seed: Any
+        self, photo: str | bytes | None, seen: Seen | None, number: int | None, preset: str, seed: Any
     ) -> dict[str, Any]:
         """What ``page.result`` draws of a face of the photo that is degraded and restored."""
-        if photo is None or not seen or not number or number > len(seen[1]):
-            raise InputError(NO_PHOTO)
-        image = read_photo(photo).image
-        if picture_id(image) != seen[0]:
-            raise InputError("The faces of this photo are still being searched for. Press again in a moment.")
-        face, buffer = align_face(image, seen[1][number - 1].landmarks), io.BytesIO()
-        write_png(face, buffer)
+        image, [found] = faces_of(photo, seen, [number or 0])
+        buffer = io.BytesIO()
+        write_png(align_face(image, found.landmarks), buffer)
         outcome = self._site.run(buffer.getvalue(), PRESETS[preset].draw(make_seed(seed)), make_seed(seed))
         return ui.present(outcome, self._site.identity_name)
 
@@ -229,20 +186,32 @@ def at_strength(files: Sequence[Any], strength: float) -> bytes:
     return target.read_bytes()
 
 
-def choice(names: list[tuple[str, int]], faces: Sequence[Face]) -> dict[str, Any]:
+def _add_sample(name: str, first: bool) -> gr.HTML:
+    picture = reports.jpeg_address(read_image(photo_file(name)), 200)
+    return ui.chip(picture, f"sample_{name}", name=name, of="photo-result", first=first)
+
+
+def faces_of(photo: str | bytes | None, seen: Seen | None, numbers: Sequence[int]) -> tuple[Image, list[Face]]:
+    """A photo and its faces with these numbers. InputError: no number, or it is not the photo that was looked at."""
+    if not numbers:
+        raise InputError(NOT_CHOSEN)
+    image = read_photo(photo).image if photo and seen else None
+    if image is None or not seen or picture_id(image) != seen[0] or not all(0 < i <= len(seen[1]) for i in numbers):
+        raise InputError(UNKNOWN)
+    return image, [seen[1][i - 1] for i in numbers]
+
+
+def choice(names: list[tuple[str, int]], seen: Seen) -> dict[str, Any]:
     """Properties of the choice of these faces: all are ticked, but for the centred square, which nobody asked for."""
-    return {"choices": names, "value": [i for _, i in names if faces[i - 1].score], "visible": True}
+    return {"choices": names, "value": [i for _, i in names if seen[1][i - 1].score], "visible": True}
 
 
-def look(
-    photo: str | bytes, detector: Detector
-) -> tuple[list[str], dict[str, Any], list[tuple[str, int]], tuple[str, list[Face]]]:
+def look(photo: str | bytes, detector: Detector) -> tuple[list[str], dict[str, Any], list[tuple[str, int]], Seen]:
     """Read a photo and find its faces.
 
     Returns:
         What to know about its file, plain text; what ``page.faces`` draws; (label, number) of each face; and what is
-        kept of it: its ``picture_id``, and the faces in the order of their numbers, where none was found the centred
-        square with score 0.
+        kept of it: where no face was found, the centred square with score 0.
 
     Raises:
         InputError: no photo.
@@ -268,22 +237,24 @@ def numbered(photo: Image, faces: Sequence[Face], detector: str) -> dict[str, An
     """
     height, width = photo.shape[:2]
     found = sum(face.score > 0 for face in faces)
-    said = f"{found} face{'s' * (found != 1)} found by {html.escape(called(detector))}."
+    by = html.escape(reports.called(detector))
+    said = f"{found} face{'s' * (found != 1)} found by {by}."
     if not found:
-        said = f"No face was found by {html.escape(called(detector))}. If one fills the photo’s centred square, tick "
-        said += "that square below, and it is restored as a face."
+        said = f"No face was found by {by}. If one fills the photo’s centred square, tick that square below, and it is "
+        said += "restored as a face."
     boxes = []
     for number, face in enumerate(faces, 1):
-        left, top, right, bottom = np.clip(face.box, 0, (width, height, width, height)) * 100
-        place = {"left": left / width, "top": top / height}
-        place |= {"width": (right - left) / width, "height": (bottom - top) / height}
-        thumbnail = jpeg_address(align_face(photo, face.landmarks), 144)
-        boxes.append({"number": number, "thumbnail": thumbnail, **{side: float(part) for side, part in place.items()}})
-    return {"said": said, "preview": jpeg_address(photo, PREVIEW), "width": width, "height": height, "faces": boxes}
+        sides = (width, height, width, height)
+        left, top, right, bottom = (np.clip(face.box, 0, sides) * 100 / sides).tolist()
+        place = {"left": left, "top": top, "width": right - left, "height": bottom - top}
+        thumbnail = reports.jpeg_address(align_face(photo, face.landmarks), 144)
+        boxes.append({"number": number if face.score else None, "thumbnail": thumbnail, **place})
+    preview = reports.jpeg_address(photo, PREVIEW)
+    return {"said": said, "preview": preview, "width": width, "height": height, "faces": boxes}
 
 
 def present_photo(result: Restoration, numbers: Sequence[int], restorer: Restorer, folder: Path) -> dict[str, Any]:
-    """What ``page.photo`` draws. Writes all that ``restore`` speaks of into ``folder``, which expires.
+    """What ``page.photo`` draws. Writes all that ``restore_faces`` speaks of into ``folder``, which expires.
 
     Args:
         numbers: of ``result.faces`` on the page.
@@ -299,18 +270,21 @@ def present_photo(result: Restoration, numbers: Sequence[int], restorer: Restore
     write_png(result.photo, folder / "restored.png")
     faces = []
     for number, face in zip(numbers, result.faces, strict=True):
-        crops = {"before": ("before", face.input_crop), "after": ("restored", face.restored_crop)}
-        files = {key: ui.write_file(f"face_{number}_{name}.png", crop, folder) for key, (name, crop) in crops.items()}
-        faces.append({"number": number, **files})
-    views = {"before": ("view_before.png", result.base), "after": ("view_restored.png", result.photo)}
-    shown: dict[str, Any] = {
-        key: ui.write_file(name, reduced(view, VIEW), folder) for key, (name, view) in views.items()
-    }
-    height, width = shown["height"], shown["width"] = result.photo.shape[:2]
+        before = ui.write_file(f"face_{number}_before.png", face.input_crop, folder)
+        after = ui.write_file(f"face_{number}_restored.png", face.restored_crop, folder)
+        faces.append({"number": number if face.face.score else None, "before": before, "after": after})
+    height, width = result.photo.shape[:2]
     left, top, right, bottom = (float(side) * result.scale for side in result.faces[0].face.box)
-    shown["spot"] = {"x": (left + right) / 2 / width, "y": (top + bottom) / 2 / height, "share": (right - left) / width}
-    shown |= {"faces": faces, "facts": report_photo(result, VIEW)}
-    return {**shown, "examined": numbers[0] if len(faces) > 1 else None}
+    return {
+        "before": ui.write_file("view_before.png", reports.reduced(result.base, VIEW), folder),
+        "after": ui.write_file("view_restored.png", reports.reduced(result.photo, VIEW), folder),
+        "height": height,
+        "width": width,
+        "spot": {"x": (left + right) / 2 / width, "y": (top + bottom) / 2 / height, "share": (right - left) / width},
+        "faces": faces,
+        "facts": reports.photo(result, VIEW),
+        "examined": numbers[0] if len(faces) > 1 else None,
+    }
 
 
 def model_facts(restorer: Restorer) -> dict[str, Any]:

@@ -26,14 +26,9 @@ from restoration.measure.faithfulness import Difference, Examination, Identity
 from restoration.measure.identity import NOTICEABLE, Bands
 from restoration.measure.uncertainty import Calibration, Map
 
-_FILES = jinja2.FileSystemLoader(Path(__file__).parent)
-_HTML: Any = (
-    jinja2.Environment(
-        loader=_FILES, autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
-    )
-    .get_template("reports.html")
-    .module
-)
+_TEXT = (Path(__file__).parent / "reports.html").read_text(encoding="utf-8")
+_STRICT: dict[str, Any] = {"autoescape": True, "undefined": jinja2.StrictUndefined}
+_HTML: Any = jinja2.Template(_TEXT, trim_blocks=True, lstrip_blocks=True, **_STRICT).module
 CALLED = {
     "embedded": "the built-in detector",
     "embedded_recogniser": "the built-in recogniser",
@@ -90,12 +85,9 @@ def measured(scores: dict[str, Scores], identity_name: str | None, caption: str 
     """Headline, caption and table of scores.
 
     Args:
-        scores: the page's own label of a row to its scores; the first row is what the others are compared with. Empty
-            where there is no clean original: then a sentence stands in place of the table, and no number.
+        scores: the page's own label of a row to its scores; the first row is what the others are compared with.
         identity_name: the network behind the identity angles; None leaves their column out and says so.
     """
-    if not scores:
-        return str(_HTML.unmeasured(caption))
     base, last = next(iter(scores.values())), list(scores.values())[-1]
     headline, amount, better = _headline(base.psnr, last.psnr) if len(scores) > 1 else (UNRESTORED, "", None)
     heads = [Cell("Picture"), Cell("PSNR", "dB, higher is better"), Cell("SSIM", "0 to 1, higher is better")]
@@ -116,12 +108,11 @@ def measured(scores: dict[str, Scores], identity_name: str | None, caption: str 
 def in_short(before: Scores, after: Scores) -> tuple[str, str]:
     """A headline and one line of numbers for a picture that is shared, plain text."""
     headline, amount, _ = _headline(before.psnr, after.psnr)
-    numbers = [f"PSNR {before.psnr:.2f} → {after.psnr:.2f} dB", f"SSIM {before.ssim:.3f} → {after.ssim:.3f}"]
+    ends = ("identical" if math.isinf(each.psnr) else f"{each.psnr:.2f} dB" for each in (before, after))
+    numbers = [f"PSNR {' → '.join(ends)}", f"SSIM {before.ssim:.3f} → {after.ssim:.3f}"]
     if before.identity_angle is not None and after.identity_angle is not None:
         numbers.append(f"identity angle {before.identity_angle:.1f}° → {after.identity_angle:.1f}°")
-    return f"{headline} {amount}".strip(), "   ".join(numbers).replace("inf dB", "identical").replace(
-        "inf", "identical"
-    )
+    return f"{headline} {amount}".strip(), "   ".join(numbers)
 
 
 def amplified(difference: Difference, gain: int) -> Image:
@@ -287,25 +278,18 @@ def footer(info: dict[str, Any], update: str = "") -> str:
 
 
 def _person(identity: Identity, bands: Bands | None) -> Markup:
-    # A line: label, value, kind, and where its mark or its band begins and how wide that is, in per cent of the scale.
-    lines: list[tuple[str, str, str, float, float | None]] = []
-    for label, angle, kind in (("Input", identity.degraded, "before"), ("Restored", identity.restored, "after")):
-        lines.append((label, f"{angle:.0f}", kind, _on_scale(angle), None))
-    about = f"Angle to the clean face by {called(identity.network)}, "
-    about += f"on a scale from 0° to {SCALE_END:.0f}°."
+    # A line: label, kind, degrees; of a band where it begins and ends.
+    lines = [("Input", "before", identity.degraded, None), ("Restored", "after", identity.restored, None)]
+    about = f"Angle to the clean face by {called(identity.network)}, on a scale from 0° to {SCALE_END:.0f}°."
     if bands is not None:
         for label, kind in (("Photos of one person", "same"), ("Photos of different people", "different")):
             low, _, high = getattr(bands, kind)
-            lines.append((label, f"{low:.0f}–{high:.0f}", kind, _on_scale(low), _on_scale(high) - _on_scale(low)))
+            lines.append((label, kind, low, high))
         about += (
             f" {bands.place(identity.restored)} The bands hold 90 % of {bands.pairs} pairs of different photos; two "
             "versions of one photo should lie well below them."
         )
-    return Markup(_HTML.person(identity.verdict.text, identity.verdict.better, lines, about))
-
-
-def _on_scale(angle: float) -> float:
-    return 100 * min(angle, SCALE_END) / SCALE_END
+    return Markup(_HTML.person(identity.verdict.text, identity.verdict.better, lines, SCALE_END, about))
 
 
 def _headline(before: float, after: float) -> tuple[str, str, bool | None]:

@@ -111,7 +111,8 @@ class Site:
         """The recipe of an experiment, its degradation called by a label or else by its preset's."""
         assert outcome.settings is not None
         assert outcome.seed is not None
-        cases = {label or label_of(outcome.settings, outcome.seed): outcome.settings}
+        key = preset_of(outcome.settings, outcome.seed)
+        cases = {label or (PRESETS[key].label if key else CURRENT_LABEL): outcome.settings}
         return self.recipe("test", outcome.pictures[CLEAN], outcome.seed, cases=cases)
 
 
@@ -135,27 +136,16 @@ def load_site() -> Site:
 
 
 def fill(preset: str, seed: float | None) -> Settings:
-    """Values of all controls for a preset, each on its control's step: the page runs exactly what it shows.
-
-    Args:
-        preset: a key of ``PRESETS``, or ``CUSTOM``, which changes nothing: its values are empty.
-        seed: whole number in [0, MAX_SEED]; what a preset draws may depend on it.
-
-    Raises:
-        InputError: another seed, but for ``CUSTOM``, which needs none.
-    """
+    """Values of all controls for a preset, each on its control's step: the page runs exactly what it shows. ``CUSTOM``
+    changes nothing: its values are empty. InputError: no seed as ``make_seed`` takes it, but for ``CUSTOM``."""
     if preset == CUSTOM:
         return {}
     values = to_controls(PRESETS[preset].draw(make_seed(seed)))
-    return values | {name: on_step(name, values[name]) for name in LIMITS}
+    return values | {name: round(round(values[name] / each.step) * each.step, 6) for name, each in LIMITS.items()}
 
 
 def from_controls(values: Settings) -> Degradation:
-    """The page's controls to settings. ``values`` is not modified.
-
-    Raises:
-        InputError: a value that ``Degradation`` refuses.
-    """
+    """The page's controls to settings. ``values`` is not modified. InputError: what ``Degradation`` refuses."""
     values = dict(values)
     if values.pop("isotropic"):
         values["blur_sigma_y"] = None
@@ -170,16 +160,6 @@ def to_controls(settings: Degradation) -> Settings:
     values["blur_sigma_y"] = settings.blur_sigma if values["isotropic"] else settings.blur_sigma_y
     values["jpeg"] = settings.jpeg or 0
     return values
-
-
-def on_step(name: str, value: float) -> float:
-    """A setting rounded to its control's step."""
-    return round(round(value / LIMITS[name].step) * LIMITS[name].step, 6)
-
-
-def bounds(name: str) -> tuple[float, float]:
-    """Lowest and highest value of a slider."""
-    return 0 if name == "jpeg" else LIMITS[name].low, LIMITS[name].high
 
 
 def idle_controls(values: Settings) -> set[str]:
@@ -199,18 +179,14 @@ def drawn(preset: str, seed: int) -> Degradation:
     return from_controls(fill(preset, seed))
 
 
-def label_of(settings: Degradation, seed: int) -> str:
-    """The preset that these settings are, by its label, or ``CURRENT_LABEL``."""
-    key = _preset(settings, seed)
-    return CURRENT_LABEL if key is None else PRESETS[key].label
+def preset_of(settings: Degradation, seed: int) -> str | None:
+    """The key of the preset that these settings are."""
+    return next((key for key in PRESETS if drawn(key, seed) == settings), None)
 
 
 def degradation_of(chosen: str, knobs: Settings, seed: int) -> Degradation:
-    """What a choice stands for: ``NOTHING``, a preset, or ``CURRENT``, which is what ``knobs`` hold.
-
-    Raises:
-        InputError: settings or a seed that cannot be.
-    """
+    """What a choice stands for: ``NOTHING``, a preset, or ``CURRENT``, what ``knobs`` hold. InputError: no settings or
+    no seed."""
     if chosen == NOTHING:
         return Degradation()
     return from_controls(knobs) if chosen == CURRENT else drawn(chosen, seed)
@@ -224,11 +200,8 @@ def cases_of(chosen: list[str], knobs: Settings, seed: int) -> dict[str, Degrada
 def plan_of(
     start: Degradation, x: tuple[str, float, float, int], y: tuple[str, float, float, int] | None
 ) -> SeverityGrid:
-    """A sweep from what the visitor chose; each axis is (setting, lowest, highest, steps).
-
-    Raises:
-        InputError: bounds or steps that are missing or cannot be, 2.5 steps among them.
-    """
+    """A sweep from what the visitor chose; each axis is (setting, lowest, highest, steps). InputError: bounds or steps
+    that are missing or cannot be, 2.5 steps among them."""
     axes = []
     for name, low, high, steps in filter(None, (x, y)):
         if not all(isinstance(value, (int, float)) and abs(value) < 1e12 for value in (low, high, steps)):
@@ -240,14 +213,9 @@ def plan_of(
 
 
 class Opened(NamedTuple):
-    """What the controls hold after a recipe was opened.
-
-    Args:
-        recipe: itself.
-        chosen: as ``degradation_of`` takes them, in the recipe's order; of a sweep, what it starts from.
-        knobs: values of the first tab's controls; empty where the recipe holds presets alone.
-        notes: why the numbers will differ, plain sentences; empty when they will not.
-    """
+    """What the controls hold after a recipe was opened: choices as ``degradation_of`` takes them, in the recipe's order
+    (of a sweep, what it starts from), values of the first tab's ``knobs`` where it holds more than presets, and why the
+    numbers will differ, plain sentences."""
 
     recipe: Recipe
     chosen: list[str]
@@ -256,16 +224,8 @@ class Opened(NamedTuple):
 
 
 def open_recipe(token: str, faces: dict[str, str], model: str) -> Opened:
-    """Read a link.
-
-    Args:
-        token: from the link; untrusted.
-        faces: example faces, name to file.
-        model: ``Restorer.fingerprint`` of the weights in use.
-
-    Raises:
-        InputError: a token that is no recipe, or one that the controls cannot hold.
-    """
+    """Read a link's token, which is untrusted, with the example ``faces`` (name to file) and the fingerprint of the
+    weights in use. InputError: it is no recipe, or one that the controls cannot hold."""
     recipe = Recipe.from_token(token)
     if recipe.face and recipe.face not in faces:
         raise InputError(f"This recipe wants the example face {recipe.face!r}, which this page does not have.")
@@ -273,7 +233,7 @@ def open_recipe(token: str, faces: dict[str, str], model: str) -> Opened:
     chosen: list[str] = []
     knobs: Settings = {}
     for one in settings:
-        key = NOTHING if recipe.plan and one == Degradation() else _preset(one, recipe.seed)
+        key = NOTHING if recipe.plan and one == Degradation() else preset_of(one, recipe.seed)
         if key is None:
             if knobs:
                 raise InputError("This recipe holds several degradations of its own; the page can hold one.")
@@ -287,7 +247,3 @@ def open_recipe(token: str, faces: dict[str, str], model: str) -> Opened:
         notes = ["This recipe was made with its author's own picture, which a link never holds: choose that picture."]
         notes += recipe.check(None, model)
     return Opened(recipe, chosen, knobs, notes)
-
-
-def _preset(settings: Degradation, seed: int) -> str | None:
-    return next((key for key in PRESETS if drawn(key, seed) == settings), None)

@@ -5,8 +5,6 @@ Labels, buttons and notes are in two languages; reports, results and errors are 
 
 from __future__ import annotations
 
-import base64
-import binascii
 import contextlib
 import functools
 import html
@@ -18,6 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.request import urlopen
 
 import gradio as gr
 from gradio.data_classes import FileData, ImageData
@@ -32,7 +31,6 @@ from restoration.lab import CLEAN, DEGRADED, PHOTO, RESTORED, Outcome, compare, 
 from restoration.lab.bundle import comparison_bundle, poster, wipe
 from restoration.lab.recipe import Recipe, to_python
 from restoration.measure import score
-from restoration.measure.estimate import Estimate
 from restoration.measure.identity import NOTICEABLE
 from restoration.page import reports
 from restoration.page.site import CURRENT_LABEL, FACES, Site
@@ -54,7 +52,6 @@ QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 ONE_AT_A_TIME: dict[str, Any] = {"concurrency_id": "network", "concurrency_limit": 1}
 # A comparison or a sweep takes seconds: it waits for others of its kind, and quick restorations do not wait for it.
 LABORATORY: dict[str, Any] = {"api_visibility": "private", "concurrency_id": "laboratory", "concurrency_limit": 1}
-SHOW_RESULT = "() => page.showResult()"
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 
 RECIPE = "recipe.json"  # beside the pictures of a result: how the face was degraded
@@ -66,11 +63,7 @@ SEED = 1  # of the noise of what is to be expected
 
 
 def t(key: str) -> str:
-    """What Gradio replaces by the text of a key: a whole label, value or placeholder.
-
-    Raises:
-        KeyError: no such key.
-    """
+    """What Gradio replaces by the text of a key: a whole label, value or placeholder. KeyError: no such key."""
     assert TABLES["en"][key]
     return str(I18N(key))
 
@@ -113,10 +106,8 @@ def photo_input(value: str | None = None, **options: Any) -> gr.Image:
 
     def raw_file(payload: ImageData | None) -> str | bytes | None:
         if payload and payload.url and payload.url.startswith("data:"):
-            try:
-                return base64.b64decode(payload.url.partition(",")[2])
-            except binascii.Error as error:
-                raise gr.Error("This data address is not base64. Send the picture as a file.") from error
+            with urlopen(payload.url) as data:
+                return bytes(data.read())
         return payload.path if payload else None
 
     sources: Any = ["upload", "webcam", "clipboard"]
@@ -125,17 +116,23 @@ def photo_input(value: str | None = None, **options: Any) -> gr.Image:
     return image
 
 
-def check_photo(photo: str | bytes | None) -> list[Any]:
-    """[a picture that was just chosen, what to know about it as HTML]; of a bad file, [None, why it was refused]."""
-    try:
-        return [gr.skip(), reports.items(read_face(photo)[1]) if photo else ""]
-    except InputError as error:
-        return [None, reports.refused(error)]
-
-
 def checked_input(photo: gr.Image, said: gr.HTML) -> None:
     """Check a chosen picture at once, before any button; ``said`` is where its note stands."""
-    photo.input(check_photo, photo, [photo, said], trigger_mode="always_last", **QUIET)
+
+    def check(file: str | bytes | None) -> list[Any]:
+        try:
+            return [gr.skip(), reports.items(read_face(file)[1]) if file else ""]
+        except InputError as error:
+            return [None, reports.refused(error)]
+
+    photo.input(check, photo, [photo, said], trigger_mode="always_last", **QUIET)
+
+
+def chip(picture: str, label: str, **value: Any) -> gr.HTML:
+    """A picture to press, which loads what it shows: a data address, the key of its label, and what page.js wants:
+    ``of`` (id of the result that it makes), ``name``, ``first`` (the page opens with it), ``who`` and ``hard``."""
+    value |= {"picture": picture, "busy": t("restoring")}
+    return drawing("chip", value, events="click", label=label, min_width=70)
 
 
 def finish(event: Dependency, script: str, outputs: Any = None) -> None:
@@ -144,31 +141,43 @@ def finish(event: Dependency, script: str, outputs: Any = None) -> None:
         after(None, None, outputs, js=script)
 
 
+def run(press: Any, handler: Any, result: str, buttons: dict[Any, str], busy: dict[Any, str], **options: Any) -> None:
+    """Let a press run a handler that makes a result, during which the buttons of its tab are off.
+
+    Args:
+        result: id of the result's component.
+        buttons: each with the key of what it says; ``busy`` has those that say something else meanwhile.
+        options: of the event.
+    """
+    off, on = (f"return page.buttons('{result}', {[*keys.values()]});" for keys in ({**buttons, **busy}, buttons))
+    # What acts at once is registered first: the listeners of one event wait for one another.
+    press(None, None, [*buttons], js=f"() => {{ {off} }}")
+    finish(press(user_errors(handler), **options), f"() => {{ page.ends('{result}'); {on} }}", [*buttons])
+
+
 def user_errors(handler: Handler) -> Handler:
     """User errors become a message on the page and in the client; everything else is raised as it is."""
-
-    @contextlib.contextmanager
-    def told() -> Iterator[None]:
-        try:
-            yield
-        except (InputError, OSError) as error:
-            if disk_is_full(error):
-                raise gr.Error("The disk of this machine is full. Try again later.") from error
-            if not isinstance(error, InputError):
-                raise
-            raise gr.Error(html.escape(str(error), quote=False), print_exception=False) from error
-
-    @functools.wraps(handler)
-    def answering(*args: Any, **kwargs: Any) -> Any:
-        with told():
-            return handler(*args, **kwargs)
+    if not inspect.isgeneratorfunction(handler):
+        return _told()(handler)
 
     @functools.wraps(handler)
     def yielding(*args: Any, **kwargs: Any) -> Any:
-        with told():
+        with _told():
             yield from handler(*args, **kwargs)
 
-    return yielding if inspect.isgeneratorfunction(handler) else answering  # type: ignore[return-value]
+    return yielding  # type: ignore[return-value]
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except (InputError, OSError) as error:
+        if disk_is_full(error):
+            raise gr.Error("The disk of this machine is full. Try again later.") from error
+        if not isinstance(error, InputError):
+            raise
+        raise gr.Error(html.escape(str(error), quote=False), print_exception=False) from error
 
 
 # ---- a result: pictures as files, and what can be asked of them
@@ -183,10 +192,7 @@ def new_folder() -> Path:
 
 def write_file(name: str, contents: bytes | Image, folder: Path | None = None) -> dict[str, Any]:
     """Write a file, into a new folder by itself or into one; a picture becomes a lossless PNG, as it was measured.
-
-    Returns:
-        Gradio's own description of the file; the browser finds its address there as ``url``.
-    """
+    Returns Gradio's own description of the file; the browser finds its address there as ``url``."""
     path = (folder or new_folder()) / name
     if isinstance(contents, bytes):
         path.write_bytes(contents)
@@ -201,20 +207,23 @@ def share(recipe: Recipe, reached: int | None = None) -> dict[str, str]:
 
 
 def present(outcome: Outcome, identity_name: str | None, recipe: Recipe | None = None) -> dict[str, Any]:
-    """What ``page.result`` draws, its pictures written as files.
-
-    Args:
-        identity_name: the network behind the identity angles, None where they are not measured.
-        recipe: None where nothing can be repeated.
-    """
+    """What ``page.result`` draws, its pictures written as files. ``identity_name``: of ``reports.facts``; ``recipe``:
+    None where nothing can be repeated."""
     made = {"settings": asdict(outcome.settings) if outcome.settings else None, "seed": outcome.seed}
-    folder, shown = new_folder(), []
-    write_file(RECIPE, json.dumps(made).encode(), folder)
-    for label, picture in outcome.pictures.items():
-        name = file_name(label)
-        shown.append({"label": label, "name": name, "file": write_file(name, picture, folder)})
     facts = reports.facts(outcome, identity_name)
-    return {"pictures": shown, "facts": facts, "share": share(recipe) if recipe else None}
+    return {"pictures": keep(outcome.pictures, made), "facts": facts, "share": share(recipe) if recipe else None}
+
+
+def keep(pictures: dict[str, Image], made: dict[str, Any]) -> list[dict[str, Any]]:
+    """Write what ``read_result`` reads into a folder of its own: pictures, and the settings and seed that made them, if
+    any. Returns label, name and file of each."""
+    folder = new_folder()
+    write_file(RECIPE, json.dumps(made).encode(), folder)
+    names = {label: file_name(label) for label in pictures}
+    return [
+        {"label": label, "name": names[label], "file": write_file(names[label], picture, folder)}
+        for label, picture in pictures.items()
+    ]
 
 
 def file_name(label: str) -> str:
@@ -223,14 +232,9 @@ def file_name(label: str) -> str:
 
 
 def read_result(value: Any) -> tuple[Path, dict[str, Image], tuple[Degradation, int] | None]:
-    """The folder of a result, its pictures by their labels, and the settings and seed that degraded it, if it was.
-
-    Args:
-        value: what its component holds, as a client sends it: only the folder's name is taken from there.
-
-    Raises:
-        InputError: no result, or one that has expired.
-    """
+    """The folder of a result, its pictures by their labels, and the settings and seed that degraded it, if it was. Of
+    ``value``, what its component holds as a client sends it, only the folder's name is taken. InputError: no result, or
+    one that has expired."""
     try:
         token = Path(value["pictures"][0]["file"]["path"]).parent.name
     except (TypeError, KeyError, IndexError) as error:
@@ -252,111 +256,77 @@ def result_view(value: Any = None, **options: Any) -> gr.HTML:
     return drawing("result", value, label="no_face", events="pack", elem_classes="result", **options)
 
 
-class Packer:
-    """What a visitor takes home of an experiment that was presented with its recipe."""
+def add_packer(site: Site, result: gr.HTML, own: gr.Image) -> None:
+    """Let an experiment's ``result`` ask for its files; ``own`` holds the visitor's picture."""
 
-    def __init__(self, site: Site, result: gr.HTML, own: gr.Image) -> None:
-        """Let ``result`` ask for its files; ``own`` holds the visitor's picture."""
-        self._site = site
-        event = {**LABORATORY, "show_progress": "hidden"}
-        packing = result.pack(user_errors(self.pack), [own, result], drawing("packed"), **event)
-        for after in (packing.then, packing.failure):  # Gradio calls one of them
-            after(None, None, None, js="() => page.made()")
+    def handler(photo: str | bytes | None, value: Any, event: gr.EventData) -> dict[str, Any]:
+        return pack(site, photo, value, event)
 
-    def pack(self, photo: str | bytes | None, value: Any, event: gr.EventData) -> dict[str, Any]:
-        """The zip, by the token of the recipe, which is run once more; ``photo`` where it was made with the visitor's
-        own. Or, where the event asks for it, a picture or an animation of the result ``value``."""
-        if event.kind == "zip":
-            return self._zip(photo, event.token)
-        _, pictures, known = read_result(value)
-        if known is None or RESTORED not in pictures:
-            raise InputError(NO_RESULT)
-        faces = {label: pictures[label] for label in (DEGRADED, RESTORED, CLEAN)}
-        degraded, restored, clean = faces.values()
-        if event.kind == "animation":
-            return write_file("before_and_after.webp", wipe(degraded, restored))
-        before, after = (score(face, clean, self._site.identity) for face in (degraded, restored))
-        lines = [*reports.in_short(before, after), known[0].describe()]
-        return write_file(
-            "before_and_after.png", poster(faces, lines, f"{event.address}#recipe={event.token}"[:MAX_LINK])
-        )
+    options = {**LABORATORY, "show_progress": "hidden"}
+    finish(result.pack(user_errors(handler), [own, result], drawing("packed"), **options), "() => page.made()")
 
-    def _zip(self, photo: str | bytes | None, token: str) -> dict[str, Any]:
-        site, recipe = self._site, Recipe.from_token(token)
+
+def pack(site: Site, photo: str | bytes | None, value: Any, event: gr.EventData) -> dict[str, Any]:
+    """What a visitor takes home of an experiment that was presented with its recipe: the zip, by the token of the
+    recipe, which is run once more, on ``photo`` where it was made with the visitor's own; or, where the event asks for
+    it, a picture or an animation of the result ``value``."""
+    if event.kind == "zip":
+        recipe = Recipe.from_token(event.token)
         face = read_face(site.faces.get(recipe.face, photo))[0]
         if notes := recipe.check(face, site.restorer.fingerprint):
             raise InputError(f"{notes[0]} Press the button again to make it anew.")
         rows = list(compare(face, recipe.cases, recipe.seed, site.restorer, site.identity))
         return write_file("experiment.zip", comparison_bundle(recipe, face, rows))
+    _, pictures, known = read_result(value)
+    if known is None or RESTORED not in pictures:
+        raise InputError(NO_RESULT)
+    faces = {label: pictures[label] for label in (DEGRADED, RESTORED, CLEAN)}
+    degraded, restored, clean = faces.values()
+    if event.kind == "animation":
+        return write_file("before_and_after.webp", wipe(degraded, restored))
+    before, after = (score(face, clean, site.identity) for face in (degraded, restored))
+    lines = [*reports.in_short(before, after), known[0].describe()]
+    link = f"{event.address}#recipe={event.token}"[:MAX_LINK]
+    return write_file("before_and_after.png", poster(faces, lines, link))
 
 
-class Examiner:
-    """What the panels below a result say of it, by what its component holds."""
+def add_panel(site: Site, result: gr.HTML, *looks: str, **options: Any) -> None:
+    """A button for each key of ``look_at`` below a result, and their panel, which a new result closes. What is pressed
+    while one is being made is kept: the panel speaks of the result that is shown then."""
+    with gr.Row(elem_classes="examine"):
+        buttons = {key: gr.Button(t(key)) for key in looks}
+    panel = drawing("panel", events="look", elem_classes="examination", **options)
+    for key, button in buttons.items():
+        button.click(None, None, panel, js=f"() => ({{working: '{key}', of: '{result.elem_id}'}})")
+    look = user_errors(functools.partial(look_at, site))
+    looking = panel.look(look, [panel, result], panel, **network_event(panel))
+    looking.failure(None, None, panel, js="() => null")
+    result.change(None, panel, panel, js="shown => shown?.working ? shown : null")
 
-    def __init__(self, site: Site) -> None:
-        self._site = site
 
-    def changes(self, value: Any) -> dict[str, Any]:
-        """What ``page.panel`` draws: the maps and what is known beside them."""
-        site, (folder, pictures, recipe) = self._site, read_result(value)
+def look_at(site: Site, asked: Any, value: Any) -> dict[str, Any]:
+    """What ``page.panel`` draws of the result that a component holds: where the face was changed, what its photo has
+    been through ("past"), or the same degradation on the example faces, restored and measured ("expectation")."""
+    folder, pictures, recipe = read_result(value)
+    text, maps = reports.of_face(value), []
+    if asked["working"] == "where_changed":
         if RESTORED not in pictures:
             raise InputError(NO_RESULT)
         truth = pictures.get(CLEAN)
         before = pictures[PHOTO] if truth is None else pictures[DEGRADED]
         seen = site.examine(before, pictures[RESTORED], truth=truth, recipe=recipe)
-        maps = []
         for name, label, about, alt, picture in reports.face_maps(seen):
             maps.append({"label": label, "note": about, "alt": alt, "file": write_file(f"{name}.png", picture, folder)})
         bands = site.identity.bands if site.identity else None
-        return {"maps": maps, "text": reports.of_face(value) + reports.changes(seen, bands, site.restorer.calibration)}
-
-    def past(self, value: Any) -> dict[str, Any]:
-        """What ``page.panel`` draws: what the photo of a result has been through."""
-        seen = self._estimate(value)
-        return self._panel(value, seen, reports.estimated(seen))
-
-    def expectation(self, value: Any) -> dict[str, Any]:
-        """What ``page.panel`` draws: the same degradation on the example faces, restored and measured."""
-        site, seen, outcomes = self._site, self._estimate(value), {}
-        for name, path in site.faces.items():
-            outcome = site.run(path, seen.settings(), SEED)
-            outcomes[FACES[name]] = outcome, site.recipe_of(outcome, CURRENT_LABEL).to_token()
-        return self._panel(value, seen, reports.expected(outcomes, site.identity_name))
-
-    def _estimate(self, value: Any) -> Estimate:
-        photo = read_result(value)[1].get(PHOTO)
-        if photo is None:
-            raise InputError(NO_RESULT)
-        return self._site.estimator.estimate(photo)
-
-    def _panel(self, value: Any, seen: Estimate, text: str) -> dict[str, Any]:
-        verdict = f'<p class="verdict">{reports.in_words(seen)}</p>'
-        return {"maps": [], "text": reports.of_face(value) + verdict + text}
-
-
-def add_examination(site: Site, result: gr.HTML) -> None:
-    """A button and its panel for a result. A new result closes the panel."""
-    _add_panel(result, {"where_changed": Examiner(site).changes})
-
-
-def add_estimate(site: Site, result: gr.HTML) -> None:
-    """The same for what is known of a photo's past; two buttons share the panel."""
-    examiner = Examiner(site)
-    _add_panel(result, {"past": examiner.past, "expectation": examiner.expectation}, elem_id="estimate")
-
-
-def _add_panel(result: gr.HTML, looks: dict[str, Callable[[Any], dict[str, Any]]], **options: Any) -> None:
-    """Buttons by the key of what they say, and their panel. It asks when nothing is being made any more: a press in the
-    meantime is kept, and the panel speaks of the result that is shown then."""
-    with gr.Row(elem_classes="examine"):
-        buttons = {key: gr.Button(t(key)) for key in looks}
-    panel = drawing("panel", events="look", elem_classes="examination", **options)
-    for key, button in buttons.items():
-        button.click(None, None, panel, js=f"() => ({{working: '{key}'}})")
-
-    def look(value: Any, shown: Any) -> dict[str, Any]:
-        return looks[shown["working"]](value)
-
-    looking = panel.look(user_errors(look), [result, panel], panel, **network_event(panel))
-    looking.failure(None, None, panel, js="() => null")
-    result.change(None, panel, panel, js="shown => shown?.working ? shown : null")
+        return {"maps": maps, "text": text + reports.changes(seen, bands, site.restorer.calibration)}
+    if PHOTO not in pictures:
+        raise InputError(NO_RESULT)
+    estimate = site.estimator.estimate(pictures[PHOTO])
+    text += f'<p class="verdict">{reports.in_words(estimate)}</p>'
+    if asked["working"] == "past":
+        return {"maps": maps, "text": text + reports.estimated(estimate)}
+    outcomes = {}
+    for name, path in site.faces.items():
+        outcome = site.run(path, estimate.settings(), SEED)
+        outcomes[FACES[name]] = outcome, site.recipe_of(outcome, CURRENT_LABEL).to_token()
+    return {"maps": maps, "text": text + reports.expected(outcomes, site.identity_name)}

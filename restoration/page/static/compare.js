@@ -1,12 +1,31 @@
 // The third tab: a table of degradations and methods, and a map of severities.
 const empty = (value, label) => (value ? '' : `<p class="empty">${label}</p>`);
-const each = (items, write) => items.map(write).join('');
-const added = (element, tag, name) => {
-  const made = document.createElement(tag);
-  made.className = name;
-  element.after(made);
-  return made;
+
+// How measurements are written: the same words in the grid and in the map.
+const METRICS = {
+  psnr: { label: 'PSNR', unit: ' dB', digits: 2, better: 1, least: NOTICEABLE.psnr },
+  ssim: { label: 'SSIM', unit: '', digits: 3, better: 1, least: NOTICEABLE.ssim },
+  identity: { label: 'Identity', unit: '°', digits: 1, better: -1, least: NOTICEABLE.identity_angle },
 };
+const INFINITE = 1e9;
+const number = (value, name) =>
+  value >= INFINITE ? 'identical' : value.toFixed(METRICS[name].digits) + METRICS[name].unit;
+const signed = (value, name) =>
+  Math.abs(value) >= INFINITE
+    ? value > 0
+      ? 'identical'
+      : 'no longer identical'
+    : (Math.abs(value) * 10 ** METRICS[name].digits < 0.5 ? '±' : value < 0 ? '−' : '+') +
+      Math.abs(value).toFixed(METRICS[name].digits) +
+      METRICS[name].unit;
+const verdict = (value, name) =>
+  Math.abs(value) < METRICS[name].least ? 'same' : value * METRICS[name].better > 0 ? 'better' : 'worse';
+const MARKS = { better: '▲', worse: '▼', same: '=' };
+const change = (value, name) => {
+  const judged = verdict(value, name);
+  return `<span class="${judged}">${MARKS[judged]} ${signed(value, name)}<span class="sr"> ${judged === 'same' ? 'about the same' : judged}</span></span>`;
+};
+const measured = value => Object.keys(METRICS).filter(name => name !== 'identity' || value.identity);
 
 // Draws anew. What had the focus, was open or was scrolled is so again.
 const redraw = (root, html) => {
@@ -28,14 +47,12 @@ const chooser = (said, value, chosen, text) =>
 const grid = {
   html: empty,
   start(element, props, trigger, watch) {
-    const viewer = added(element, 'dialog', 'viewer'),
-      root = added(element, 'section', 'grid-lab'),
-      at = { now: 50 };
+    const root = added(element, 'section', 'grid-lab');
     let sorted = null,
       metric = 'psnr',
       zoom = 1,
-      spot = [50, 45],
-      open = null;
+      spot = [50, 45];
+    added(element, 'p', 'outdated', 'before');
 
     const cells = row => [{ method: 'Clean', file: props.value.clean, worse: [] }, ...row.cells];
     const scores = cell =>
@@ -47,7 +64,7 @@ const grid = {
       const said = scores(cell).map(([name, value]) => `${name} ${value}`),
         worse = cell.worse.length ? `, worse than the input in ${cell.worse.join(' and ')}` : '';
       const spoken = `${row.label}, ${cell.method}${said.length ? ': ' + said.join(', ') : ''}${worse}. Open the before/after slider.`;
-      return `<td><button type="button" class="cell" data-row="${place}" data-cell="${index}" aria-label="${escaped(spoken)}">
+      return `<td><button type="button" class="cell" data-open="${place}/${index}" aria-label="${escaped(spoken)}">
 <img src="${cell.file.url}" alt="" width="512" height="512"></button>${
         worse && `<p class="badge">▼ Worse than the input: ${cell.worse.join(', ')}</p>`
       }<ul>${
@@ -57,22 +74,20 @@ const grid = {
     };
 
     const order = value => {
-      const places = value.rows.map((_, place) => place);
       const gain = place => {
-        const cell = value.rows[place].cells[sorted.cell - 1];
+        const cell = value.rows[place].cells[sorted - 1];
         return cell.gain ? cell.gain[metric] * METRICS[metric].better : -Infinity;
       };
-      return sorted ? places.sort((a, b) => (gain(b) - gain(a) || a - b) * (sorted.falling ? 1 : -1)) : places;
+      const places = [...value.rows.keys()];
+      return sorted ? places.sort((a, b) => gain(b) - gain(a) || a - b) : places;
     };
-    const drawHead = (column, index) => {
-      const state = sorted?.cell !== index ? 'none' : sorted.falling ? 'descending' : 'ascending',
-        sign = { none: '↕', descending: '↓', ascending: '↑' }[state];
-      return `<th scope="col" title="${escaped(column.about)}" ${
+    const drawHead = ({ method, about }, index) =>
+      `<th scope="col" title="${escaped(about)}" ${
         index > 1
-          ? `aria-sort="${state}"><button type="button" data-sort="${index}">${column.method} <span aria-hidden="true">${sign}</span></button>`
-          : `>${column.method}`
+          ? `aria-sort="${sorted === index ? 'descending' : 'none'}"><button type="button" data-sort="${index}">${method}
+ <span aria-hidden="true">${sorted === index ? '↓' : '↕'}</span></button>`
+          : `>${method}`
       }</th>`;
-    };
     const drawRow = (value, place) => {
       const row = value.rows[place];
       return `<tr class="head"><th scope="rowgroup" colspan="${value.columns.length}"><span>${escaped(row.label)}
@@ -117,43 +132,28 @@ ${offers(value.share, value.zip)}`,
       look();
     };
 
-    const show = (place, index) => {
-      const row = props.value.rows[place],
+    viewing(root, name => {
+      const [place, index] = name.split('/').map(Number),
+        row = props.value.rows[place],
         all = cells(row),
         cell = all[index],
         left = all[index === 1 ? 0 : 1],
-        names = [...all.keys()].filter(i => all[i].file);
-      const step = shift => names[(names.indexOf(index) + shift + names.length) % names.length];
-      const to = shift => `<button type="button" data-go="${step(shift)}">`;
-      open = [place, index];
-      viewer.setAttribute('aria-label', `${row.label}: ${left.method} and ${cell.method}`);
-      viewer.innerHTML = `<header><h2>${escaped(row.label)}: ${cell.method}</h2>
-<button type="button" data-close aria-label="Close">✕</button></header><figure class="compare">
-<img class="after" src="${cell.file.url}" alt="${cell.method} face" width="512" height="512">
-<img class="before" src="${left.file.url}" alt="${left.method} face" width="512" height="512">
-<span class="tag left">${left.method}</span><span class="tag right">${cell.method}</span><span class="divider"></span>
-<input type="range" min="0" max="100" step="1" aria-label="Divider: ${left.method} on the left, ${cell.method} on the right">
-</figure><p>${
-        scores(cell)
-          .map(parts => `<span class="nowrap">${parts.join(' ')}</span>`)
-          .join(' · ') || 'What everything is measured against.'
-      }</p>
-<footer>${to(-1)}‹ ${all[step(-1)].method}</button>
-<a href="${cell.file.url}" download="${cell.method.toLowerCase().replace(/ /g, '_')}.png">Download PNG</a>
-${to(1)}${all[step(1)].method} ›</button></footer>`;
-      if (!viewer.open) viewer.showModal();
-      slide(viewer, at);
-      viewer.querySelector('.compare input').focus();
-    };
-
+        there = [...all.keys()].filter(i => all[i].file);
+      const steps = [-1, 1].map(shift => there[(there.indexOf(index) + shift + there.length) % there.length]);
+      const told = scores(cell).map(parts => `<span class="nowrap">${parts.join(' ')}</span>`);
+      return {
+        title: `${row.label}: ${cell.method}`,
+        before: { label: left.method, url: left.file.url },
+        after: { label: cell.method, url: cell.file.url },
+        text: `<p>${told.join(' · ') || 'What everything is measured against.'}</p>`,
+        file: `${cell.method.toLowerCase().replace(/ /g, '_')}.png`,
+        steps: steps.map(to => [`${place}/${to}`, all[to].method]),
+      };
+    });
     root.addEventListener('click', event => {
-      const cell = event.target.closest('.cell'),
-        head = event.target.closest('[data-sort]');
-      if (cell) show(+cell.dataset.row, +cell.dataset.cell);
-      if (!head) return;
-      const index = +head.dataset.sort; // falling, rising, as it was
-      if (sorted?.cell !== index) sorted = { cell: index, falling: true };
-      else sorted = sorted.falling ? { cell: index, falling: false } : null;
+      const index = +event.target.closest('[data-sort]')?.dataset.sort;
+      if (!index) return;
+      sorted = sorted === index ? null : index; // as it was
       draw();
     });
     root.addEventListener('input', event => {
@@ -171,18 +171,10 @@ ${to(1)}${all[step(1)].method} ›</button></footer>`;
       point(((event.clientX - box.left) / box.width) * 100, ((event.clientY - box.top) / box.height) * 100);
     });
     root.addEventListener('keydown', event => {
-      const move = { ArrowLeft: [-5, 0], ArrowRight: [5, 0], ArrowUp: [0, -5], ArrowDown: [0, 5] }[event.key];
+      const move = ARROWS[event.key];
       if (!move || zoom === 1 || !event.target.closest('.cell')) return;
       event.preventDefault();
-      point(spot[0] + move[0], spot[1] + move[1]);
-    });
-    viewer.addEventListener('click', event => {
-      const go = event.target.closest('[data-go]');
-      if (go) show(open[0], +go.dataset.go);
-      if (event.target.closest('[data-close]') || event.target === viewer) viewer.close();
-    });
-    viewer.addEventListener('close', () => {
-      root.querySelector(`[data-row="${open[0]}"][data-cell="${open[1]}"]`)?.focus();
+      point(spot[0] + 5 * move[0], spot[1] + 5 * move[1]);
     });
     handOver(root, () => props.value.share);
     watch('value', () => {
@@ -219,7 +211,7 @@ const drawMap = (value, metric, chosen) => {
       }. Open this case.`,
     );
     const text = signed(gain, metric).replace(METRICS[metric].unit, '').replace('no longer identical', 'lost');
-    return `<td class="${each(edges, side => `edge-${side} `)}"><button type="button" data-column="${column}" data-row="${row}"
+    return `<td style="${each(edges, side => `border-${side}-color: var(--body-text-color);`)}"><button type="button" data-column="${column}" data-row="${row}"
  ${chosen === column + '/' + row ? 'aria-pressed="true"' : ''} style="background:${colour}" aria-label="${label}" title="${label}">${
    judged === 'worse' ? '▼' : ''
  }${text.replace('identical', 'all')}</button></td>`;
@@ -326,36 +318,30 @@ const drawCurves = (value, metric, wide) => {
  )}</ul></figcaption></figure>`;
 };
 
-// ---- which sweep runs: one at a time; one that is asked for while a stopped one ends is kept, and begins then
+// ---- which sweep runs: one at a time; one that is asked for while a stopped one ends waits for it in the server's queue
 
 const runs = []; // asked of the server and not answered whole, in their order
 let running = null, // the last of them, unless it was withdrawn before it began
   stopping = false,
-  kept = false,
   tell = () => {}; // the sweep's own events
 const turn = () => tell('turn', {});
-const begin = () => {
-  running = crypto.getRandomValues(new Uint32Array(2)).join('');
-  runs.push(running);
-  stopping = kept = false;
-  asks('sweep', 'case');
-  tell('go', { run: running });
-  turn();
-};
 const press = values => {
   settle(values);
-  if (!running) begin();
-  else kept = stopping;
+  if (!running || stopping) {
+    running = crypto.getRandomValues(new Uint32Array(2)).join('');
+    runs.push(running);
+    stopping = false;
+    tie('sweep').asked = tie('sweep').set;
+    tell('go', { run: running });
+  }
   turn();
   showResult();
 };
 const stop = () => {
-  const begun = sweep.value?.run === running;
   tell('halt', { run: running });
-  stopping = begun;
-  kept = false;
-  if (!begun) { // it waits for others, and will find that it is not wanted
-    running = null;
+  stopping = sweep.value?.run === running;
+  if (!stopping) {
+    running = null; // it waits for others, and will find that it is not wanted
     sweep.say('Stopped.');
   }
   sweep.draw();
@@ -363,14 +349,13 @@ const stop = () => {
 };
 const ended = () => {
   if (runs.shift() === running) running = null;
-  if (!running && kept) begin();
   turn();
 };
-const buttons = (idle, busy) => {
-  const free = !running || (stopping && !kept);
+const turned = () => {
+  const idle = !running || stopping;
   return [
-    { __type__: 'update', interactive: free, value: free ? idle : busy },
-    { __type__: 'update', interactive: !!running && (!stopping || kept) },
+    { __type__: 'update', interactive: idle, value: t(idle ? 'sweep' : 'working') },
+    { __type__: 'update', interactive: !idle },
   ];
 };
 
@@ -382,7 +367,7 @@ const sweep = {
     let metric = 'psnr',
       chosen = null,
       told = null;
-    spoken.setAttribute('role', 'status');
+    added(element, 'p', 'outdated', 'before');
     tell = trigger;
     sweep.say = text => {
       spoken.textContent = text;
@@ -427,19 +412,13 @@ const sweep = {
     });
     handOver(root, () => props.value.share);
     watch('value', () => {
-      const value = props.value;
-      if (value && !value.points.length) {
-        chosen = null;
-        if (!runs.includes(value.run)) { // a link's
-          running = value.run;
-          turn();
-        }
-      }
-      if (value?.done && value.run === running && !runs.includes(running)) {
-        running = null;
+      const { run, points, done } = props.value;
+      if (!points.length) chosen = null;
+      if (!runs.includes(run)) {
+        running = done ? null : run; // a link's
         turn();
       }
-      came('sweep', 'case');
+      if (run === running) came('sweep');
       sweep.draw();
     });
     sweep.draw();
@@ -450,16 +429,16 @@ const sweep = {
 const settle = ([face, own, seed, chosen, start, ...others]) => {
   const axes = others.slice(0, 8),
     knobs = others.slice(8),
+    along = axes[4] === 'none' ? axes.slice(0, 5) : axes,
     picture = [face, face ? '' : own?.path, seed];
-  belong('grid', [picture, chosen, chosen.includes('current') && knobs]);
-  const swept = [picture, start, axes[4] === 'none' ? axes.slice(0, 5) : axes, start === 'current' && knobs];
-  belong('sweep', swept);
-  belong('case', swept);
+  edited('grid', [0, JSON.stringify([picture, chosen, chosen.includes('current') && knobs])]);
+  edited('sweep', [0, JSON.stringify([picture, along, start, start === 'current' && knobs])]);
 };
 const compares = values => {
   settle(values);
   asks('grid');
   showResult();
+  return buttons('grid', ['working']);
 };
 
-Object.assign(window.page, { grid, sweep, settle, compares, press, stop, ended, buttons });
+Object.assign(window.page, { grid, sweep, settle, compares, press, stop, ended, turned });

@@ -8,10 +8,32 @@ const word = text =>
     const tables = window.gradio_config.i18n_translations;
     return (tables[document.documentElement.lang.slice(0, 2)] ?? tables.en)[JSON.parse(data).key];
   });
+const t = key => `__i18n__{"key": "${key}"}`;
+const say = key => word(t(key));
 
-const say = key => word(`__i18n__{"key": "${key}"}`);
+const each = (items, write) => items.map(write).join('');
+const escaped = text =>
+  String(text).replace(/[&<>"]/g, sign => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' })[sign]);
+const added = (element, tag, name, where = 'after') => {
+  const made = document.createElement(tag);
+  made.className = name;
+  if (tag === 'p') made.setAttribute('role', 'status');
+  element[where](made);
+  return made;
+};
+// An <img> shows its last picture until the next has come: a new one shows none.
+const fresh = element =>
+  element.querySelectorAll('img').forEach(image => image.complete || image.replaceWith(image.cloneNode()));
+const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 // The before/after slider: a real range input over two pictures, so that keyboard, touch and screen reader work.
+const compared = (before, after, { kind = '', width = 512, height = 512, under = '', over = '' } = {}) => `
+<figure class="compare ${kind}" style="aspect-ratio: ${width} / ${height}; --shape: ${width / height}">${under}
+ <img class="after" src="${after.url}" alt="${after.label}" width="${width}" height="${height}">
+ <img class="before" src="${before.url}" alt="${before.label}" width="${width}" height="${height}">
+ <span class="tag left">${before.label}</span><span class="tag right">${after.label}</span><span class="divider"></span>
+ <input type="range" min="0" max="100" step="1"
+  aria-label="Divider: ${before.label} on the left, ${after.label} on the right">${over}</figure>`;
 const slide = (scope, at) => {
   const input = scope.querySelector('.compare input');
   if (!input) return;
@@ -27,94 +49,136 @@ const slide = (scope, at) => {
   place();
 };
 
+// A dialog that shows large what a button [data-open] of ``element`` names, and goes on to its neighbours. ``look`` gives
+// for a name {title, before, after, text, file, steps}.
+const viewing = (element, look) => {
+  const dialog = added(element, 'dialog', 'viewer'),
+    at = { now: 50 };
+  let open = null;
+  const show = name => {
+    const { title, before, after, text = '', file, steps } = look(name);
+    const [back, on] = steps.map(([to, said]) => [`<button type="button" data-open="${to}">`, said]);
+    open = name;
+    dialog.setAttribute('aria-label', title);
+    dialog.innerHTML = `<header><h2>${escaped(title)}</h2><button type="button" data-close aria-label="Close">✕</button></header>
+${compared(before, after)}${text}<footer>${back ? `${back[0]}‹ ${back[1]}</button>` : ''}
+<a href="${after.url}" download="${file}">Download PNG</a>${on ? `${on[0]}${on[1]} ›</button>` : ''}</footer>`;
+    if (!dialog.open) dialog.showModal();
+    slide(dialog, at);
+    dialog.querySelector('.compare input').focus();
+  };
+  const press = event => {
+    const name = event.target.closest('[data-open]')?.dataset.open;
+    if (name) show(name);
+    if (event.target.closest('[data-close]') || event.target === dialog) dialog.close();
+  };
+  for (const scope of [element, dialog]) scope.addEventListener('click', press);
+  dialog.addEventListener('close', () => element.querySelector(`[data-open="${open}"]`)?.focus());
+  return dialog;
+};
+
 // What a state hands over: a link, its code, and the zip.
-const offers = (share, zip) =>
-  !share
+const offers = (share, zip) => {
+  const archive =
+    zip === 'make'
+      ? '<button type="button" data-pack="zip">Download all (zip)</button>'
+      : zip && `<a href="${zip.url}" download>Download all (zip)</a>`;
+  return !share
     ? ''
     : `<div class="share"><button type="button" data-copy="link">Copy link</button>
- <button type="button" data-copy="code">Copy as Python</button>${
-   zip === 'make'
-     ? '<button type="button" data-pack="zip">Download all (zip)</button>'
-     : zip
-       ? `<a href="${zip.url}" download>Download all (zip)</a>`
-       : ''
- }
- <details><summary>Show the code</summary><pre tabindex="0" aria-label="Python code">${share.code
-   .replace(/&/g, '&amp;')
-   .replace(/</g, '&lt;')}</pre></details><span role="status"></span></div>`;
+ <button type="button" data-copy="code">Copy as Python</button>${archive ?? ''}
+ <details><summary>Show the code</summary><pre tabindex="0" aria-label="Python code">${escaped(share.code)}</pre></details>
+ <span role="status"></span></div>`;
+};
 const handOver = (scope, get) =>
   scope.addEventListener('click', async event => {
-    const button = event.target.closest('[data-copy]');
-    if (!button) return;
+    const kind = event.target.closest('[data-copy]')?.dataset.copy;
+    if (!kind) return;
     const share = get(),
       said = scope.querySelector('.share [role=status]');
-    const text = button.dataset.copy === 'code' ? share.code : location.href.split('#')[0] + '#recipe=' + share.token;
-    const told = button.dataset.copy === 'link' ? 'The link holds the settings, never the picture.' : '';
+    const text = kind === 'code' ? share.code : location.href.split('#')[0] + '#recipe=' + share.token;
+    const told = kind === 'link' ? 'The link holds the settings, never the picture.' : '';
     try {
       await navigator.clipboard.writeText(text);
       said.textContent = `Copied. ${told}`;
     } catch {
-      const field = document.createElement('textarea'); // no clipboard without https: show it, selected
-      field.value = text;
-      field.readOnly = true;
-      field.setAttribute('aria-label', 'Copy this');
+      const copy = { value: text, readOnly: true, ariaLabel: 'Copy this' }; // no clipboard without https: show it, selected
+      const field = Object.assign(document.createElement('textarea'), copy);
       said.replaceChildren(told, field);
       field.focus();
       field.select();
     }
   });
 
-// How measurements are written: the same words in the grid and in the map.
-const METRICS = {
-  psnr: { label: 'PSNR', unit: ' dB', digits: 2, better: 1, least: NOTICEABLE.psnr },
-  ssim: { label: 'SSIM', unit: '', digits: 3, better: 1, least: NOTICEABLE.ssim },
-  identity: { label: 'Identity', unit: '°', digits: 1, better: -1, least: NOTICEABLE.identity_angle },
-};
-const INFINITE = 1e9;
-const escaped = text =>
-  String(text).replace(/[&<>"]/g, sign => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' })[sign]);
-const number = (value, name) =>
-  value >= INFINITE ? 'identical' : value.toFixed(METRICS[name].digits) + METRICS[name].unit;
-const signed = (value, name) =>
-  Math.abs(value) >= INFINITE
-    ? value > 0
-      ? 'identical'
-      : 'no longer identical'
-    : (Math.abs(value) * 10 ** METRICS[name].digits < 0.5 ? '±' : value < 0 ? '−' : '+') +
-      Math.abs(value).toFixed(METRICS[name].digits) +
-      METRICS[name].unit;
-const verdict = (value, name) =>
-  Math.abs(value) < METRICS[name].least ? 'same' : value * METRICS[name].better > 0 ? 'better' : 'worse';
-const MARKS = { better: '▲', worse: '▼', same: '=' };
-const change = (value, name) => {
-  const judged = verdict(value, name);
-  return `<span class="${judged}">${MARKS[judged]} ${signed(value, name)}<span class="sr"> ${judged === 'same' ? 'about the same' : judged}</span></span>`;
-};
-const measured = value => Object.keys(METRICS).filter(name => name !== 'identity' || value.identity);
-
-// A result belongs to what was set when it was asked for. Once something else is set it is dimmed, its downloads are off and
-// the note before it says so. While a link is being opened, what it sets is what it asks for.
-const ties = {}; // id of a result -> what is set, was asked for, and is shown, as text
+// A result belongs to what was set when it was asked for: [picture, the rest]. Once the rest is another it is dimmed, its
+// downloads are off and a line says so; that of another picture is gone. While a link is opened, what it sets is asked for.
+const ties = {}; // id of a result -> what is set, was asked for and is shown, and what runs
 let linking = false;
-const tie = id => (ties[id] ??= { set: null, asked: null });
+const tie = id => (ties[id] ??= { set: [0, 0], asked: [0, 0], held: [] });
 const judge = id => {
-  const { set, shown } = tie(id);
-  document.getElementById(id)?.toggleAttribute('data-stale', shown !== undefined && shown !== set);
+  const { set, shown, pending, running, chip } = tie(id),
+    gone = shown && shown[0] !== set[0],
+    stale = shown && shown[1] !== set[1],
+    state = gone ? 'gone' : pending ? 'waiting' : stale ? 'outdated' : '';
+  const column = document.getElementById(id)?.closest('.column'),
+    line = column?.querySelector('.outdated');
+  if (column && state) column.dataset.state = state;
+  else delete column?.dataset.state;
+  if (line) line.textContent = { waiting: say('working'), outdated: say('outdated') }[state] ?? '';
+  document.querySelectorAll(`[data-of="${id}"]`).forEach(button => {
+    const pressed = button.dataset.chip === chip;
+    button.ariaBusy = pressed && running ? 'true' : null;
+    button.ariaCurrent = pressed && !running ? 'true' : null;
+  });
 };
-const belong = (id, set) => {
-  tie(id).set = JSON.stringify(set);
-  if (linking) tie(id).asked = tie(id).shown = tie(id).set;
+const edited = (id, set = [tie(id).set[0], tie(id).set[1] + 1]) => {
+  Object.assign(tie(id), { set, chip: null }, linking && { asked: set, shown: tie(id).shown && set });
   judge(id);
 };
-const asks = (...ids) => ids.forEach(id => (tie(id).asked = tie(id).set));
-const came = (...ids) =>
-  ids.forEach(id => {
-    tie(id).shown = tie(id).asked;
-    judge(id);
-  });
-const linked = () => {
-  linking = false;
+const asks = (id, chip = tie(id).chip) => {
+  Object.assign(tie(id), { asked: tie(id).set, running: true, pending: true, chip });
+  judge(id);
 };
+const came = id => {
+  document.querySelector('.opening')?.replaceChildren();
+  Object.assign(tie(id), { shown: tie(id).asked, pending: false });
+  judge(id);
+};
+const ends = id => {
+  Object.assign(tie(id), { running: false, pending: false });
+  judge(id);
+  tie(id)
+    .held.splice(0)
+    .forEach(act => act());
+};
+const opens = (id, element) => {
+  added(element, 'p', 'outdated', 'before');
+  tie(id).shown ??= tie(id).asked;
+  judge(id);
+};
+
+// The buttons that make a result are off while one is made, or while there is nothing to make it of; what is pressed says
+// what it does. Two presses are one: the second does not reach Gradio.
+const RUNS = {
+  result: ':is(.strip, .test .press) button',
+  'photo-result': '#photo-desk :is(.samples, .press) button',
+};
+const free = id => !tie(id).running && tie(id).ready !== false;
+const buttons = (id, keys) => keys.map(key => ({ __type__: 'update', interactive: free(id), value: t(key) }));
+const ready = (id, whether) => {
+  tie(id).ready = whether;
+  return Array(2).fill({ __type__: 'update', interactive: free(id) });
+};
+const press = event => {
+  const [id] = Object.entries(RUNS).find(([, runs]) => event.target.closest?.(runs)) ?? [];
+  if (!id) return;
+  if (tie(id).running) event.stopImmediatePropagation();
+  else {
+    asks(id, event.target.closest('button').dataset.chip);
+    showResult();
+  }
+};
+addEventListener('click', press, true);
 
 // On a phone, or below the many faces of a photo, the result is above the button that was pressed: bring it into view.
 const showResult = () => {
@@ -132,7 +196,6 @@ const place = () => {
   const first = document.querySelector('#tabs [role=tab]'),
     tab = tabOf(new URLSearchParams(location.search).get('tab')) ?? first;
   if (tab?.ariaSelected === 'false') tab.click();
-  return tab?.dataset.tabId;
 };
 const moved = () =>
   requestAnimationFrame(() => {
@@ -149,7 +212,7 @@ addEventListener('popstate', place);
 // The page is seen when its tab is whole: when it has its buttons, and nothing came for some frames.
 const arrive = (count = 0, still = 0) => {
   if (!linking) place(); // a link chooses its own tab
-  const tab = [...document.querySelectorAll('#tabs [role=tabpanel]')].find(each => each.offsetParent),
+  const tab = [...document.querySelectorAll('#tabs [role=tabpanel]')].find(panel => panel.offsetParent),
     whole = tab?.querySelector('.press button') && document.querySelector('.foot p'),
     now = whole ? document.querySelectorAll('main *').length : 0;
   if (!now || now !== count || still < 8) {
@@ -167,7 +230,7 @@ const remember = async () => {
     kept = localStorage.getItem('language');
   new MutationObserver(() => localStorage.setItem('language', root.lang)).observe(root, { attributeFilter: ['lang'] });
   if (!kept || kept === root.lang) return;
-  const loaded = performance.getEntriesByType('resource').map(each => each.name);
+  const loaded = performance.getEntriesByType('resource').map(entry => entry.name);
   (await import(loaded.find(name => /\/core-[^/]+\.js$/.test(name)))).changeLocale(kept);
 };
 remember();
@@ -185,62 +248,64 @@ const header = {
 
 const note = { html: value => (!value || value.startsWith('<') ? value || '' : `<p>${value}</p>`) };
 
+// A picture to press, which loads what it shows and makes its result; the one whose result is there is marked.
+const chip = {
+  html: (value, label) => {
+    const hard = value.hard ? word(value.hard) : '';
+    return `<button type="button" data-of="${value.of}" data-chip="${value.name}"
+ ${value.who ? `aria-label="Example: ${value.who}, ${label}${hard && ', ' + hard}"` : ''}>
+<img src="${value.picture}" alt="" width="72" height="72"><span>${value.who ? value.who.split(' ')[0] + '<br>' : ''}${label}${
+      hard && `<br><small>${hard}</small>`
+    }</span><span class="busy">${word(value.busy)}</span></button>`;
+  },
+  start(element, props, trigger) {
+    const { first, of, name } = props.value;
+    if (first) Object.assign(tie(of), { chip: name });
+    judge(of);
+    element.addEventListener('click', event => {
+      if (event.target.closest('button')) trigger('click');
+    });
+  },
+};
+
 // A file that was just made is downloaded at once.
 const packed = {
   start(element, props, trigger, watch) {
     watch('value', () => {
-      if (!props.value) return;
-      const link = document.createElement('a');
-      link.href = props.value.url;
-      link.download = props.value.orig_name;
-      document.body.append(link);
-      link.click();
-      link.remove();
+      const { url: href, orig_name: download } = props.value ?? {};
+      if (href) Object.assign(document.createElement('a'), { href, download }).click();
     });
   },
 };
 
 // A link holds its recipe behind the #, which a browser keeps to itself: it is handed over here. Until it is open a line
-// says so.
+// says so; one that cannot be opened does not stay in the address.
 const opener = {
-  start(element, props, trigger, watch) {
-    const line = document.createElement('p');
-    line.className = 'opening';
-    line.setAttribute('role', 'status');
-    element.after(line);
-    const tell = text => {
-      line.textContent = text;
-      line.hidden = !text;
-    };
+  start(element, props, trigger) {
+    const line = added(element, 'p', 'opening');
     const follow = () => {
       const token = new URLSearchParams(location.hash.slice(1)).get('recipe');
-      if (token) {
-        tell('Opening what the link describes …');
-        page.edited(); // what is shown is not what the link describes
-        page.ask();
-        linking = true;
-        trigger('recipe', { token });
-      }
+      if (!token) return;
+      line.textContent = say('opening');
+      linking = true;
+      Object.assign(tie('result'), { asked: tie('result').set, pending: true }); // what is shown is not what the link describes
+      judge('result');
+      trigger('recipe', { token });
     };
-    watch('value', () => tell(''));
-    tell('');
     addEventListener('hashchange', follow);
     follow();
   },
 };
-
-// What is being made for the first tab, and what waits until nothing is.
-let running = 0,
-  held = [];
-const whenDone = act => (running ? held.push(act) : act());
-const end = () => {
-  running -= 1;
-  if (!running) held.splice(0).forEach(act => act());
-};
-const starts = () => {
-  running += 1;
+const linked = whole => {
+  linking = false;
+  document.querySelector('.opening').replaceChildren();
+  if (!whole) history.replaceState(null, '', location.pathname + location.search);
+  else if (tie('result').pending) edited('result'); // the controls hold what another tab was asked
+  tie('result').pending = false;
+  judge('result');
 };
 
+// A press in the meantime is kept: the panel speaks of the result that is shown then.
 const panel = {
   html: value =>
     !value
@@ -249,20 +314,24 @@ const panel = {
         ? `<p class="caption" role="status">Looking at the face …</p><progress aria-label="Looking at the face"></progress>`
         : `
 <section class="facts" aria-label="Where the restoration changed the face">
- <div class="maps">${value.maps
-   .map(
-     map => `<figure>
+ <div class="maps">${each(
+   value.maps,
+   map => `<figure>
   <img src="${map.file.url}" alt="${map.alt}" width="512" height="512" loading="lazy">
   <figcaption><b>${map.label}</b> ${map.note}</figcaption></figure>`,
-   )
-   .join('')}</div>
+ )}</div>
  ${value.text}
 </section>`,
   start(element, props, trigger, watch) {
+    const look = () => props.value?.working && trigger('look');
     watch('value', () => {
-      if (props.value?.working) whenDone(() => props.value?.working && trigger('look'));
+      if (!props.value?.working) return;
+      const { running, held } = tie(props.value.of);
+      if (running) held.push(look);
+      else look();
     });
   },
 };
 
-Object.assign(window.page, { showResult, linked, moved, header, note, packed, opener, panel, end });
+const shared = { header, note, chip, packed, opener, panel };
+Object.assign(window.page, shared, { edited, ends, buttons, ready, showResult, moved, linked });
