@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import dataclasses
 import functools
 import io
 import json
@@ -28,7 +27,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import PIL.Image
@@ -139,8 +138,7 @@ def _spots(value: Any) -> Iterator[tuple[Any, Any]]:
         yield from _spots(value[key])
 
 
-@dataclasses.dataclass(frozen=True)
-class Target:
+class Target(NamedTuple):
     """A place where something comes in: what share of all cases it gets, what is mutated, and what reads it."""
 
     share: int
@@ -208,7 +206,10 @@ def targets(folder: Path) -> dict[str, Target]:
     }
 
 
-def one_case(number: int, every: dict[str, Target], place: Path) -> tuple[str, str]:
+EVERY: dict[str, Target] = {}  # of the process that does the cases
+
+
+def one_case(number: int, every: dict[str, Target] = EVERY) -> tuple[str, str]:
     """Do a case: its target; and "answer", "sentence" or what is wrong."""
     rng = random.Random(f"fuzz/{number}")
     name = rng.choices(list(every), [target.share for target in every.values()])[0]
@@ -216,7 +217,7 @@ def one_case(number: int, every: dict[str, Target], place: Path) -> tuple[str, s
     seed = rng.choice(target.seeds)
     data = mutated_text(seed, rng) if isinstance(seed, str) else mutated(seed, target.seeds, rng)  # type: ignore[arg-type]
     begun, used = time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with tempfile.TemporaryDirectory(dir=place) as folder:
+    with tempfile.TemporaryDirectory() as folder:
         try:
             target.read(data, Path(folder))
             end = "answer"
@@ -230,19 +231,11 @@ def one_case(number: int, every: dict[str, Target], place: Path) -> tuple[str, s
     return name, end
 
 
-EVERY: dict[str, Target] = {}  # of the process that does the cases
-
-
 def prepare(folder: str) -> None:
     """What that process does first; its files lie in a folder."""
     warnings.simplefilter("ignore")
     tempfile.tempdir = folder
     EVERY.update(targets(Path(tempfile.mkdtemp())))
-
-
-def do(number: int) -> tuple[str, str]:
-    """Do a case there."""
-    return one_case(number, EVERY, Path(tempfile.gettempdir()))
 
 
 def fuzz(numbers: list[int]) -> tuple[Counter[tuple[str, str]], list[str]]:
@@ -253,7 +246,7 @@ def fuzz(numbers: list[int]) -> tuple[Counter[tuple[str, str]], list[str]]:
         pool = context.Pool(1, prepare, [folder])
         for number in numbers:
             try:
-                name, end = pool.apply_async(do, (number,)).get(STUCK)
+                name, end = pool.apply_async(one_case, (number,)).get(STUCK)
             except multiprocessing.TimeoutError:
                 pool.terminate()
                 pool = context.Pool(1, prepare, [folder])

@@ -29,8 +29,8 @@ def targets(tmp_path_factory: pytest.TempPathFactory) -> dict[str, fuzz.Target]:
     return fuzz.targets(tmp_path_factory.mktemp("targets"))
 
 
-def test_mutated_files_and_texts(targets: dict[str, fuzz.Target], tmp_path: Path) -> None:
-    ends = {number: fuzz.one_case(number, targets, tmp_path) for number in range(CASES)}
+def test_mutated_files_and_texts(targets: dict[str, fuzz.Target]) -> None:
+    ends = {number: fuzz.one_case(number, targets) for number in range(CASES)}
     assert {number: end for number, end in ends.items() if end[1] not in ("answer", "sentence")} == {}
     assert {end for _, end in ends.values()} == {"answer", "sentence"}
     assert {name for name, _ in ends.values()} == set(targets)

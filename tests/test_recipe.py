@@ -16,17 +16,12 @@ from restoration.lab.recipe import AXES, MAX_POINTS, MAX_SEED, Axis, Recipe, Sev
 
 FACE = read_image(EXAMPLES / "eileen_collins.png")
 COMMON = {"face": "eileen_collins", "picture": picture_id(FACE), "seed": 7, "model": "0123456789ab"}
+NOISE, LENGTH = Axis.spaced("noise", 0, 40, 8), Axis.spaced("motion_length", 0, 30, 6)
 RECIPES = {
     "test": Recipe(view="test", cases={"Old phone": PRESETS["old_phone"].draw(0)}, **COMMON),
     "compare": Recipe(view="compare", cases={p.label: p.draw(7) for p in PRESETS.values()}, **COMMON),
-    "map": Recipe(
-        view="sweep",
-        plan=SeverityGrid(Degradation(jpeg=70), Axis.spaced("noise", 0, 40, 8), Axis.spaced("motion_length", 0, 30, 6)),
-        **COMMON,
-    ),
-    "curve": Recipe(
-        view="sweep", plan=SeverityGrid(Degradation(), Axis("jpeg", (10, 50, 90))), **{**COMMON, "face": ""}
-    ),
+    "map": Recipe(view="sweep", plan=SeverityGrid(Degradation(jpeg=70), NOISE, LENGTH), **COMMON),
+    "curve": Recipe(view="sweep", plan=SeverityGrid(Degradation(), NOISE), **{**COMMON, "face": ""}),
 }
 
 
@@ -116,9 +111,6 @@ def test_equal_steps_lie_on_the_settings_own(name: str) -> None:
     assert (axis.values[0], axis.values[-1]) == (low, high)
     assert np.ptp(np.diff(axis.values)) <= 1
     SeverityGrid(Degradation(), axis).settings(4)  # Degradation takes it
-
-
-NOISE = Axis("noise", (0, 10, 30))
 
 
 @pytest.mark.parametrize(("make", "message"), [
