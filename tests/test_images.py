@@ -54,11 +54,15 @@ def test_all_sources_give_the_same_picture(tmp_path: Path) -> None:
     data = encode(PIL.Image.fromarray(expected))
     path = tmp_path / "größe und raum.png"
     path.write_bytes(data)
-    for source in (path, str(path), data):
-        image = read_image(source)
-        assert image.flags.c_contiguous
-        assert image.flags.writeable
-        np.testing.assert_array_equal(image, expected, strict=True)
+    with path.open("rb") as file:
+        for source in (path, str(path), data, file, PIL.Image.open(io.BytesIO(data)), expected):
+            image = read_image(source)
+            assert image.flags.c_contiguous
+            assert image.flags.writeable
+            np.testing.assert_array_equal(image, sample(), strict=True)
+            image[:] = 0  # shares no memory with its source
+    with pytest.raises(InputError, match=r"shape \(20, 20, 7\)"):
+        read_image(np.zeros((20, 20, 7), np.uint8))
 
 
 @pytest.mark.parametrize("fmt", FORMATS)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import psutil
 import torch
 from torch import Tensor
 from tqdm import tqdm
@@ -173,11 +174,12 @@ def read_faces(source: Source, device: str | torch.device = "cpu", store: Path |
     anew, where they would not fit. InputError: as ``Source.face``; no picture gives a face; the memory is too small."""
     shape = source.count, 3, source.side, source.side
     if store is None:
-        try:
-            images = torch.empty(shape, dtype=torch.uint8, device=device)
-        except RuntimeError as error:
-            need = f"There is no memory for {source.count} faces, {math.prod(shape) / 2**30:.1f} GiB."
-            raise InputError(f"{need} Keep them in a file with --on-disk, or take fewer with --limit.") from error
+        on_gpu = torch.device(device).type == "cuda"
+        free = torch.cuda.mem_get_info(device)[0] if on_gpu else psutil.virtual_memory().available
+        if math.prod(shape) > free:  # the system would end the run later, without a word
+            need = f"{source.count} faces take {math.prod(shape) / 2**30:.1f} GiB, and {free / 2**30:.1f} are free."
+            raise InputError(f"{need} Keep them in a file with --on-disk, or take fewer with --limit.")
+        images = torch.empty(shape, dtype=torch.uint8, device=device)
     else:
         store.parent.mkdir(parents=True, exist_ok=True)
         images = torch.from_file(str(store), shared=True, size=math.prod(shape), dtype=torch.uint8).view(shape)

@@ -241,6 +241,7 @@ def explained(model: HubModel, error: Exception) -> WeightsError:
         return WeightsError(f"The disk is full: {model} cannot be kept. Free some space, or set HF_HOME elsewhere.")
     if 400 <= status < 500 and status != 429:
         advice = "Check the name, the revision, and what the token (HF_TOKEN, or hf auth login) may do."
-        return WeightsError(f"The Hub refuses what was asked of {model} (status {status}). {advice} It says: {told}")
+        hub = f"There is no folder {str(model)!r}, and the Hub" if status in (401, 404) else "The Hub"
+        return WeightsError(f"{hub} refuses what was asked of {model} (status {status}). {advice} It says: {told}")
     reached = f"The Hub could not be reached for {model}, or broke off ({told})."
     return HubUnreachable(f"{reached} Try again later; a folder of weights needs no Hub.")

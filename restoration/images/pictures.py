@@ -27,7 +27,7 @@ from torch import Tensor
 pillow_heif.register_heif_opener(thumbnails=False, depth_images=False)  # type: ignore[no-untyped-call]
 
 Image: TypeAlias = NDArray[np.uint8]  # (H, W, 3) RGB
-Source: TypeAlias = str | os.PathLike[str] | bytes
+Source: TypeAlias = str | os.PathLike[str] | bytes | BinaryIO | PIL.Image.Image | np.ndarray
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "HEIF", "AVIF")
 
 # What PIL and its plug-ins raise on damaged data.
@@ -60,7 +60,8 @@ class InputError(ValueError):
 
 
 def read_image(source: Source) -> Image:
-    """Read a picture, a path or the bytes of a file, as upright, opaque, 8-bit sRGB.
+    """Read a picture as upright, opaque, 8-bit sRGB: a path, the bytes of a file, a binary file, a PIL image, or a
+    uint8 array (H, W) or (H, W, 3 | 4). None of them is modified.
 
     Convention:
         - EXIF (or XMP) orientation is applied; an unreadable EXIF block counts as "upright"
@@ -96,8 +97,18 @@ def over_white(image: Image, alpha: NDArray[np.uint8] | None) -> Image:
 @contextmanager
 def opened(source: Source) -> Iterator[PIL.Image.Image]:
     """A PIL image of what ``read_image`` takes, not yet decoded, and open as long as the block. InputError as there."""
+    if isinstance(source, np.ndarray):
+        what = f"shape {source.shape} and type {source.dtype}"
+        try:
+            source = PIL.Image.fromarray(source)
+        except (TypeError, ValueError) as error:
+            raise InputError(f"No picture has {what}. Hand over (H, W) or (H, W, 3 | 4) uint8.") from error
+    if isinstance(source, PIL.Image.Image):
+        yield source
+        return
     try:
-        stream = io.BytesIO(source) if isinstance(source, bytes) else open(source, "rb")  # noqa: SIM115 - closed below
+        data = source if isinstance(source, (bytes, str, os.PathLike)) else source.read()
+        stream = io.BytesIO(data) if isinstance(data, bytes) else open(data, "rb")  # noqa: SIM115 - closed below
     except (OSError, ValueError) as error:  # nothing there, a folder, no permission, a zero byte in the name
         raise InputError(f"Cannot open {source!s}: {getattr(error, 'strerror', error)}. Check the path.") from error
     with stream:
