@@ -7,7 +7,6 @@ import pytest
 from numpy.typing import NDArray
 
 from examples.make_examples import FOLDER, PORTRAITS, SAMPLES, TAB_PHOTOS, make_face
-from restoration import faces
 from restoration.faces import FACE_TEMPLATE, IDENTITY_TEMPLATE, align_face, crop_centre, similarity_transform
 from restoration.images import Image, InputError, read_image
 
@@ -61,9 +60,7 @@ def compare(face: Image, to_photo: NDArray[np.float64], size: tuple[int, int], l
 
 
 @pytest.mark.parametrize(("count", "noise"), [(2, 0), (5, 0), (5, 10), (40, 3)])
-def test_a_known_transform_is_recovered_and_noisy_points_agree_with_linear_least_squares(
-    count: int, noise: float
-) -> None:
+def test_known_transforms_are_recovered_and_noisy_ones_by_least_squares(count: int, noise: float) -> None:
     """The same problem written as 2 N equations in (a, b, dx, dy) and left to LAPACK."""
     random = np.random.default_rng(count)
     for scale, degrees in itertools.product((0.1, 1, 2.9), (0, 37, -170)):
@@ -72,10 +69,7 @@ def test_a_known_transform_is_recovered_and_noisy_points_agree_with_linear_least
         (x, y), one, zero = source.T, np.ones(count), np.zeros(count)
         system = np.concatenate([np.stack([x, -y, one, zero], 1), np.stack([y, x, zero, one], 1)])
         (a, b, dx, dy), *_ = np.linalg.lstsq(system, target.T.reshape(-1), rcond=None)
-        found = similarity_transform(source, target)
-        np.testing.assert_allclose(found, [[a, -b, dx], [b, a, dy]], atol=1e-8)
-        if not noise:
-            np.testing.assert_allclose(found, matrix, atol=1e-9)
+        np.testing.assert_allclose(similarity_transform(source, target), [[a, -b, dx], [b, a, dy]], atol=1e-8)
 
 
 def test_mirrored_points_are_not_mirrored_back() -> None:
@@ -88,16 +82,11 @@ def test_templates_are_the_published_ones() -> None:
     assert np.abs(apply(matrix, FACE_TEMPLATE) - IDENTITY_TEMPLATE).max() < 3
 
 
-def test_a_shift_by_whole_pixels_copies_exactly() -> None:
-    photo = np.random.default_rng(0).integers(0, 256, (700, 650, 3), dtype=np.uint8)
-    assert np.array_equal(align_face(photo, FACE_TEMPLATE + np.array([70, 133])), photo[133 : 133 + 512, 70 : 70 + 512])
-
-
-@pytest.mark.parametrize("quarter", [1, 2, 3])
+@pytest.mark.parametrize("quarter", range(4))
 def test_a_quarter_turn_is_undone_exactly(quarter: int) -> None:
     face = np.random.default_rng(0).integers(0, 256, (512, 512, 3), dtype=np.uint8)
     x, y = FACE_TEMPLATE.T
-    turned = {1: np.stack([y, 511 - x], 1), 2: 511 - FACE_TEMPLATE, 3: np.stack([511 - y, x], 1)}[quarter]
+    turned = (FACE_TEMPLATE, np.stack([y, 511 - x], 1), 511 - FACE_TEMPLATE, np.stack([511 - y, x], 1))[quarter]
     assert np.array_equal(align_face(np.rot90(face, quarter), turned), face)
 
 
@@ -135,31 +124,12 @@ def test_outside_the_photo_the_edge_is_repeated() -> None:
     assert (face[:, 400:] == half[0, -1]).all()
 
 
-def test_inputs_are_not_changed_and_memory_not_shared() -> None:
-    photo = photo_of_waves(512, 512, 9)
-    landmarks = FACE_TEMPLATE.copy()
-    align_face(photo, landmarks)[:] = 0
-    crop_centre(photo)[:] = 0
-    assert np.array_equal(photo, photo_of_waves(512, 512, 9))
-    assert np.array_equal(landmarks, FACE_TEMPLATE)
-
-
 @pytest.mark.parametrize("landmarks", [
     np.full((5, 2), 50.0), np.full((5, 2), np.nan), FACE_TEMPLATE / 100, FACE_TEMPLATE * 1e5, FACE_TEMPLATE + 5000,
 ])  # fmt: skip
 def test_landmarks_of_no_face_in_the_photo(landmarks: NDArray[np.float64]) -> None:
     with pytest.raises(InputError, match="do not lie on one face"):
         align_face(photo_of_waves(200, 200, 9), landmarks)
-
-
-def test_enlargement() -> None:
-    assert faces.enlargement(apply(known(1 / 2.9, 30, 5, 6), FACE_TEMPLATE)) == pytest.approx(2.9)
-
-
-@pytest.mark.parametrize(("size", "left", "top"), [((512, 512), 0, 0), ((600, 512), 0, 44), ((512, 1001), 244, 0)])
-def test_crop_centre_takes_the_largest_centred_square(size: tuple[int, int], left: int, top: int) -> None:
-    photo = photo_of_waves(*size, 9)
-    assert np.array_equal(crop_centre(photo), photo[top : top + 512, left : left + 512])
 
 
 @pytest.mark.parametrize("side", [128, 333, 1500])

@@ -11,7 +11,7 @@ from huggingface_hub import ModelCard, ModelCardData
 from tiny import FACTS, REPO, tiny_network
 
 from restoration.hub import load_weights
-from restoration.hub.staging import is_generated, model_card
+from restoration.hub.staging import model_card
 from restoration.network.checkpoint import Weights, WeightsError
 
 TABLES = "| method | PSNR, dB |\n|---|---|\n| degraded input | 24.00 ± 0.50 |\n| restored | 25.50 ± 0.50 (+1.50) |"
@@ -103,17 +103,8 @@ def test_an_evaluation_of_other_weights_is_refused(weights: Weights, card) -> No
     for wrong, message in (
         (other, "not about these weights"),
         (evaluation(methods={"restored": {"psnr": mean(25)}}), malformed),
-        (evaluation(methods={"degraded input": {}, "restored": {"psnr": 25.0}}), malformed),
         (evaluation(methods={"degraded input": {}, "restored": {"psnr": mean("a")}}), malformed),
         ({**evaluation(), "weights": "tiny"}, malformed),
-        ({"runs": []}, malformed),
     ):
         with pytest.raises(WeightsError, match=message):
             card(weights, wrong)
-
-
-def test_a_card_that_a_person_touched_is_theirs(weights: Weights, card) -> None:
-    text = card(weights, evaluation())
-    assert is_generated(text)
-    for theirs in (text.replace("faithful", "creative"), text + "PS: hello\n", "", "# My model\n", text[:-9]):
-        assert not is_generated(theirs)

@@ -187,10 +187,6 @@ def test_the_published_file_comes_from_the_cache_by_its_checksum(cache: Path, mo
     checksum = hashlib.sha256(path.read_bytes()).hexdigest()
     monkeypatch.setitem(detection.PUBLISHED, DEFAULT, (path.name, checksum))
     assert load_detector("auto").name == load_detector(DEFAULT).name == DEFAULT
-    detection._load.cache_clear()
-    path.write_bytes(b"damaged")
-    with pytest.raises(DownloadError, match="checksum"):
-        load_detector(DEFAULT)
 
 
 def test_without_network_and_cache_the_embedded_detector_is_named(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:

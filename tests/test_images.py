@@ -37,18 +37,6 @@ def png_chunk(kind: bytes, body: bytes) -> bytes:
     return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
 
-def png(width: int, height: int, bits: int, colour_type: int, data: bytes, extra: bytes = b"") -> bytes:
-    """A PNG written by hand around compressed rows."""
-    header = png_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, colour_type, 0, 0, 0))
-    return b"\x89PNG\r\n\x1a\n" + header + extra + png_chunk(b"IDAT", data) + png_chunk(b"IEND", b"")
-
-
-def raw_png(pixels: np.ndarray, colour_type: int, extra: bytes = b"") -> bytes:
-    """A 16-bit PNG: PIL writes no 16-bit colour."""
-    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
-    return png(pixels.shape[1], pixels.shape[0], 16, colour_type, zlib.compress(rows), extra)
-
-
 def test_all_sources_give_the_same_picture(tmp_path: Path) -> None:
     expected = sample()
     data = encode(PIL.Image.fromarray(expected))
@@ -63,13 +51,6 @@ def test_all_sources_give_the_same_picture(tmp_path: Path) -> None:
             image[:] = 0  # shares no memory with its source
     with pytest.raises(InputError, match=r"shape \(20, 20, 7\)"):
         read_image(np.zeros((20, 20, 7), np.uint8))
-
-
-@pytest.mark.parametrize("fmt", FORMATS)
-def test_every_listed_format_is_read(fmt: str) -> None:
-    expected = sample()
-    error = np.abs(read_image(encode(PIL.Image.fromarray(expected), fmt, **EXACT.get(fmt, {}))).astype(int) - expected)
-    assert error.mean() <= {"JPEG": 3, "HEIF": 3, "AVIF": 3, "GIF": 12}.get(fmt, 0)  # GIF: 256 colours
 
 
 @pytest.mark.parametrize("fmt", ["PNG", "JPEG", "WEBP", "TIFF", "HEIF", "AVIF"])
@@ -105,43 +86,19 @@ def test_a_transparent_pixel_shows_white_and_not_its_hidden_colour() -> None:
     picture = PIL.Image.fromarray(rgba)
     for source in (encode(picture), encode(picture, "WEBP", lossless=True, exact=True)):
         assert np.array_equal(read_image(source), expected)
-
-
-def test_transparency_of_grey_palette_and_keyed_pictures() -> None:
-    half = np.zeros((32, 32), np.uint8)
-    half[:, 16:] = 100
-    expected = np.repeat(np.where(half == 0, 255, 100).astype(np.uint8)[..., None], 3, axis=2)
-    grey = PIL.Image.fromarray(half)
-    with_alpha = PIL.Image.merge("LA", (grey, grey.point(lambda value: 255 if value else 0)))
-    palette = PIL.Image.fromarray(half // 100)
-    palette.putpalette([10, 20, 30, 100, 100, 100])
-    cases = {
-        "LA": encode(with_alpha),
-        "L with a key": encode(grey, transparency=0),
-        "RGB with a key": encode(grey.convert("RGB"), transparency=(0, 0, 0)),
-        "P with a key": encode(palette, transparency=0),
-        "P with an alpha table": encode(palette, transparency=b"\0\xff"),
-        "GIF": encode(palette, "GIF", transparency=0),
-        "16-bit grey with a key": raw_png(half.astype(np.uint16) * 257, 0, png_chunk(b"tRNS", b"\0\0")),
-    }
-    for name, data in cases.items():
-        assert np.array_equal(read_image(data), expected), name
+    grey = PIL.Image.merge("LA", (picture.getchannel("R"), picture.getchannel("A")))
+    assert np.array_equal(read_image(encode(grey)), expected[..., :1].repeat(3, axis=2))
+    palette = PIL.Image.fromarray(rgba[..., 3] // 255)
+    palette.putpalette([10, 20, 30, 200, 0, 0])
+    expected[0, 0] = 255  # here a pixel is there or not
+    assert np.array_equal(read_image(encode(palette, transparency=0)), expected)
 
 
 def test_16_bit_grey_is_scaled_not_clipped() -> None:
     values = np.linspace(0, 65535, 64 * 64).reshape(64, 64).round().astype(np.uint16)
     expected = np.repeat(np.rint(values / 257).astype(np.uint8)[..., None], 3, axis=2)
-    assert len(np.unique(expected)) == 256
-    picture = PIL.Image.fromarray(values)
-    assert picture.mode == "I;16"
-    big_endian = PIL.Image.frombytes("I;16B", (64, 64), values.astype(">u2").tobytes())
-    wide, floats = (
-        PIL.Image.fromarray(values.astype(np.int32)),
-        PIL.Image.fromarray((values / 65535).astype(np.float32)),
-    )
-    assert (wide.mode, floats.mode) == ("I", "F")
-    for source in (encode(picture), *(encode(one, "TIFF") for one in (picture, big_endian, wide, floats))):
-        assert np.array_equal(read_image(source), expected)
+    for pixels in (values, values.astype(np.int32), (values / 65535).astype(np.float32)):  # modes I;16, I and F
+        assert np.array_equal(read_image(encode(PIL.Image.fromarray(pixels), "TIFF")), expected)
 
 
 @pytest.mark.parametrize(("mode", "value", "message"), [
@@ -150,31 +107,6 @@ def test_16_bit_grey_is_scaled_not_clipped() -> None:
 def test_values_out_of_range_are_refused(mode: str, value: float, message: str) -> None:
     with pytest.raises(InputError, match=message):
         read_image(encode(PIL.Image.new(mode, (32, 32), value), "TIFF"))
-
-
-def test_16_bit_colour_files_keep_their_levels() -> None:
-    expected = sample()
-    assert np.array_equal(read_image(raw_png(expected.astype(np.uint16) * 257, 2)), expected)
-    rgba = np.dstack([expected, np.full((40, 56), 255, np.uint8)])
-    assert np.array_equal(read_image(raw_png(rgba.astype(np.uint16) * 257, 6)), expected)
-    between = np.random.default_rng(0).integers(0, 65536, (40, 56, 3), dtype=np.uint16)
-    assert np.abs(read_image(raw_png(between, 2)).astype(int) - between / 257).max() <= 1
-
-
-@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "RGBX", "LA", "PA", "CMYK", "LAB"])
-def test_every_mode_of_a_file(mode: str) -> None:
-    grey = np.repeat(sample()[..., :1], 3, axis=2)
-    picture = PIL.Image.fromarray(grey)
-    if mode == "LAB":
-        lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
-        picture = ImageCms.profileToProfile(picture, srgb, lab, outputMode="LAB")
-    else:
-        for step in {"P": ("L", "P"), "PA": ("L", "P", "PA")}.get(mode, (mode,)):  # L first: keeps all greys
-            picture = picture.convert(step)
-    image = read_image(encode(picture, "TIFF"))
-    assert np.abs(image.astype(int) - grey).mean() < {"1": 100, "LAB": 3}.get(mode, 2)
-    if mode == "1":
-        assert set(np.unique(image)) == {0, 255}
 
 
 def test_cmyk_jpeg_is_not_inverted() -> None:
@@ -298,8 +230,9 @@ def test_tiny_pictures_are_refused(size: tuple[int, int]) -> None:
 
 
 def huge_png(width: int, height: int) -> bytes:
-    """A valid header and an IDAT that would inflate to all of its pixels, at next to no cost to write."""
-    return png(width, height, 1, 0, zlib.compress(bytes((width + 7) // 8 + 1) * 64, 9))
+    """A small file whose header claims another size."""
+    data = encode(PIL.Image.new("1", (64, 64)))
+    return data[:8] + png_chunk(b"IHDR", struct.pack(">II", width, height) + data[24:29]) + data[33:]
 
 
 def test_too_many_pixels_are_refused_from_the_header_and_never_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -355,14 +288,12 @@ def test_write_png_is_lossless_and_atomic_and_says_what_is_wrong(tmp_path: Path,
 
 
 def test_tensor_round_trip_is_exact() -> None:
-    every = np.arange(256 * 3, dtype=np.uint16).astype(np.uint8).reshape(16, 16, 3)
-    for image in (every, every[::-1, ::2][:, :8].repeat(2, axis=1)):
-        tensor = to_tensor(image)
-        assert (tensor.shape, tensor.dtype) == ((1, 3, *image.shape[:2]), torch.float32)
-        assert tensor.is_contiguous()
-        assert np.array_equal(to_image(tensor), image)
-        assert np.array_equal(to_image(tensor[0].double()), image)
-    assert to_tensor(every)[0, 1, 2, 3].item() == pytest.approx(every[2, 3, 1] / 255, abs=1e-7)
+    image = np.arange(256 * 3, dtype=np.uint16).astype(np.uint8).reshape(16, 16, 3)[::-1]
+    tensor = to_tensor(image)
+    assert (tensor.shape, tensor.dtype, tensor.is_contiguous()) == ((1, 3, 16, 16), torch.float32, True)
+    assert tensor[0, 1, 2, 3].item() == pytest.approx(image[2, 3, 1] / 255, abs=1e-7)
+    assert np.array_equal(to_image(tensor), image)
+    assert np.array_equal(to_image(tensor[0].double()), image)
 
 
 def test_to_image_clips_and_rounds_half_to_even() -> None:

@@ -92,8 +92,6 @@ def test_noise_that_the_network_removed_does_not_come_back() -> None:
     inside = core(*patch.pixels.shape[:2])
     left = (patch.pixels.astype(float) - patch.region(truth))[inside].std()
     assert left < 0.25 * (patch.region(noisy).astype(float) - patch.region(truth))[inside].std()
-    assert pasting.kept_detail(clean_face, face)[256, 256] < 0.6 * 255
-    assert pasting.kept_detail(face, face).min() == 255
 
 
 def test_the_rest_of_the_photo_is_bit_identical_and_strength_a_straight_line() -> None:
@@ -202,19 +200,6 @@ def test_no_seam_shows_on_composed_scenes(portrait: Portrait, eyes: int) -> None
         assert abs(border_energy(photo, pasted, landmarks, face_mask(TEXTURE_FADE))[0] - 1) < 0.05, settings
 
 
-def test_the_middle_of_a_face_is_the_network_s_own_and_the_outside_has_the_photo_s_texture() -> None:
-    original = align_face(HOPPER.read(), HOPPER.landmarks)
-    restored = np.random.default_rng(0).integers(0, 256, original.shape, np.uint8)
-    fitted = fit_texture(restored, original)
-    inner, outer = face_mask(TEXTURE_FADE)[..., 0] == 255, face_mask(TEXTURE_FADE)[..., 0] == 0
-    assert inner[200:400, 160:350].all()  # brows to below the mouth
-    np.testing.assert_array_equal(fitted[inner], restored[inner])
-    assert (face_mask()[outer] < 255).mean() > 0.8
-    slow = cv2.GaussianBlur(restored.astype(np.float32) - original, (0, 0), 24, borderType=cv2.BORDER_REPLICATE)
-    expected = np.clip(original + slow, 0, 255)[outer]
-    assert np.abs(fitted[outer] - expected).max() <= 0.5 + 1e-3
-
-
 def test_the_measure_of_a_seam_sees_one() -> None:
     photo = clouds((600, 512), np.random.default_rng(1))
     mask = resample(face_mask(), face_to_photo(HOPPER.landmarks), *photo.shape[1::-1])
@@ -227,7 +212,7 @@ def halves(pixels: torch.Tensor) -> tuple[torch.Tensor]:
     return (torch.cat((pixels[:, :1], -pixels[:, :1]), dim=1),)
 
 
-def test_what_is_no_face_keeps_the_photo_s_texture() -> None:
+def test_the_middle_of_a_face_is_the_network_s_own_and_what_is_no_face_keeps_the_photo_s_texture() -> None:
     picture = np.zeros((512, 512, 3), np.uint8)
     picture[:, 256:] = 255
     parts = pasting.face_parts(picture, halves)
@@ -238,11 +223,15 @@ def test_what_is_no_face_keeps_the_photo_s_texture() -> None:
     original = align_face(HOPPER.read(), HOPPER.landmarks)
     restored = np.random.default_rng(0).integers(0, 256, original.shape, np.uint8)
     whole, partly, nothing = (fit_texture(restored, original, p) for p in (None, parts, np.zeros_like(parts)))
-    inner = face_mask(TEXTURE_FADE)[..., 0] == 255
-    here, away = inner & (parts[..., 0] == 255), inner & (parts[..., 0] == 0)
-    assert here.any()
-    assert away.any()
-    np.testing.assert_array_equal(partly[here], whole[here])
+    slow = cv2.GaussianBlur(restored.astype(np.float32) - original, (0, 0), 24, borderType=cv2.BORDER_REPLICATE)
+    assert np.abs(nothing - np.clip(original + slow, 0, 255)).max() <= 0.5 + 1e-3
+    inner, outer = face_mask(TEXTURE_FADE)[..., 0] == 255, face_mask(TEXTURE_FADE)[..., 0] == 0
+    assert inner[200:400, 160:350].all()  # brows to below the mouth
+    assert (face_mask()[outer] < 255).mean() > 0.8
+    here, away = inner & (parts[..., 0] == 255), outer | (parts[..., 0] == 0)
+    np.testing.assert_array_equal(whole[inner], restored[inner])
+    np.testing.assert_array_equal(whole[outer], nothing[outer])
+    np.testing.assert_array_equal(partly[here], restored[here])
     np.testing.assert_array_equal(partly[away], nothing[away])
 
 

@@ -2,7 +2,6 @@
 configured name falls back to."""
 
 import hashlib
-import logging
 import multiprocessing
 import socket
 import threading
@@ -104,18 +103,12 @@ def test_what_is_not_there_is_named(hub: Hub, files: Files) -> None:
     hub.fail(r"GET /api/models", status(403))
     with pytest.raises(WeightsError, match=r"status 403.*token"):
         load(REPO)
-    for name in ("x" * 300, "/" + "x" * 300, "a\0b"):  # paths that cannot be
-        with pytest.raises(WeightsError, match="no weights at"):
-            load(name)
 
 
 def test_a_pickle_is_never_fetched(hub: Hub, files: Files) -> None:
     pickled = b"\x80\x04N."
     hub.add(REPO, {CONFIG: files[CONFIG], "pytorch_model.bin": pickled, "model.pt": pickled})
     with pytest.raises(WeightsError, match="Pickles are never opened"):
-        load(REPO)
-    hub.add(REPO, with_sums({**files, WEIGHTS: pickled, "pytorch_model.bin": pickled}))
-    with pytest.raises(WeightsError, match="not a safetensors file"):
         load(REPO)
     assert not hub.asked("pytorch_model|model.pt")
 
@@ -251,7 +244,7 @@ def test_a_kill_or_a_full_disk_in_the_middle_leaves_the_old_weights_in_use(
     assert pull(HubModel(REPO)).name != old
 
 
-def test_the_configured_model_is_loaded(hub: Hub, files: Files, tiny_weights: Path, monkeypatch) -> None:
+def test_the_configured_model_is_loaded_or_an_error(hub: Hub, files: Files, tiny_weights: Path, monkeypatch) -> None:
     commit = hub.add(REPO, files)
     monkeypatch.delenv("RESTORATION_MODEL", raising=False)
     assert load_configured().source == "embedded: default"
@@ -263,31 +256,14 @@ def test_the_configured_model_is_loaded(hub: Hub, files: Files, tiny_weights: Pa
     info = Restorer.from_pretrained(REPO, revision=commit).info
     assert (info["source"], info["revision"], info["notice"]) == (f"Hub: {REPO}@{commit}", commit, None)
     assert Restorer.from_pretrained().info["revision"] is None
+    hub.add("someone/damaged", with_sums({**files, TRAINING: b"{}"}))
+    for name, message in (("someone/nothing", "refuses"), ("someone/damaged", "must hold")):
+        monkeypatch.setenv("RESTORATION_MODEL", name)
+        with pytest.raises(WeightsError, match=message):
+            load_configured()
 
 
-def test_an_unreachable_hub_gives_embedded_weights_and_says_so(hub: Hub, monkeypatch, caplog) -> None:
-    hub.fail("GET /api", status(503))
-    monkeypatch.setenv("RESTORATION_MODEL", REPO)
-    with caplog.at_level(logging.WARNING):
-        weights = load_configured()
-    assert (weights.source, weights.commit) == ("embedded: default", None)
-    assert weights.notice in caplog.text
-    assert f"RESTORATION_MODEL names {REPO}" in weights.notice
-    assert "could not be reached" in weights.notice
-    with pytest.raises(HubUnreachable):  # a developer who asks for it by name gets no other one
-        load(REPO)
-
-
-def test_a_wrong_or_damaged_configured_model_is_an_error(hub: Hub, files: Files, monkeypatch) -> None:
-    monkeypatch.setenv("RESTORATION_MODEL", REPO)
-    with pytest.raises(WeightsError, match="refuses"):
-        load_configured()
-    hub.add(REPO, with_sums({**files, TRAINING: b"{}"}))
-    with pytest.raises(WeightsError, match="must hold"):
-        load_configured()
-
-
-def test_a_newer_commit_is_offered_with_the_way_to_take_it(hub: Hub, files: Files, newer: Files) -> None:
+def test_a_newer_commit_is_offered_and_asked_for_now_and_then(hub: Hub, files: Files, newer: Files) -> None:
     first = hub.add(REPO, files)
     weights, pinned = load(REPO), load(f"{REPO}@{first}")
     assert find_update(weights) is None
@@ -301,19 +277,12 @@ def test_a_newer_commit_is_offered_with_the_way_to_take_it(hub: Hub, files: File
     assert find_update(pinned) is None
     assert find_update(load()) is None
     assert not hub.requests
-    hub.fail("GET /api", status(500))
-    with pytest.raises(HubUnreachable):
-        find_update(weights)
-
-
-def test_the_watch_asks_once_in_a_while_and_keeps_what_it_knows(hub: Hub, files: Files, newer: Files) -> None:
-    hub.add(REPO, files)
-    weights = load(REPO)
-    hub.add(REPO, newer)
     for every, asked in ((3600, 1), (0, 3)):
         hub.requests.clear()
         watch = UpdateWatch(weights, every=every)
-        assert all(REPO in watch.sentence() for _ in range(3))
+        assert all(watch.sentence() == sentence for _ in range(3))
         assert len(hub.requests) == asked
     hub.fail("GET /api", status(503))
-    assert REPO in watch.sentence()  # a Hub that is gone does not take back what it said
+    with pytest.raises(HubUnreachable):
+        find_update(weights)
+    assert watch.sentence() == sentence  # a Hub that is gone does not take back what it said

@@ -1,6 +1,5 @@
 """The controls hold what the page runs; a link fills them so that pressing the button gives the recipe again."""
 
-import dataclasses
 import json
 from dataclasses import fields
 from itertools import product
@@ -62,11 +61,6 @@ def test_a_slider_at_its_end_is_off() -> None:
     assert from_controls({**values, "jpeg": 0}).jpeg is None
     assert from_controls({**values, "isotropic": True, "blur_sigma_y": 7}).blur_sigma_y is None
     assert from_controls({**values, "isotropic": False, "blur_sigma_y": 7}).blur_sigma_y == 7
-    with pytest.raises(InputError, match="noise"):
-        from_controls({**values, "noise": 101})
-    for wrong in (None, -1, 0.5):
-        with pytest.raises(InputError, match="seed"):
-            fill("old_phone", wrong)
 
 
 def test_a_control_rests_exactly_where_it_changes_nothing() -> None:
@@ -128,11 +122,6 @@ def test_what_differs_is_said() -> None:
     assert len(notes) == 2
     assert "choose that picture" in notes[0]
     assert "other weights" in notes[1]
-    mine = write_recipe("test", 1, cases={"Old phone": drawn("old_phone", 1)})
-    other = dataclasses.replace(mine, picture="0" * 12)
-    assert open_recipe(other.to_token(), FACES, MODEL).notes == [
-        "This recipe was made with another picture: its numbers will differ."
-    ]
 
 
 def test_what_the_page_cannot_hold_is_refused() -> None:
