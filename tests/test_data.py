@@ -65,16 +65,6 @@ def test_an_epoch_shows_every_face_once() -> None:
     assert seen[:10] != seen[10:]
 
 
-def test_processes_share_what_one_alone_would_see(faces: Faces) -> None:
-    recipes = [Recipe(faces, degradations=BLIND, part=part, parts=parts) for part, parts in ((0, 1), (0, 2), (1, 2))]
-    whole, *halves = (torch.stack(whole_faces(recipe, 3, batch=4, side=128)) for recipe in recipes)
-    assert whole.shape == (2, 4, 3, 128, 128)
-    assert not torch.equal(*whole)
-    assert torch.equal(whole, torch.cat(halves, dim=1))
-    with pytest.raises(InputError, match="multiple of 3"):
-        Recipe(faces, degradations=BLIND, parts=3).share(0, 4)
-
-
 @pytest.mark.parametrize("protocol", [BLIND, HEAVY, ORIGINAL, ORIGINAL_ALL])
 def test_degrading_at_a_reduced_size_shows_the_same_distribution(faces: Faces, protocol: Any) -> None:
     differences = []
@@ -121,19 +111,6 @@ def test_jitter_moves_as_opencv_does_and_tints(faces: Faces) -> None:
     tinted = apply_jitter(clean, [Jitter(gamma=1.2, gains=(0.9, 1, 1.1))])
     expected = (clean.clamp(1e-4, 1) ** 1.2 * torch.tensor([0.9, 1, 1.1])[:, None, None]).clamp(0, 1)
     torch.testing.assert_close(tinted, expected, atol=2e-4, rtol=0)
-
-
-def test_a_share_of_the_images_is_jittered_and_small_ones_are_tinted_but_not_moved(faces: Faces) -> None:
-    recipe = Recipe(faces, degradations=Distribution(), jitter=0.25)
-    whole = whole_faces(recipe, 0, batch=40, side=128)[1]
-    originals = reduce(torch.cat((faces.clean([0, 1]), faces.clean([0, 1]).flip(-1))), 128)
-    kept = sum(any(torch.equal(image, original) for original in originals) for image in whole)
-    assert 22 <= kept <= 38  # 30 of 40, within three standard deviations
-    small = Faces(reduce(faces.images.float(), 128).round().to(torch.uint8), faces.names)
-    recipe = Recipe(Faces(faces.images[:0], ()), small, degradations=Distribution(), jitter=1.0)
-    originals = torch.cat((small.clean([0, 1]), small.clean([0, 1]).flip(-1)))
-    for image in whole_faces(recipe, 0, batch=8, side=128)[1]:  # a tint keeps the order of the values
-        assert max(float(torch.corrcoef(torch.stack((image.flatten(), o.flatten())))[0, 1]) for o in originals) > 0.98
 
 
 def everything(text: Path | str, **options: object) -> dict[str, Image | None]:

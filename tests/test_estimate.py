@@ -23,14 +23,6 @@ def estimator() -> Estimator:
     return load_estimator()
 
 
-@pytest.mark.parametrize("name", QUANTITIES)
-def test_scales_are_inverse_to_each_other(name: str) -> None:
-    for value in np.linspace(LOWEST[name], HIGHEST[name], 9):
-        assert estimate.from_scale(name, estimate.to_scale(name, value)) == pytest.approx(value)
-    for beyond in (1e9, -1e9):
-        assert estimate.from_scale(name, beyond) in (LOWEST[name], HIGHEST[name])
-
-
 def test_the_truth_of_known_settings() -> None:
     assert estimate.truth(Degradation()) == {"blur": 0, "downsample": 1, "noise": 0, "jpeg": 100}
     known = estimate.truth(Degradation(blur_sigma=3, blur_sigma_y=4, downsample=2.5, noise=7, jpeg=40))
@@ -83,9 +75,6 @@ def test_damaged_weights_are_refused(tmp_path) -> None:  # type: ignore[no-untyp
 
 def test_training_learns_and_measuring_tells_how_well(faces: Faces, tmp_path: Path) -> None:
     found, wanted = make_examples(faces, 16, "test")
-    few = [make_examples(faces, 2, name) for name in ("few", "few", "other")]
-    assert all(torch.equal(a, b) for a, b in zip(few[0], few[1], strict=True))
-    assert not torch.equal(few[0][1], few[2][1])
     config = EstimatorConfig(steps=300, batch=16, log_every=150, save_every=300)
     network = train(found, wanted, config, tmp_path)
     with (tmp_path / TRAIN_LOG).open() as file:

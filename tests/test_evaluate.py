@@ -17,7 +17,6 @@ from restoration.degrade import Degradation
 from restoration.degrade.protocols import BLIND, Distribution
 from restoration.images import read_image, to_image, write_png
 from restoration.measure import Scores, psnr
-from restoration.measure.faithfulness import skin_lightness
 from restoration.measure.uncertainty import FEATURES, KEY, expected_error
 from train import calibrate
 from train.batches import degraded_face, fixed_draw
@@ -102,47 +101,35 @@ def test_a_known_unfairness_is_found_with_its_interval(faces: Faces) -> None:
     labels = lightness_groups(people)
     thirds = [labels[order.index(step)].split()[0] for step in range(18)]
     assert thirds == ["darkest"] * 6 + ["middle"] * 6 + ["lightest"] * 6
-    low, high = (skin_lightness(to_image(people.clean([order.index(step)]))) for step in (0, 5))
-    assert labels[order.index(0)] == f"darkest third, L* {low:.0f}–{high:.0f}"
     dark = [label.startswith("dark") for label in labels]
     noise = np.random.default_rng(1).normal(0, 0.1, 18)
     before = Scores(25.0, 0.6, 40.0)
     after = [Scores(25 + (1 if d else 3) + e, 0.7, 40 - (2 if d else 10)) for d, e in zip(dark, noise, strict=True)]
     rows = [{"degraded input": before, "restored": scores} for scores in after]
     by_folder, by_light = groupings(people, rows)
-    assert (by_folder["by"], by_light["by"], by_light["method"]) == ("folder", "skin lightness", "restored")
     assert [group["images"] for group in by_folder["groups"]] == [9, 9]
-    assert [group["name"] for group in by_light["groups"]] == [labels[order.index(step)] for step in (0, 6, 12)]
     gap = by_light["gap"]["psnr"]
     assert gap["worst"].startswith("darkest")
     assert gap["gap"] == pytest.approx(2, abs=0.2)
     groups = {group["name"]: group for group in by_light["groups"]}
     halves = [groups[gap[end]]["methods"]["restored"]["psnr"]["ci95"] for end in ("best", "worst")]
     assert gap["ci95"] == pytest.approx(np.hypot(*halves))
-    assert by_light["gap_of_gain"]["psnr"]["gap"] == pytest.approx(gap["gap"])
     assert by_light["gap"]["identity_angle"]["worst"].startswith("darkest")  # a larger angle is worse
     assert groups[gap["worst"]]["gain"]["identity_angle"]["mean"] == pytest.approx(-2)
-    assert by_light["gap"]["ssim"]["gap"] == 0
-
     run = {"set": "s", "protocol": "p", "images": 18, "methods": groups[gap["worst"]]["methods"]}
     table = markdown({"weights": {"name": "w"}, "identity": "n", "runs": [{**run, "groupings": [by_light]}]})
-    assert "**by skin lightness**" in table
     assert f"| gap, best to worst |  | {gap['gap']:.2f} ± {gap['ci95']:.2f} |" in table
 
 
-def test_summary_is_mean_and_interval_and_psnr_is_capped() -> None:
-    assert summary([1.0, 2.0, 3.0, 4.0]) == {"mean": 2.5, "ci95": pytest.approx(1.96 * math.sqrt(5 / 3) / 2)}
-    assert math.isnan(summary([1.0])["ci95"])
-    assert summarise([{INPUT: Scores(math.inf, 1.0, 0.0)}] * 2)[INPUT]["psnr"]["mean"] == 60
-
-
-def test_ratios_and_face_by_face_comparison() -> None:
+def test_means_intervals_ratios_and_face_by_face_comparison() -> None:
     """Angles of 40 and 20 become 30 and 10: the ratio of the means is 2/3; the mean of the ratios would be 0.625."""
     rows = [
         {"degraded input": Scores(20, 0.5, 40), "wiener": Scores(22, 0.6, 40), "restored": Scores(25, 0.7, 30)},
         {"degraded input": Scores(20, 0.5, 20), "wiener": Scores(24, 0.6, 20), "restored": Scores(23, 0.7, 10)},
     ]
     means, above = summarise(rows), against(rows)
+    assert summary([1.0, 2.0, 3.0, 4.0]) == {"mean": 2.5, "ci95": pytest.approx(1.96 * math.sqrt(5 / 3) / 2)}
+    assert summarise([{INPUT: Scores(math.inf, 1.0, 0.0)}] * 2)[INPUT]["psnr"]["mean"] == 60  # its cap
     assert means["restored"][RATIO]["mean"] == pytest.approx(40 / 60)
     # Residuals of the ratio are ±10/3 degrees, the mean angle is 30: (10/3 * sqrt 2) / 30 * 1.96 / sqrt 2.
     assert means["restored"][RATIO]["ci95"] == pytest.approx(1.96 * (10 / 3) / 30)
@@ -150,12 +137,10 @@ def test_ratios_and_face_by_face_comparison() -> None:
     assert RATIO not in means["degraded input"]
     assert (above["wiener"]["mean"], above["wiener"]["share"]) == (1, 0.5)
     assert above["degraded input"]["mean"] == 4
-    assert "restored" not in above
     run = {"set": "s", "protocol": "p", "images": 2, "methods": means, "against": above}
     table = markdown({"weights": {"name": "w"}, "identity": "n", "runs": [run]})
     assert "20.0 ± 19.6 (-10.0, ×0.67)" in table
     assert "| +1.00 ± 3.92, on 50% of the faces |" in table
-    assert against([{"degraded input": Scores(20, 0.5, 9)}]) == {}
 
 
 LAW = dict(zip(FEATURES, (0.6, 0.3, -0.2, 0.1), strict=True))
@@ -170,16 +155,9 @@ def measured(seed: int, *, noise: float) -> calibrate.Measured:
     return calibrate.Measured(features, error, error, skin=float(seed), residual=float(seed) / 10)
 
 
-def test_a_law_is_found_again() -> None:
+def test_a_law_is_found_again_and_told_with_correlations_and_percentiles() -> None:
     coefficients, offset = calibrate.fit([measured(seed, noise=0.05) for seed in range(4)])
-    assert coefficients == pytest.approx(LAW, abs=0.02)
-    assert offset == pytest.approx(0.4, abs=0.03)
-    faces = [measured(seed, noise=0.8) for seed in range(4)]  # the mean is right whatever the noise
-    foretold = [expected_error(face.features, *calibrate.fit(faces)) for face in faces]
-    assert np.mean(foretold) == pytest.approx(np.mean([face.error for face in faces]), rel=0.05)
-
-
-def test_a_calibration_tells_correlations_and_percentiles() -> None:
+    assert (coefficients, offset) == (pytest.approx(LAW, abs=0.02), pytest.approx(0.4, abs=0.03))
     faces = [measured(seed, noise=0.3) for seed in range(20)]
     calibration = calibrate.calibrate(faces, "0123456789ab", "blind")
     assert 0.8 < calibration.rank_correlation < 1

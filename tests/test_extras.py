@@ -1,7 +1,7 @@
 """The side networks: detector and recogniser learn, and what measures them tells the truth."""
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import combinations, product
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from restoration.faces import FACE_TEMPLATE, Face, Points
 from restoration.faces.detection import EMBEDDED_WEIGHTS
-from restoration.faces.small_detector import CROP_TEMPLATE, EYES, Proposer, Refiner
+from restoration.faces.small_detector import EYES, Proposer, Refiner
 from restoration.images import Image, read_image, write_png
 from restoration.measure.identity import EMBEDDED, read_bands
 from restoration.measure.recogniser import CROP_SIZE, Recogniser, load_recogniser
@@ -42,8 +42,6 @@ def test_a_scene_holds_its_faces_where_it_says() -> None:
             at = [levels[round(y), round(x)] for x, y in ((points[0] + points[3]) / 2, points[0])]
             scores.append(at[0] > at[1])
     assert np.mean(scores) > 0.8
-    first, again = (compose(FACES, LANDMARKS, layout, np.random.default_rng(1)).image for _ in range(2))
-    assert np.array_equal(first, again)
 
 
 def test_the_detectors_losses_are_zero_for_perfect_answers_and_reach_every_parameter() -> None:
@@ -59,16 +57,6 @@ def test_the_detectors_losses_are_zero_for_perfect_answers_and_reach_every_param
     second = refiner_loss(refiner(torch.rand(2, 3, 64, 64)), torch.tensor([1.0, 0.0]), torch.zeros(2, 5, 2))
     torch.stack([*first, *second]).sum().backward()
     assert all(parameter.grad is not None for network in (proposer, refiner) for parameter in network.parameters())
-
-
-def test_the_refiner_sees_faces_where_they_are_and_is_told_what_is_none() -> None:
-    rng = np.random.default_rng(0)
-    scenes = [compose(FACES, LANDMARKS, detector.LEARNT, rng) for _ in range(8)]
-    nowhere = torch.full((8, 1, 5, 5, 2), 900.0) + torch.tensor(FACE_TEMPLATE)
-    _, labels, targets = detector.refiner_batch(scenes, torch.zeros(8, 1, 5), nowhere, rng)
-    assert int((labels == 0).sum()) >= 40
-    off = (targets[labels == 1] - torch.tensor(CROP_TEMPLATE)).norm(dim=-1)  # a guess is near
-    assert 0.05 * detector.CROP_EYES < float(off.mean()) < 0.4 * detector.CROP_EYES
 
 
 def test_a_short_run_of_the_detector_lowers_its_losses_and_can_be_resumed(tmp_path: Path) -> None:
@@ -144,19 +132,15 @@ def test_the_student_comes_to_agree_with_the_teacher_and_resumes(faces: Faces, t
     assert all(torch.equal(value, again[name]) for name, value in student.state_dict().items())
 
 
-def test_a_students_batches_are_functions_of_seed_and_step_and_show_what_the_teacher_hears(faces: Faces) -> None:
-    crops, config = crops_of(faces), IdentityConfig(batch=4, blends=0)
-    views, said = identity.batch(crops, Wide(), config, 3)
-    assert all(torch.equal(a, b) for a, b in zip((views, said), identity.batch(crops, Wide(), config, 3), strict=True))
-    assert not torch.equal(views, identity.batch(crops, Wide(), config, 4)[0])
-    assert not torch.equal(views, identity.batch(crops, Wide(), replace(config, seed=1), 3)[0])
-    people = ask(Wide(), torch.cat((crops, crops.flip(-1))))
-    assert (said @ people.T).max(dim=1).values.tolist() == pytest.approx([1] * 4)
-    plain = torch.cat((torch.zeros(4, 3, CROP_SIZE, CROP_SIZE), torch.ones(4, 3, CROP_SIZE, CROP_SIZE)))
+def test_a_students_batches_are_functions_of_seed_and_step_with_blends_of_two() -> None:
+    crops = torch.cat((torch.zeros(4, 3, CROP_SIZE, CROP_SIZE), torch.ones(4, 3, CROP_SIZE, CROP_SIZE)))
     for share, mixed in ((0, 0), (1, 0.5)):  # half of all pairs are one black and one white
         config = IdentityConfig(batch=100, degraded=0, blends=share)
-        grey = identity.batch(plain, Wide(), config, 0)[0].mean((1, 2, 3))
+        views, said = identity.batch(crops, Wide(), config, 0)
+        grey = views.mean((1, 2, 3))
         assert float(((grey > 0.01) & (grey < 0.85)).float().mean()) == pytest.approx(mixed, abs=0.15)
+    assert all(torch.equal(a, b) for a, b in zip((views, said), identity.batch(crops, Wide(), config, 0), strict=True))
+    assert not torch.equal(views, identity.batch(crops, Wide(), config, 1)[0])
 
 
 def test_the_command_trains_a_recogniser_and_says_what_is_wrong(tmp_path: Path, capsys) -> None:
@@ -165,10 +149,6 @@ def test_the_command_trains_a_recogniser_and_says_what_is_wrong(tmp_path: Path, 
     arguments = ["--faces", str(EXAMPLES), "--validation", str(EXAMPLES), "--batch", "2", "--teacher"]
     assert identity.main([*arguments, str(teacher), "--out", str(out), "--steps", "2", "--save-every", "2"]) == 0
     assert load_recogniser(out / "weights").embed.out_features == 256
-    slow = ["--steps", "1", "--learning-rate", "1e-9", "--weight-decay", "0", "--init", str(out / "weights")]
-    assert identity.main([*arguments, str(teacher), *slow, "--out", str(tmp_path / "next")]) == 0
-    before, after = (load_recogniser(folder / "weights").embed.weight for folder in (out, tmp_path / "next"))
-    assert torch.allclose(before, after, atol=1e-4)  # begun where the run before ended
     assert identity.main([*arguments, str(tmp_path / "none.pt"), "--out", str(tmp_path / "b")]) == 2
     assert "does not exist" in capsys.readouterr().err
 
@@ -186,13 +166,7 @@ def test_a_network_agrees_with_itself_and_not_with_another(tmp_path: Path, capsy
         assert (measured["set"], measured["pictures"]) == ("examples", 2)
         assert low < measured["mean"] < high
         assert f"| examples | 2 | {measured['mean']:.4f} ±" in capsys.readouterr().out
-    torch.jit.script(Pool()).save(str(tmp_path / "pool.torchscript.pt"))
-    for wrong, message in (
-        (given[:2], "Give either"),
-        ([*given[:3], "examples"], "NAME=FOLDER"),
-        ([*given[:3], "a=/nowhere"], "/nowhere"),
-        ([*given, "--identity", str(tmp_path / "pool.torchscript.pt")], "48 numbers a face"),
-    ):
+    for wrong, message in ((given[:2], "Give either"), ([*given[:3], "a=/nowhere"], "/nowhere")):
         assert verification.main(wrong) == 2
         assert message in capsys.readouterr().err
 

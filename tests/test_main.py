@@ -38,14 +38,10 @@ def test_info_and_pull_tell_what_the_hub_has(hub: Hub, files: Files, newer: File
     assert (facts["weights"]["source"], facts["weights"]["revision"]) == (f"Hub: {REPO}", first)
     assert facts["update"] is None
     second = hub.add(REPO, newer)
-    facts = told("info", "--weights", REPO)
-    assert facts["weights"]["revision"] == first
-    assert second in facts["update"]
+    assert second in told("info", "--weights", REPO)["update"]
     assert told("pull", REPO)["revision"] == second
     hub.fail("GET /api", status(503))
-    facts = told("info", "--weights", REPO)
-    assert facts["weights"]["revision"] == second
-    assert "could not be reached" in facts["update"]
+    assert "could not be reached" in told("info", "--weights", REPO)["update"]
     assert (main(["pull", REPO]), main(["pull", "nonsense"])) == (2, 2)
     assert "owner/name" in capsys.readouterr().err
 
@@ -62,23 +58,6 @@ def test_benchmark_prints_a_row_a_method(capsys: pytest.CaptureFixture[str], tin
     assert [name for name, *_ in rows] == names
     assert rows[0][-1] == "1.00"
     assert all(fastest <= median <= slowest for _, median, fastest, slowest, _ in rows)
-
-
-def test_wrong_commands_end_with_usage(capsys: pytest.CaptureFixture[str]) -> None:
-    for wrong in ([], ["restore"], ["info", "--size", "3"]):
-        with pytest.raises(SystemExit) as caught:
-            main(wrong)
-        assert caught.value.code == 2
-        assert "usage: python -m restoration" in capsys.readouterr().err
-    for wrong, message in (
-        (["--device", "toaster"], "not available"),
-        (["--rounds", "0"], "at least one round"),
-        (["--size", "0"], "from 64 to 2048"),
-        (["--size", "100000"], "from 64 to 2048"),
-        (["--threads", "0"], "1 to 1024 threads"),
-    ):
-        assert main(["benchmark", *wrong]) == 2
-        assert message in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("command", "library"), [

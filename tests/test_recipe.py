@@ -47,20 +47,12 @@ def test_a_recipe_survives_json_and_link(name: str) -> None:
 
 BROKEN = {
     "nothing": "",
-    "not base64": "%%%%",
-    "not compressed": base64.urlsafe_b64encode(b"hello").decode(),
     "cut short": RECIPES["map"].to_token()[:-8],
-    "not json": token_of("{"),
-    "not an object": token_of("[1]"),
     "an unknown field": token_of(changed("test", x=1)),
     "no cases": token_of(changed("test", cases={})),
     "another view": token_of(changed("test", view="admin")),
-    "a plan that is none": token_of(changed("test", view="sweep", cases={}, plan={})),
-    "a long face": token_of(changed("test", face="x" * 100)),
     "three axes": token_of(changed("map", axes={name: [1, 2] for name in ("noise", "jpeg", "x")})),
-    "too long": "a" * 10_000,
     "a bomb": token_of("[" * 1_000_000),
-    "deep": token_of("[" * 15_000),
 }
 
 
@@ -115,14 +107,10 @@ def test_equal_steps_lie_on_the_settings_own(name: str) -> None:
 
 @pytest.mark.parametrize(("make", "message"), [
     (lambda: Axis("kernel", (0, 1)), "Sweep one of"),
-    (lambda: Axis.spaced("angle", 0, 1, 3), "Sweep one of"),
     (lambda: Axis("noise", (5,)), "2 steps"),
     (lambda: Axis.spaced("noise", 5, 5, 3), "lowest value below"),
-    (lambda: Axis.spaced("noise", 20, 5, 3), "lowest value below"),
     (lambda: Axis.spaced("jpeg", 50, 53, 9), "lowest value below"),
-    (lambda: Axis.spaced("noise", 0, 5, 1), "at least 2"),
     (lambda: Axis("noise", (0, 101)), "from 0 to 100"),
-    (lambda: Axis("jpeg", (0, 50)), "from 1 to 100"),
     (lambda: SeverityGrid(Degradation(), NOISE, NOISE), "two different"),
     (lambda: SeverityGrid(Degradation(), Axis.spaced("noise", 0, 80, MAX_POINTS + 1)), "fewer steps"),
 ])  # fmt: skip

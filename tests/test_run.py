@@ -64,30 +64,20 @@ def test_either_stage_is_trained_alone(tmp_path: Path, capsys) -> None:
 def test_command_says_what_is_wrong(tmp_path: Path, capsys) -> None:
     out = ["--out", str(tmp_path / "run")]
     wrong = (
-        (["--crop", "70"], "crop"),
         (["--crop", "1024"], "64 to 512"),
         (["--steps", "0"], "steps"),
-        (["--ema", "1"], "ema"),
-        (["--learning-rate", "0"], "learning-rate"),
-        (["--decay", "0"], "decay"),
         (["--squares", "3"], "no multiple of 3"),
         (["--lambda-rec", "0", "--stage", "detail"], "lambda-rec or lambda-id"),
-        (["--small", "/nowhere", "--dry-run"], "/nowhere"),
         (["--unshuffle", "3"], "positions"),
         (["--data", "/nowhere"], "/nowhere"),
         (["--stage", "detail", "--lambda-id", "1"], "--crop 512"),
-        (["--weight-decay", "-1"], "weight-decay"),
-        (["--seed", "-1"], "seed"),
         (["--limit", "0"], "--limit"),
-        (["--stop-after", "0", "--dry-run"], "--stop-after"),
         (["--lambda-rec", "nan", "--dry-run"], "finite"),
         (["--init", "nonsense", "--dry-run"], "nonsense"),
-        (["--data", "hub:"], "OWNER/NAME"),
         (["--device", "toaster"], "not available"),
         (["--out", "/proc/nowhere"], "Cannot write in /proc"),
         (["--datasets", "FFHQ"], "NAME=LICENCE"),
         (["--push-to-hub", ".."], "owner/name"),
-        (["--push-to-hub", "a/b@v1"], "owner/name"),
     )
     for extra, message in wrong:
         assert main([*COMMAND, *out, *extra]) == 2
@@ -100,11 +90,9 @@ def test_a_push_that_cannot_work_is_refused_before_the_training(hub: Hub, tmp_pa
     assert main([*COMMAND, *out, "--push-to-hub", "a/b"]) == 2
     assert "HF_TOKEN" in capsys.readouterr().err
     monkeypatch.setenv("HF_TOKEN", WRITER)
-    for fault, message in ((status(503), "503"), (status(401), "token")):
-        hub.faults.clear()
-        hub.fail("GET /api", fault)
-        assert main([*COMMAND, *out, "--push-to-hub", "a/b"]) == 2
-        assert message in capsys.readouterr().err
+    hub.fail("GET /api", status(503))
+    assert main([*COMMAND, *out, "--push-to-hub", "a/b"]) == 2
+    assert "503" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
 
 
