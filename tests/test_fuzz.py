@@ -53,15 +53,10 @@ def answered(read: Callable[[Any], object], value: Any) -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.text())
-@example("9" * 5000)
-@example("[" * 100_000)
-def test_any_text(text: str) -> None:
+@given(st.text(), JSON | FIELDS)
+@example("9" * 5000, None)
+@example("[" * 100_000, None)
+def test_any_text_and_any_settings(text: str, value: Any) -> None:
     for read in (Recipe.from_token, Recipe.from_json, HubModel.parse, read_json):
         answered(read, text)
-
-
-@settings(max_examples=60, deadline=None)
-@given(JSON | FIELDS)
-def test_any_settings(value: Any) -> None:
     answered(lambda given: named_settings(given, 0), value)
