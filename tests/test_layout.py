@@ -139,6 +139,7 @@ def test_a_full_disk_is_said(cache: Path, full_disk) -> None:
     for contents in (bytes(1000), read_image(EILEEN)):
         with pytest.raises(gr.Error, match="The disk of this machine is full"):
             user_errors(write_file)("result.zip", contents)
+    full_disk(-1)
 
 
 def at(path: str) -> Any:
