@@ -130,3 +130,12 @@ def test_loss_terms_are_named_and_add_up() -> None:
     assert [float(term) for term in loss_terms(clean, clean, config, pool).values()] == pytest.approx([0] * 3, abs=1e-5)
     terms["identity"].backward()
     assert bool(restored.grad.any())
+
+
+def test_the_grid_term_is_the_power_of_what_repeats_every_four_pixels() -> None:
+    clean, config = torch.rand(2, 3, 64, 64), dataclasses.replace(TINY, lambda_grid=3.0)
+    wave = torch.tensor([1.0, 0.0, -1.0, 0.0]).repeat(16) / 255  # along x, mean of squares 1/2 in grey levels
+    assert float(loss_terms(clean + wave, clean, config)["grid"]) == pytest.approx(0.5, rel=1e-3)
+    assert float(loss_terms(clean + 0.1, clean, config)["grid"]) == pytest.approx(0, abs=1e-6)  # a level is no pattern
+    terms = loss_terms(clean + wave, clean, config)
+    assert torch.allclose(terms["total"], terms["reconstruction"] + 3 * terms["grid"])

@@ -49,6 +49,7 @@ OPTIONS = {
     "reconstruction": "distance between pixels",
     "lambda_rec": "weight of reconstruction",
     "lambda_id": "weight of identity; the detail stage needs --crop 512 for it",
+    "lambda_grid": "weight of what repeats every four pixels in the error",
     "identity": "face recogniser to train against; None is the embedded one",
     "identity_faces": "so many of each batch are shown to the recogniser",
     "jitter": "share of faces that are misaligned and tinted a little",
@@ -64,7 +65,7 @@ BOUNDS: dict[str, tuple[Callable[[float], bool], str]] = {
         lambda x: x >= 1,
         "steps batch log_every save_every squares identity_faces validation_faces examples faces",
     ),
-    "finite, and 0 or more": (lambda x: 0 <= x < math.inf, "warmup lambda_rec lambda_id"),
+    "finite, and 0 or more": (lambda x: 0 <= x < math.inf, "warmup lambda_rec lambda_id lambda_grid"),
     "in [0, 1]": (lambda x: 0 <= x <= 1, "final_rate jitter alone plain degraded blends"),
     "in [0, 1)": (lambda x: 0 <= x < 1, "weight_decay ema"),
     "in (0, 1]": (lambda x: 0 < x <= 1, "decay"),
@@ -115,7 +116,7 @@ DETAIL = UNetConfig(guided=True)
 # What a stage trains with where nothing else is asked for.
 STAGES: dict[str, dict[str, Any]] = {
     "face": {"model": FACE, "steps": 45_000, "reconstruction": "l1", "lambda_id": 0.02, "save_every": 1000},
-    "detail": {"model": DETAIL},
+    "detail": {"model": DETAIL, "lambda_grid": 2.0},
 }
 NETWORK = {
     "unshuffle": "side of the squares seen as one pixel",
@@ -150,6 +151,7 @@ class TrainConfig(Session):
     reconstruction: Literal["l1", "l2", "psnr"] = "psnr"
     lambda_rec: float = 1.0
     lambda_id: float = 0.0
+    lambda_grid: float = 0.0
     identity: str | None = None
     identity_faces: int = 4
     jitter: float = 0.25

@@ -152,7 +152,8 @@ class Trainer:
             raise InputError(f"{path} is damaged. Delete it to begin again, or choose another --out.") from error
         # In which arithmetic is the machine's business: a run may be resumed on another one.
         settings = {key: value for key, value in self.config.to_dict().items() if key != "precision"}
-        changed = [key for key, value in settings.items() if state["config"].get(key) != value]
+        before = {**type(self.config)().to_dict(), **state["config"]}  # a setting that did not exist had its default
+        changed = [key for key, value in settings.items() if before[key] != value]
         what = f"with other settings ({', '.join(changed)})" if changed else "on other faces"
         if changed or state["faces"] != self.faces:
             raise InputError(

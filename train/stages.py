@@ -184,10 +184,12 @@ DISTANCES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 def loss_terms(
     restored: Tensor, clean: Tensor, config: TrainConfig, identity: IdentityNetwork | None = None
 ) -> dict[str, Tensor]:
-    """L = lambda_rec * reconstruction + lambda_id * identity: its terms, and their weighted sum ``total``.
+    """L = lambda_rec * reconstruction + lambda_id * identity + lambda_grid * grid: its terms, and their weighted sum
+    ``total``.
 
     Identity is 1 - cosine of the recogniser's embeddings, [0, 2], of the batch's first ``config.identity_faces``, since
-    it costs more than a small network. A term of weight 0 is not computed.
+    it costs more than a small network. Grid is the power of what repeats every four pixels in an image's error, grey
+    levels squared: networks that shuffle pixels leave such patterns. A term of weight 0 is not computed.
 
     Of (B, 3, H, W) float32 in [0, 1]; for identity, which needs the recogniser, aligned, of a side in ``SIDES``.
     """
@@ -200,5 +202,8 @@ def loss_terms(
         with torch.no_grad():
             target = identity(clean[shown])
         terms["identity"] = 1 - (identity(restored[shown]) * target).sum(dim=1).mean()
-    weights = {"reconstruction": config.lambda_rec, "identity": config.lambda_id}
+    if config.lambda_grid > 0:
+        places = F.pixel_unshuffle(255 * (restored - clean), 4).mean(dim=(2, 3)).reshape(-1, 3, 16)  # (B, 3, 16)
+        terms["grid"] = (places - places.mean(dim=2, keepdim=True)).square().mean()
+    weights = {"reconstruction": config.lambda_rec, "identity": config.lambda_id, "grid": config.lambda_grid}
     return {**terms, "total": sum(weights[name] * term for name, term in terms.items())}
