@@ -18,7 +18,8 @@ from matplotlib.font_manager import findfont
 from PIL import ImageDraw, ImageFont
 
 from restoration.degrade import LIMITS
-from restoration.images import Image, write_png
+from restoration.images import Image
+from restoration.images.pictures import encode_png
 from restoration.lab import METHODS, Point, Row, gain
 from restoration.lab.recipe import Axis, Recipe, SeverityGrid, to_python
 from restoration.measure import Scores
@@ -63,10 +64,7 @@ def grid_bundle(recipe: Recipe, face: Image, points: Sequence[Point]) -> bytes:
 
 
 def _pack(recipe: Recipe, pictures: Mapping[str, Image], texts: Mapping[str, str], plot: Any) -> bytes:
-    files = {}
-    for name, picture in pictures.items():
-        write_png(picture, buffer := io.BytesIO())
-        files[f"{name}.png"] = buffer.getvalue()
+    files = {f"{name}.png": encode_png(picture) for name, picture in pictures.items()}
     files |= {name: text.encode() for name, text in {"recipe.json": recipe.to_json(), **texts}.items()}
     for form, undated in (("png", "Software"), ("svg", "Date")):  # the same plot gives the same bytes
         with matplotlib.rc_context({"svg.hashsalt": "restoration", "svg.fonttype": "none"}):  # text stays text
@@ -104,8 +102,7 @@ def poster(pictures: Mapping[str, Image], lines: Sequence[str], link: str) -> by
     for text, font, colour in words:
         draw.text((MARGIN, top), text, colour, font)
         top += round(1.5 * font.size)
-    write_png(np.asarray(sheet), buffer := io.BytesIO())
-    return buffer.getvalue()
+    return encode_png(np.asarray(sheet))
 
 
 def wipe(before: Image, after: Image) -> bytes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import io
 import json
 from collections.abc import Sequence
 from functools import partial
@@ -20,6 +19,7 @@ from restoration.faces.pasting import Patch, blend
 from restoration.faces.photo import CentredSquare, Restoration
 from restoration.images import Image, InputError, read_image, write_png
 from restoration.images.photo_file import read_photo, write_photo
+from restoration.images.pictures import encode_png
 from restoration.lab import PHOTO, RESTORED
 from restoration.lab.bundle import archive
 from restoration.lab.recipe import make_seed, picture_id
@@ -169,9 +169,8 @@ class PhotoTab:
     ) -> dict[str, Any]:
         """What ``page.result`` draws of a face of the photo that is degraded and restored."""
         image, [found] = faces_of(photo, seen, [number or 0])
-        buffer = io.BytesIO()
-        write_png(align_face(image, found.landmarks), buffer)
-        outcome = self._site.run(buffer.getvalue(), PRESETS[preset].draw(make_seed(seed)), make_seed(seed))
+        face = encode_png(align_face(image, found.landmarks))
+        outcome = self._site.run(face, PRESETS[preset].draw(make_seed(seed)), make_seed(seed))
         return ui.present(outcome, self._site.identity_name)
 
 
