@@ -16,6 +16,7 @@ FILES_EXPIRE = 3600  # seconds; older files are deleted as often, so after two h
 
 def main() -> None:
     """Load everything once, then serve."""
+    return_memory(60)  # before there are threads
     try:
         prepare_network()
         folder = claim_folder()
@@ -28,7 +29,6 @@ def main() -> None:
     page = build_page(site)
     site.restorer.use_lent_gpu()
     keep_clean(folder, FILES_EXPIRE)
-    return_memory(60)
     offered = [*site.faces.values(), *map(photo_file, PHOTOS)]
     try:
         page.queue(max_size=64).launch(**LAUNCH, allowed_paths=offered)

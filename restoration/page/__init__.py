@@ -28,6 +28,7 @@ from restoration.images import InputError
 VARIABLE = "GRADIO_TEMP_DIR"
 PROXIES = ("all_proxy", "http_proxy", "https_proxy")
 PREFIX, OWNER = "restoration-", ".owner"  # a folder's name; the file in it that its process holds locked
+M_ARENA_MAX = -8  # of glibc's malloc.h
 _held: list[FileLock] = []  # a lock lasts as long as its object
 
 
@@ -99,9 +100,11 @@ def return_memory(seconds: float) -> None:
     """From now on give memory that nobody uses back to the system, as often.
 
     What a visitor's pictures took is free afterwards, but glibc keeps it, in pieces and for each thread by itself: a
-    page that is used all day would look as if it leaked. Other C libraries have no such call and are left alone.
+    page that is used all day would look as if it leaked. So all threads share one heap from here on, which is trimmed.
+    Other C libraries have no such calls and are left alone.
     """
-    if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)):
+    if sys.platform == "linux" and (trim := getattr(library := ctypes.CDLL(None), "malloc_trim", None)):
+        library.mallopt(M_ARENA_MAX, 1)
         _repeat(seconds, lambda: trim(0))
 
 
