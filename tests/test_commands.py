@@ -113,15 +113,24 @@ def test_what_can_be_read_is_read_and_the_rest_is_named(tmp_path: Path, capsys) 
         (folder / name).write_bytes(b"no photo")
     for link, to in ((folder / "link", elsewhere), (elsewhere / "back", folder), (elsewhere / "again", folder / "sub")):
         link.symlink_to(to)
+    (folder / "gone\n\x1b.png").symlink_to(tmp_path / "nowhere")
     assert degrade(folder, out, "--noise", 3, "--json", report) == 0
     told = capsys.readouterr()
     assert told.out == "degrade: 8 done of 8\n"
-    named = f"2 ({folder / 'clip.mov'}, {folder / 'notes.txt'})"
-    assert f"left out, because their names are no photos': {named}" in told.err
-    results = {"a.jpg", "b.jfif", "IMG.jpg", "c.png", "p.gif.png", "p.png", "sub/d.png", "link/e.png"}
+    named = f"3 ({folder / 'clip.mov'}, {folder}/gone\\n\\x1b.png, {folder / 'notes.txt'})"
+    assert f"left out, being broken links or pipes, or not named as photos: {named}" in told.err
+    results = {"a.jpg", "b.jfif", "IMG.HEIC.jpg", "c.avif.png", "p.gif.png", "p.png", "sub/d.png", "link/e.png"}
     assert files_in(out) == results
     assert json.loads(report.read_text())["left_out"][0].endswith("clip.mov")
     assert all(read_image(out / name).shape == (64, 64, 3) for name in results)
+    picture.save(folder / "c.png")  # a new photo gets a result of its own
+    assert degrade(folder, out, "--noise", 3, "--json", report) == 0
+    assert {name: row["status"] for name, row in rows_of(report).items() if name[0] == "c"} == {
+        "c.avif": "skipped", "c.png": "done",
+    }  # fmt: skip
+    picture.save(folder / "p.gif.png")
+    assert degrade(folder, out, "--noise", 3) == 2
+    assert "would both become" in capsys.readouterr().err
 
 
 def test_format_quality_and_suffix(album: Path, tmp_path: Path) -> None:
@@ -129,10 +138,11 @@ def test_format_quality_and_suffix(album: Path, tmp_path: Path) -> None:
     PIL.Image.fromarray(SMALL).save(album / "navy" / "hopper.bmp")
     assert degrade(*command, "--suffix", "_noisy") == 0
     assert degrade(*command, "--suffix", "_worse", "--quality", 20) == 0
-    endings = ("_noisy.jpg", ".png_noisy.jpg", "_worse.jpg", ".png_worse.jpg")
+    endings = (".bmp_noisy.jpg", ".png_noisy.jpg", ".bmp_worse.jpg", ".png_worse.jpg")
     assert files_in(out) == {f"hopper{ending}" for ending in endings}
-    assert PIL.Image.open(out / "hopper_noisy.jpg").format == "JPEG"
-    assert (out / "hopper_worse.jpg").stat().st_size < (out / "hopper_noisy.jpg").stat().st_size / 2
+    noisy, worse = (out / f"hopper.png_{name}.jpg" for name in ("noisy", "worse"))
+    assert PIL.Image.open(noisy).format == "JPEG"
+    assert worse.stat().st_size < noisy.stat().st_size / 2
 
 
 def test_a_long_name_fails_alone_and_before_the_work(album: Path, tmp_path: Path, capsys) -> None:
@@ -211,6 +221,7 @@ def test_faces_are_chosen_by_number_and_size(tmp_path: Path, restore, capsys) ->
     assert "None of the 2 faces" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         restore(source, tmp_path / "x.png", "--faces", 0)
+    assert "give numbers from 1" in capsys.readouterr().err
 
 
 def test_the_network_enlarges_a_photo_without_a_face_and_says_so(album: Path, tmp_path: Path, restore, capsys) -> None:
@@ -224,7 +235,7 @@ def test_the_network_enlarges_a_photo_without_a_face_and_says_so(album: Path, tm
     assert read_image(tmp_path / "h.png").shape == (2 * SMALL.shape[0], 2 * SMALL.shape[1], 3)
 
 
-def test_degrade_does_what_python_does(album: Path, tmp_path: Path) -> None:
+def test_degrade_does_what_python_does(album: Path, tmp_path: Path, capsys) -> None:
     source, target, report = album / "navy" / "hopper.png", tmp_path / "noisy.png", tmp_path / "report.json"
     assert degrade(source, target, "--noise", 12, "--downsample", 2, "--seed", 5, "--json", report) == 0
     expected = degrade_image(SMALL, Degradation(noise=12, downsample=2), seed=5)
@@ -232,35 +243,44 @@ def test_degrade_does_what_python_does(album: Path, tmp_path: Path) -> None:
     facts = json.loads(report.read_text())
     assert facts["settings"]["noise"] == 12
     assert facts["photos"][0]["psnr_db"] < 40
+    assert degrade(source.parent, tmp_path / "out", "--noise", 3, "--json", report) == 0  # there is nothing to skip
+    assert degrade(source.parent, tmp_path / "out", "--jpeg", 5, "--json", report) == 2
+    assert f"{report} tells of a run with other options (settings)" in capsys.readouterr().err
+    assert json.loads(report.read_text())["settings"]["noise"] == 3
     assert degrade(source, tmp_path / "cctv.png", "--preset", "cctv") == 0
-    assert degrade(source, tmp_path / "same.png", "--json", report, "--overwrite") == 0
-    assert rows_of(report)["hopper.png"]["psnr_db"] is None  # JSON has no infinity
+    assert degrade(album / "wall.png", tmp_path / "same.png", "--downsample", 2, "--json", report, "--overwrite") == 0
+    assert rows_of(report)["wall.png"]["psnr_db"] is None  # JSON has no infinity
 
 
 def test_what_cannot_work_says_so_before_anything_is_done(album: Path, tmp_path: Path, capsys) -> None:
     out, photo, long, other = (str(tmp_path / name) for name in ("out", "album/mirrored.jpg", "x" * 300, "other.json"))
+    noise = ("--noise", "3")
     Path(other).write_text('{"command": "theirs"}')
     before = {path: path.read_bytes() for path in (Path(photo), Path(other), album / "wall.png")}
     for arguments, message in (
-        (["degrade", photo, str(album / "wall.png")], "--overwrite"),
+        (["degrade", photo, str(album / "wall.png"), *noise], "--overwrite"),
         (["restore", photo, photo, "--centre", "--overwrite"], "its own result"),
-        (["degrade", str(album), "/proc/out"], "Cannot write in"),
-        (["degrade", photo, out + ".png", "--json", "/proc/report.json"], "Cannot write in"),
-        (["degrade", long, out + ".png"], "xxx"),
-        (["degrade", photo, out + ".txt"], "written as"),
-        *((["degrade", str(album), out, "--json", str(name)], "another name") for name in (photo, other, album)),
-        (["degrade", photo, out + ".png", "--json", out + ".png"], "another name"),
-        (["degrade", photo, out + ".png", "--json", str(album / "NEW.JPG")], "another name"),
+        (["degrade", str(album), "/proc/out", *noise], "Cannot write in"),
+        (["degrade", photo, out + ".png", *noise, "--json", "/proc/report.json"], "Cannot write in"),
+        (["degrade", long, out + ".png", *noise], "xxx"),
+        *((["degrade", photo, out + end, *noise], "written as") for end in (".txt", ".heic", ".gif")),
+        *((["degrade", str(album), out, *noise, "--json", str(at)], "another name") for at in (photo, other, album)),
+        (["degrade", photo, out + ".png", *noise, "--json", out + ".png"], "another name"),
+        (["degrade", photo, out + ".png", *noise, "--json", str(album / "NEW.JPG")], "another name"),
         (["restore", photo, out + ".png", "--device", "meta"], "not available"),
         (["restore", "/nowhere", out], "no file or folder"),
+        (["restore", "", out], "is empty"),
+        (["restore", str(album), ""], "is empty"),
+        (["restore", str(album), out, "--max-face", "-3"], "above 0"),
+        (["degrade", str(album), out, "--kernel", "area"], "Give --preset, --motion-length"),
         (["restore", str(album), out, "--strength", "2"], "between 0"),
         (["restore", str(album), out, "--detector", "toaster"], "no detector"),
         (["restore", str(album), str(album / "notes.txt")], "Not a directory"),
         (["degrade", str(album), out, "--noise", "-1"], "noise"),
         (["degrade", str(album), out, "--preset", "cctv", "--noise", "3"], "not both"),
-        (["degrade", str(album), out, "--quality", "0"], "between 1 and 100"),
-        (["degrade", str(album), out, "--suffix", "/x"], "part of a file's name"),
-        (["degrade", photo, out + ".png", "--format", "png"], "results in a folder"),
+        (["degrade", str(album), out, *noise, "--quality", "0"], "between 1 and 100"),
+        (["degrade", str(album), out, *noise, "--suffix", "/x"], "part of a file's name"),
+        (["degrade", photo, out + ".png", *noise, "--format", "png"], "results in a folder"),
         (["restore", str(album), out, "--centre", "--faces", "1"], "leave --centre out"),
         (["benchmark", "--rounds", "0"], "at least one round"),
         (["benchmark", "--size", "0"], "from 64 to 2048"),

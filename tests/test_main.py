@@ -18,17 +18,20 @@ from restoration.cli.main import main
 ROOT = Path(__file__).parents[1]
 
 
-def test_info_command(capsys: pytest.CaptureFixture[str]) -> None:
+def test_info_command(capsys: pytest.CaptureFixture[str], tmp_path: Path, tiny_weights: Path) -> None:
     assert main(["info"]) == 0
     facts = json.loads(capsys.readouterr().out)
     assert (facts["weights"]["source"], facts["devices"][0]) == ("embedded: default", "cpu")
+    (tmp_path / "weights").symlink_to(tiny_weights)  # as in a run's folder
+    assert main(["info", "--weights", str(tmp_path)]) == 0
+    assert json.loads(capsys.readouterr().out)["weights"]["source"] == str(tmp_path)
     assert main(["info", "--weights", "/nowhere"]) == 2
     told = capsys.readouterr().err
     assert "no weights" in told
     assert "embedded set: default, permissive." in told  # the estimator's folder is none
 
 
-def test_info_and_pull_tell_what_the_hub_has(hub: Hub, files: Files, newer: Files, capsys) -> None:
+def test_info_and_pull_tell_what_the_hub_has(hub: Hub, files: Files, newer: Files, capsys, caplog, monkeypatch) -> None:
     def told(*command: str) -> dict[str, Any]:
         assert main([*command]) == 0
         return json.loads(capsys.readouterr().out)
@@ -44,6 +47,9 @@ def test_info_and_pull_tell_what_the_hub_has(hub: Hub, files: Files, newer: File
     assert "could not be reached" in told("info", "--weights", REPO)["update"]
     assert (main(["pull", REPO]), main(["pull", "nonsense"])) == (2, 2)
     assert "owner/name" in capsys.readouterr().err
+    monkeypatch.setenv("RESTORATION_MODEL", f"{REPO}@elsewhere")
+    assert main(["benchmark", "--device", "meta"]) == 2
+    assert (caplog.text + capsys.readouterr().err).count("the embedded weights are in use") == 1
 
 
 def test_benchmark_prints_a_row_a_method(capsys: pytest.CaptureFixture[str], tiny_weights: Path) -> None:

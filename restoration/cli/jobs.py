@@ -45,14 +45,16 @@ def find_jobs(options: argparse.Namespace) -> Jobs:
     """What is to be done, after everything was refused that can be known to fail before the first photo.
 
     Nothing is written, but a damaged report is set aside. What macOS puts beside photos (``._photo.jpg``) is passed
-    over. Names and sub-folders are kept, but for formats that are not written; where two results would have one name,
-    the second photo's keeps its old ending within: ``p.gif.png``.
+    over. Names and sub-folders are kept; a name whose ending changes keeps the old one within: ``p.gif.png``.
 
     Raises:
-        InputError: no photo, an option out of range, a file that would be replaced by something else, a folder that
-            cannot be written in, or a single result that is there already. OSError: a path that cannot be followed.
+        InputError: no photo, an option out of range, a name that cannot be written or that two results would have, a
+            file that would be replaced by something else, a folder that cannot be written in, or a single result that
+            is there already. OSError: a path that cannot be followed.
     """
-    source, destination, jobs = options.source, options.destination, Jobs()
+    if not (options.source and options.destination):
+        raise InputError("The path IN or OUT is empty. Give a file or a folder; the current folder is called .")
+    source, destination, jobs = Path(options.source), Path(options.destination), Jobs()
     if options.quality is not None and not 1 <= options.quality <= 100:
         raise InputError(f"--quality lies between 1 and 100, not {options.quality}.")
     if os.sep in options.suffix:
@@ -60,9 +62,9 @@ def find_jobs(options: argparse.Namespace) -> Jobs:
     if source.is_file() and not destination.is_dir():
         if options.format or options.suffix:
             raise InputError(f"--format and --suffix name results in a folder; {destination} is a file's own name.")
-        jobs.photos = [(source, destination.with_suffix(_ending(destination)))]
+        jobs.photos = [(source, destination)]
     elif source.is_file():
-        jobs.photos = _with_results([source], source.parent, options)
+        jobs.photos = _with_results([source], source.parent, destination, options)
     elif source.is_dir():
         inside, whole = _real(destination), _real(source)
         found = sorted(path for path in _files(source, jobs.unread) if not path.name.startswith("._"))
@@ -72,11 +74,14 @@ def find_jobs(options: argparse.Namespace) -> Jobs:
         if not photos:
             nothing = InputError(f"There are no photos ({', '.join(photo_file.SUFFIXES)}) in {source}.")
             raise jobs.unread[0] if jobs.unread else nothing
-        jobs.photos = _with_results(photos, source, options)
+        jobs.photos = _with_results(photos, source, destination, options)
     else:
         raise InputError(f"There is no file or folder {source}. Check the path.")
+    photos_of: dict[Path, Path] = {}
     for path, target in jobs.photos:
         photo_file.check_name(target)
+        if (other := photos_of.setdefault(target, path)) != path:
+            raise InputError(f"{other} and {path} would both become {target}. Rename one of them.")
         if _real(path) == _real(target):
             raise InputError(f"{path} would be replaced by its own result. Choose another place.")
     if options.json:
@@ -87,7 +92,8 @@ def find_jobs(options: argparse.Namespace) -> Jobs:
         raise InputError(f"{jobs.photos[0][1]} is there already. Give another name, or --overwrite.")
     if jobs.left_out:
         named = ", ".join(str(path) for path in jobs.left_out[:5]) + (", …" if len(jobs.left_out) > 5 else "")
-        print(f"left out, because their names are no photos': {len(jobs.left_out)} ({named})", file=sys.stderr)
+        told = "left out, being broken links or pipes, or not named as photos"
+        print(printable(f"{told}: {len(jobs.left_out)} ({named})"), file=sys.stderr)
     return jobs
 
 
@@ -103,21 +109,19 @@ def _files(source: Path, unread: list[OSError]) -> Iterator[Path]:
             yield from (Path(folder, name) for name in files)
 
 
-def _with_results(photos: list[Path], source: Path, options: argparse.Namespace) -> list[tuple[Path, Path]]:
-    results: dict[Path, Path] = {}
-    form, suffix = options.format, options.suffix
-    for path in sorted(photos, key=lambda path: (bool(form) or path.suffix.lower() in photo_file.RENAMED, path)):
-        end = f"{suffix}.{form}" if form else suffix + _ending(path)
-        folder = options.destination / path.relative_to(source).parent
-        target, count = folder / f"{path.stem}{end}", 1
-        while target in results.values():
-            target, count = folder / f"{path.name}{f'-{count}' if count > 1 else ''}{end}", count + 1
-        results[path] = target
-    return sorted(results.items())
+def _with_results(photos: list[Path], source: Path, out: Path, options: Any) -> list[tuple[Path, Path]]:
+    jobs, suffix = [], options.suffix
+    for path in photos:
+        own = path.suffix.lower()
+        end = f".{options.format}" if options.format else photo_file.RENAMED.get(own, own)
+        name = f"{path.stem}{suffix}{path.suffix}" if end == own else f"{path.name}{suffix}{end}"
+        jobs.append((path, out / path.relative_to(source).parent / name))
+    return jobs
 
 
-def _ending(path: Path) -> str:
-    return photo_file.RENAMED.get(path.suffix.lower(), path.suffix)
+def printable(text: object) -> str:
+    """The text with what is not to reach a terminal, such as a line break in a file's name, escaped."""
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in str(text))
 
 
 def _real(path: Path) -> Path:
@@ -140,7 +144,7 @@ def _read_report(report: Path, photos: set[Path]) -> Facts:
         if report.is_file() and (text.startswith(_BEGINS) or _BEGINS.startswith(text)):
             aside = report.with_name(f"{report.name}.damaged")
             os.replace(report, aside)
-            print(f"{report} was cut off; it is now {aside}, and a new one begins.", file=sys.stderr)
+            print(printable(f"{report} was cut off; it is now {aside}, and a new one begins."), file=sys.stderr)
             return {}
     raise InputError(f"--json {report} is there already and is no earlier report. Give the report another name.")
 
@@ -160,33 +164,37 @@ def run_jobs(jobs: Jobs, work: Work, common: Facts, options: argparse.Namespace)
 
     Args:
         work: makes of a photo its result, and what the report tells of it; its exceptions are told.
-        common: what the report tells of all photos; only a report with the same is taken up.
+        common: what the report tells of all photos. InputError: a report tells otherwise of results to be skipped.
         options: ``overwrite``, ``quality``, ``json``, and ``scale`` where results are larger.
 
     Returns:
         The exit status: 0 all done, 1 not all (each is named), 130 interrupted, 143 ended by SIGTERM.
     """
     common = json.loads(json.dumps(common))  # as an earlier report holds it
-    taken_up = jobs.report.get("photos", []) if common.items() <= jobs.report.items() else []
+    other = [name for name, value in common.items() if jobs.report and jobs.report.get(name) != value]
+    if other and not options.overwrite and any(os.path.lexists(target) for _, target in jobs.photos):
+        advice = "What is there would be skipped: give --overwrite, or another folder and report."
+        raise InputError(f"{options.json} tells of a run with other options ({', '.join(other)}). {advice}")
+    taken_up = [] if other else jobs.report.get("photos", [])
     targets = {str(target) for _, target in jobs.photos}
     rows: dict[str, Facts] = {row["output"]: row for row in taken_up if row.get("output") in targets}
     states, saved, full, interrupted = Counter(failed=len(jobs.unread)), time.monotonic(), False, 0
     for error in jobs.unread:
         told = f"The folder cannot be read: {error.strerror}."
         rows[str(error.filename)] = {"input": str(error.filename), "status": "failed", "message": told}
-        print(f"{error.filename}: {told}", file=sys.stderr)
+        print(printable(f"{error.filename}: {told}"), file=sys.stderr)
     before = signal.signal(signal.SIGTERM, _end)
     try:
         with tqdm(jobs.photos, unit="photo", disable=None, desc=common["command"]) as bar:
             for path, target in bar:
-                bar.set_postfix_str(path.name)
+                bar.set_postfix_str(printable(path.name))
                 row: Facts = {"input": str(path), "output": str(target), "status": "skipped"}
                 if os.path.lexists(target) and not options.overwrite:
                     row = {**rows.get(str(target), {}), **row}
                 else:
                     full = _try(row, path, target, work, options)
                     for said in (row[key] for key in ("notice", "message") if key in row):
-                        bar.write(f"{path}: {said}", file=sys.stderr)
+                        bar.write(printable(f"{path}: {said}"), file=sys.stderr)
                 rows[str(target)] = row
                 states[row["status"]] += 1
                 if full:
@@ -248,6 +256,6 @@ def _report(rows: dict[str, Facts], jobs: Jobs, common: Facts, path: Path | None
         if path:
             write_file(path, f"{json.dumps(facts, indent=2, allow_nan=False)}\n".encode())
     except InputError as error:
-        print(error, file=sys.stderr)
+        print(printable(error), file=sys.stderr)
         return False
     return True

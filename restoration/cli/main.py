@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from restoration import InputError, NoFaceError, Restorer, __version__
-from restoration.cli.jobs import Facts, find_jobs, run_jobs
+from restoration.cli.jobs import Facts, find_jobs, printable, run_jobs
 from restoration.degrade import LIMITS, Degradation, degrade_image
 from restoration.degrade.protocols import PRESETS
 from restoration.faces import FACE_SIZE, Face
@@ -53,14 +53,14 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         status: int | None = options.run(options)
     except InputError as error:
-        print(f"restoration: {error}", file=sys.stderr)
+        print(printable(f"restoration: {error}"), file=sys.stderr)
         return 2
     except OSError as error:  # of a path that somebody gave: no right, too long, a loop of links
         full = disk_is_full(error)
         if error.filename is None and not full:
             raise
         advice = "Free some space, and repeat the command." if full else "Check the path and its permissions."
-        print(f"restoration: {error.filename or 'writing'}: {error.strerror}. {advice}", file=sys.stderr)
+        print(printable(f"restoration: {error.filename or 'writing'}: {error.strerror}. {advice}"), file=sys.stderr)
         return 2
     return status or 0
 
@@ -98,11 +98,11 @@ def _add_photo_commands(commands: Any) -> None:
 
 def _add_paths(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
-    add("source", type=Path, metavar="IN", help="a photo, or a folder with its sub-folders")
-    add("destination", type=Path, metavar="OUT", help="a file for a photo, a folder for a folder")
+    add("source", metavar="IN", help="a photo, or a folder with its sub-folders")
+    add("destination", metavar="OUT", help="a file for a photo, a folder for a folder")
     add("--overwrite", action="store_true", help="write files that are there already again")
     add("--json", type=Path, metavar="FILE", help="write a report of every photo there")
-    add("--format", choices=FORMS, help="of results in a folder (each photo's own, or what is nearest)")
+    add("--format", choices=FORMS, help="of results in a folder (each photo's own, or the nearest): a.heic.jpg")
     add("--quality", type=int, help="of a JPEG or WebP, 1 to 100 (JPEG 95; WebP without loss)")
     add("--suffix", default="", help="behind the name of results in a folder, such as _restored")
 
@@ -151,18 +151,14 @@ def add_push_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _open_restorer(options: argparse.Namespace) -> Restorer:
-    """The network of the options; what is to be known of its weights is printed."""
-    weights = load_configured(options.weights)
-    if weights.notice:
-        print(weights.notice, file=sys.stderr)
-    return Restorer(weights, select_device(options.device), options.precision)
+    return Restorer(load_configured(options.weights), select_device(options.device), options.precision)
 
 
 def _which(text: str) -> list[int]:
-    numbers = [] if text == "largest" else [int(part) for part in text.split(",")]
-    if min(numbers, default=1) < 1:
-        raise ValueError(text)
-    return numbers
+    numbers = [] if text == "largest" else text.split(",")
+    if not all(number.strip().isdecimal() and int(number) for number in numbers):
+        raise argparse.ArgumentTypeError(f"give numbers from 1, such as 1,3, or the word largest, not {text!r}")
+    return [int(number) for number in numbers]
 
 
 def _choose(faces: Sequence[Face], which: list[int] | None, max_face: float | None) -> list[Face]:
@@ -179,6 +175,8 @@ def _choose(faces: Sequence[Face], which: list[int] | None, max_face: float | No
 def _restore(options: argparse.Namespace) -> int:
     if not 0 <= options.strength <= 1:
         raise InputError(f"--strength lies between 0 (untouched) and 1 (restored), not {options.strength}.")
+    if options.max_face is not None and not options.max_face > 0:
+        raise InputError(f"--max-face is a size in pixels, above 0, not {options.max_face:g}.")
     chosen = options.faces is not None or options.max_face is not None
     if chosen and options.centre:
         raise InputError("--faces and --max-face choose among faces that are found: leave --centre out.")
@@ -207,7 +205,7 @@ def _restore(options: argparse.Namespace) -> int:
     print(f"faces found by: {finder}", file=sys.stderr)
     common = {"command": "restore", "weights": restorer.info["source"], "detector": finder}
     common |= {name: restorer.info[name] for name in ("device", "precision")}
-    common |= {name: getattr(options, name) for name in ("scale", "strength", "mask", "faces", "max_face")}
+    common |= {key: getattr(options, key) for key in ("scale", "strength", "background", "mask", "faces", "max_face")}
     return run_jobs(jobs, work, common, options)
 
 
@@ -218,6 +216,9 @@ def _degrade(options: argparse.Namespace) -> int:
         raise InputError("Give --preset or single settings, not both.")
     seed = make_seed(options.seed)
     settings = PRESETS[options.preset].draw(seed) if options.preset else Degradation(**given)
+    if settings.is_identity and not options.preset:
+        ways = "--preset, --motion-length, --blur-sigma, --blur-sigma-y, --downsample, --noise, --jpeg or --grayscale"
+        raise InputError(f"These settings change nothing. Give {ways}.")
     jobs = find_jobs(options)
 
     def work(photo: PhotoFile) -> tuple[Image, Facts]:

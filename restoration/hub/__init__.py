@@ -68,8 +68,8 @@ def load_weights(source: str | Path | None = None, *, revision: str | None = Non
     another revision changes it.
 
     Args:
-        source: a folder; else the name of an embedded set, which has no slash; else ``owner/name`` or
-            ``owner/name@revision`` of the Hub. None is the embedded default.
+        source: a folder, of weights or of a run; else the name of an embedded set, which has no slash; else
+            ``owner/name`` or ``owner/name@revision`` of the Hub. None is the embedded default.
         revision: branch, tag or commit of a model on the Hub.
 
     Raises:
@@ -79,6 +79,7 @@ def load_weights(source: str | Path | None = None, *, revision: str | None = Non
     name = str(source if source is not None else DEFAULT)
     embedded = (EMBEDDED / name).parent == EMBEDDED and os.path.isdir(EMBEDDED / name)
     folder = EMBEDDED / name if embedded else Path(name)
+    folder = folder / "weights" if os.path.exists(folder / "weights" / TRAINING) else folder
     if os.path.isdir(folder):
         if revision is not None:
             raise WeightsError(f"{name!r} has no revisions: they belong to models on the Hub, owner/name.")
