@@ -44,6 +44,9 @@ def test_wrong_settings_are_refused_by_name() -> None:
         for value in values:
             with pytest.raises(InputError, match=name):
                 Degradation(**{name: value})
+    assert Degradation(noise=np.float32(3), jpeg=np.int64(50)) == Degradation(noise=3, jpeg=50)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"\(0, 64, 3\)"):
+        degrade_image(ASTRONAUT[:0, :64], Degradation(noise=3), np.int64(1))  # type: ignore[arg-type]
 
 
 SATURATED = np.where(ASTRONAUT[:256, 128:384] > 110, 255, 0).astype(np.uint8)  # so that what clips shows its place

@@ -16,7 +16,7 @@ from pictures import icc_profile
 from PIL import ImageCms
 
 from restoration.images import Image, InputError, check_image, read_image, to_image, to_tensor, write_png
-from restoration.images.pictures import FORMATS, MAX_PIXELS, MIN_SIDE
+from restoration.images.pictures import FORMATS, MAX_PIXELS, MIN_SIDE, encode_png
 
 EXACT = {"WEBP": {"lossless": True}, "JPEG": {"quality": 98, "subsampling": 0}}  # as little lost as can be
 
@@ -316,6 +316,7 @@ def test_to_image_clips_and_rounds_half_to_even() -> None:
     (check_image, np.dstack([sample(), sample()[..., :1]]), "uint8"),
     (check_image, sample().tolist(), "list"),
     (to_tensor, sample().tolist(), "list"),
+    (encode_png, sample()[:0], r"\(0, 56, 3\)"),
 ])  # fmt: skip
 def test_what_is_no_image_or_tensor_of_one_is_refused(take, value, message: str) -> None:
     with pytest.raises(InputError, match=message):

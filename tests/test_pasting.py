@@ -107,7 +107,8 @@ def test_the_rest_of_the_photo_is_bit_identical_and_strength_a_straight_line() -
     assert 0.02 < changed.mean() < 0.25
     np.testing.assert_array_equal(none, photo)
     assert np.abs(half - (whole.astype(float) + photo) / 2).max() <= 0.5
-    for wrong in ([], [0.5, 0.5], [1.01], [float("nan")]):
+    np.testing.assert_array_equal(blend(photo, [patch], [np.float32(0.5)]), half)
+    for wrong in ([], [0.5, 0.5], [1.01], [float("nan")], [True], ["1"]):
         with pytest.raises(InputError):
             blend(photo, [patch], wrong)
 

@@ -75,6 +75,10 @@ def test_strength_changes_without_the_network() -> None:
     assert (result.photo[:, :250] != photo[:, :250]).any()
     np.testing.assert_array_equal(result.blend(0), photo)
     np.testing.assert_array_equal(result.blend((0.0, 1.0)), result.photo)
+    np.testing.assert_array_equal(result.blend(np.float32(0.5)), result.blend(0.5))
+    for wrong in (True, "1", None):
+        with pytest.raises(InputError, match="A strength is"):
+            result.blend(wrong)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("scale", [2, 4])

@@ -94,11 +94,12 @@ class Degradation:
             value = getattr(self, name)
             if value is None and name in ("blur_sigma_y", "jpeg"):
                 continue
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < 1e12:  # NaN, too
+            number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+            if not number or not abs(value) < 1e12:  # NaN, too
                 raise InputError(f"{limit.label} ({name}) must be a number, not {value!r:.40}.")
             if not limit.low <= value <= limit.high:
                 bounds = f"from {limit.low:g} to {limit.high:g} {limit.unit}"
-                raise InputError(f"{limit.label} ({name}) is {value:g}; choose a value {bounds}.")
+                raise InputError(f"{limit.label} ({name}) is {float(value):g}; choose a value {bounds}.")
             if name == "jpeg" and value != int(value):
                 raise InputError(f"JPEG quality (jpeg) must be a whole number, not {value!r}.")
             object.__setattr__(self, name, int(value) if name == "jpeg" else float(value))
@@ -221,9 +222,9 @@ def degrade_image(image: Image, settings: Degradation, seed: int = 0) -> Image:
 
     The same seed of the noise, [0, 2**63), gives the same picture. InputError: not such an image, or such a seed.
     """
-    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**63:
         raise InputError(f"The seed must be a whole number from 0 to 2^63 - 1, not {seed!r}.")
-    return to_image(degrade(to_tensor(image), [settings], [torch.Generator().manual_seed(seed)]))
+    return to_image(degrade(to_tensor(image), [settings], [torch.Generator().manual_seed(int(seed))]))
 
 
 def motion_kernel(length: float, angle: float) -> Tensor:

@@ -149,13 +149,14 @@ def blend(photo: Image, patches: Sequence[Patch], strengths: Sequence[float]) ->
         strengths: one a patch, 0 (untouched) to 1 (restored). Outside the patches' masks, and everywhere at strength
             0, the photo's own pixels stay.
 
-    InputError: another number of strengths, or one outside [0, 1].
+    InputError: another number of strengths, or one that is no number or outside [0, 1].
     """
-    if len(strengths) != len(patches) or not all(0 <= strength <= 1 for strength in strengths):
+    numbers = [each for each in strengths if isinstance(each, (int, float, np.number)) and not isinstance(each, bool)]
+    if not len(strengths) == len(patches) == len(numbers) or not all(0 <= each <= 1 for each in numbers):
         given = list(strengths)
         raise InputError(f"A strength is from 0 (untouched) to 1, one for each face ({len(patches)}), not {given}.")
     result: Image = photo.copy()
-    for patch, strength in zip(patches, strengths, strict=True):
+    for patch, strength in zip(patches, map(float, strengths), strict=True):
         change = cv2.addWeighted(patch.pixels, strength, patch.region(photo), -strength, 0, dtype=cv2.CV_16S)
         region = patch.region(result)
         region[:] = cv2.add(region, change, dtype=cv2.CV_8U)

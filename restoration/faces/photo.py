@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
@@ -71,7 +71,7 @@ class Restoration:
     def blend(self, strength: float | Sequence[float]) -> Image:
         """The photo at other strengths, without the network: as ``pasting.blend``, with one strength for all faces, or
         one a face in the order of ``faces``."""
-        each = [strength] * len(self.faces) if isinstance(strength, (int, float)) else list(strength)
+        each = list(strength) if isinstance(strength, Iterable) else [strength] * len(self.faces)
         return blend(self.base, [face.patch for face in self.faces], each)
 
 

@@ -262,7 +262,7 @@ def to_image(tensor: Tensor) -> Image:
 
 
 def _check_layout(image: Image) -> Image:
-    if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+    if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.shape[2:] != (3,) or not image.size:
         given = type(image).__name__, getattr(image, "shape", ""), getattr(image, "dtype", "")
         raise InputError(f"Expected (H, W, 3) uint8, got {' '.join(map(str, given))}. Use read_image.")
     return image

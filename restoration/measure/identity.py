@@ -207,5 +207,6 @@ def load_torchscript(path: Path) -> nn.Module:
         network: nn.Module = torch.jit.load(str(path), map_location="cpu")  # type: ignore[no-untyped-call]
     except (RuntimeError, ValueError, OSError) as error:
         told = f"{path} does not exist, or is not a TorchScript file that this version of torch can read."
-        raise InputError(f"{told} Correct the path, or unset {ENVIRONMENT_VARIABLE}.") from error
+        unset = f", or unset {ENVIRONMENT_VARIABLE}" if os.environ.get(ENVIRONMENT_VARIABLE) == str(path) else ""
+        raise InputError(f"{told} Correct the path{unset}.") from error
     return network.eval()
