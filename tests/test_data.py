@@ -7,6 +7,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import PIL.Image
 import pytest
 import torch
 from tiny import EXAMPLES, TINY
@@ -27,8 +28,9 @@ def test_other_sizes_are_resized_and_other_shapes_refused(tmp_path: Path) -> Non
     face = read_image(EXAMPLES / "eileen_collins.png")
     (tmp_path / "person").mkdir()
     write_png(face[::2, ::2], tmp_path / "person" / "half.png")
+    PIL.Image.fromarray(face).save(tmp_path / "whole.HEIC")
     loaded = load_faces([tmp_path])
-    assert (loaded.images.shape, loaded.names) == ((1, 3, 512, 512), ("person/half.png",))
+    assert (loaded.images.shape, loaded.names) == ((2, 3, 512, 512), ("person/half.png", "whole.HEIC"))
     for wrong, message in ((face[:400], r"wide\.png: 512×400"), (face[::4, ::4], r"wide\.png: 128 pixels")):
         write_png(wrong, tmp_path / "wide.png")
         with pytest.raises(InputError, match=message):

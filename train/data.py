@@ -22,10 +22,10 @@ from tqdm import tqdm
 from restoration.faces import FACE_SIZE, Detector, align_face, enlargement
 from restoration.faces.detection import EMBEDDED, find_faces, load_detector
 from restoration.images import Image, InputError, read_image
+from restoration.images.photo_file import SUFFIXES
 
 MIN_FACE = 256  # pixels; a smaller face holds too little detail to teach any
 SMALL = 128  # pixels; faces that exist at that size only
-SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
 HUB = "hub:"  # what a data set that is no folder begins with
 Folders = Sequence[str | Path]
 Pictures = Iterable[tuple[str, Callable[[], Image]]]  # of each its name and what reads it
@@ -89,7 +89,7 @@ def open_folders(folders: Folders, limit: int | None) -> tuple[int, Pictures]:
         paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
         found += [(str(path.relative_to(folder)), path) for path in paths]
     if not found:
-        raise InputError(f"No pictures ({', '.join(sorted(SUFFIXES))}) in {', '.join(map(str, folders))}.")
+        raise InputError(f"No pictures ({', '.join(SUFFIXES)}) in {', '.join(map(str, folders))}.")
     count = min(limit or len(found), len(found))
     chosen = [found[i * len(found) // count] for i in range(count)]
     return count, [(name, partial(read_image, path)) for name, path in chosen]
