@@ -2,6 +2,8 @@
 
 import copy
 import math
+import os
+import signal
 from collections import OrderedDict
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +17,7 @@ from torch import Tensor, nn
 
 from restoration.images import InputError
 from train.config import Diverged, Session, command
-from train.loop import CHECKPOINT, TRAIN_LOG, VALIDATION_LOG, Trainer, WeightOptimizer, plot_curves
+from train.loop import CHECKPOINT, TRAIN_LOG, VALIDATION_LOG, Trainer, WeightOptimizer, noted_signals, plot_curves
 
 CONFIGURATION = Session(steps=6, batch=4, log_every=1, save_every=2, learning_rate=1e-2, warmup=1)
 
@@ -89,6 +91,30 @@ def test_a_run_killed_between_checkpoints_repeats_what_was_lost(straight: Traine
     assert [row["half"] for row in rows] == pytest.approx([row["total"] / 2 for row in rows], rel=1e-4)
     ends_like(straight, tmp_path, at=4)
     assert log(tmp_path / VALIDATION_LOG) == [{"step": s, "good": s / 2} for s in (2, 4, 6)]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_after_its_step_and_nothing_is_lost(number: int, straight: Trainer, tmp_path, capsys) -> None:
+    run, before = trainer(tmp_path), signal.getsignal(number)
+    run.batch = lambda step, batch=run.batch: (step == 2 and signal.raise_signal(number)) or batch(step)
+    assert command(lambda _: run.run() or 0)() == 128 + number
+    assert "stopped at step 3 of 6. The same command goes on there." in capsys.readouterr().err
+    ends_like(straight, tmp_path, at=3)
+    assert log(tmp_path / VALIDATION_LOG) == log(straight.out / VALIDATION_LOG)
+    assert signal.getsignal(number) == before
+    if not (child := os.fork()):
+        with noted_signals(alone=True):
+            signal.raise_signal(number)
+            signal.raise_signal(number)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 128 + number
+    try:
+        signal.signal(number, signal.SIG_IGN)  # as of a command that a script left in the background
+        with noted_signals(alone=True) as noted:
+            signal.raise_signal(number)
+        assert noted == []
+    finally:
+        signal.signal(number, before)
 
 
 def test_a_full_disk_is_a_sentence_and_the_run_goes_on(straight: Trainer, tmp_path: Path, full_disk, capsys) -> None:

@@ -234,7 +234,7 @@ Main = Callable[..., int]  # a command: its arguments (None: the process's own) 
 
 
 def command(main: Main) -> Main:
-    """A command whose user errors are one line on standard error: status 2; 1 diverged, 130 interrupted."""
+    """A command whose user errors are one line on standard error: status 2; 1 diverged, 130 or 143 by a signal."""
     name = Path(inspect.getfile(main)).name
 
     @functools.wraps(main)
@@ -250,10 +250,10 @@ def command(main: Main) -> Main:
             kept = "What was saved before is whole. Free some space, and repeat the command."
             print(f"{name}: {error.filename or 'writing'}: {error.strerror}. {kept}", file=sys.stderr)
             return 2
-        except KeyboardInterrupt:
-            again = "A training goes on from its last checkpoint by the same command."
-            print(f"\n{name}: stopped. {again}", file=sys.stderr)
-            return 130
+        except KeyboardInterrupt as stop:
+            told, number = stop.args or ("stopped. The same command goes on from what was saved, if anything was.", 2)
+            print(f"\n{name}: {told}", file=sys.stderr)
+            return 128 + int(number)
 
     return guarded
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import math
+import os
 import pickle
+import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -36,8 +39,8 @@ class Trainer:
         model: to train; on its device, in training mode, in torch.channels_last for Muon.
         batch: what is learned from in a step, a function of its number.
         score: of a batch the terms of the loss by name, scalar tensors; "total" is minimised.
-        save: called beside every checkpoint with the log's last row; writes weights, returns the row of
-            ``validation.csv``, empty for none.
+        save: called every ``config.save_every`` steps and after the last with the log's last row; writes weights,
+            returns the row of ``validation.csv``, empty for none.
         average: a copy of the model that becomes its moving average, and that one's decay a step, [0, 1).
         faces: fingerprint of what it learns from.
         accelerator: the processes that share each batch and their gradients; the first of them writes. None is one.
@@ -74,22 +77,26 @@ class Trainer:
             write_json(out / CONFIG, config.to_dict())
 
     def run(self, until: int | None = None) -> None:
-        """Train to the last step, or to step ``until``; then save. Raises Diverged: the loss is no number any more."""
+        """Train to the last step, or to step ``until``; then save. Raises Diverged: the loss is no number any more.
+
+        KeyboardInterrupt, of what to say and the signal's number: one came, and the step that ran is in the checkpoint.
+        Several processes, which would have to agree on the step, are ended at once.
+        """
         config, first = self.config, self.accelerator.is_main_process
         last = min(config.steps, until or config.steps)
         sums, begun, logged = dict[str, Tensor](), time.perf_counter(), self.step
         bar = tqdm(
             total=config.steps, initial=self.step, desc=self.out.name, unit="step", mininterval=5, disable=not first
         )
-        with bar:
+        with bar, noted_signals(self.accelerator.num_processes == 1) as noted:
             while self.step < last:
                 torch.manual_seed(config.seed + self.step)
                 for name, value in self._learn().items():
                     sums[name] = sums.get(name, 0) + value.detach()
                 self.step += 1
                 bar.update()
-                saves = self.step % config.save_every == 0 or self.step == last
-                if not saves and self.step % config.log_every:
+                saves, stops = self.step % config.save_every == 0 or self.step == last, bool(noted)
+                if not (saves or stops) and self.step % config.log_every:
                     continue
                 count = self.step - logged
                 means = {name: float(self.accelerator.reduce(x, "mean")) / count for name, x in sums.items()}
@@ -107,10 +114,17 @@ class Trainer:
                     if saves:
                         if measured := self.save(row):
                             self._log(VALIDATION_LOG, {**done, **measured})
+                        write_json(self.out / PROGRESS, {**done, "config": config.to_dict()})  # of the weights
+                    if saves or stops:
                         self._keep()
                 if saves:
                     self.accelerator.wait_for_everyone()
+                if stops:
+                    break
                 sums, begun, logged = {}, time.perf_counter(), self.step
+        if noted:
+            told = f"stopped at step {self.step} of {config.steps}. The same command goes on there."
+            raise KeyboardInterrupt(told, noted[0])
 
     def _learn(self) -> dict[str, Tensor]:
         """Change the weights and their average by one batch; returns the terms of its loss."""
@@ -139,8 +153,6 @@ class Trainer:
         }
         torch.save(state, buffer := io.BytesIO())  # its own way to a file does not tell of a full disk
         write_atomically(self.out / CHECKPOINT, buffer.getbuffer())
-        progress = {"step": self.step, "seconds": round(self.seconds), "config": self.config.to_dict()}
-        write_json(self.out / PROGRESS, progress)
 
     def _resume(self) -> None:
         path = self.out / CHECKPOINT
@@ -180,6 +192,28 @@ class Trainer:
             if file.tell() == 0:
                 writer.writeheader()
             writer.writerow({key: f"{value:.6g}" if isinstance(value, float) else value for key, value in row.items()})
+
+
+@contextmanager
+def noted_signals(alone: bool) -> Iterator[list[int]]:
+    """Note the first SIGINT or SIGTERM that a process ``alone`` gets meanwhile; the next one ends it at once. What is
+    ignored, as in a script's background, or handled by somebody else stays so."""
+    noted: list[int] = []
+
+    def note(number: int, _frame: object) -> None:
+        if noted:
+            os._exit(128 + number)
+        noted.append(number)
+        os.write(2, b"\nStopping after this step. Once more ends it at once.\n")  # print is not safe here
+
+    own = signal.SIG_DFL, signal.default_int_handler
+    wanted = (signal.SIGINT, signal.SIGTERM) if alone else ()
+    before = {each: signal.signal(each, note) for each in wanted if signal.getsignal(each) in own}
+    try:
+        yield noted
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
 
 def plot_curves(run: Path) -> Path:

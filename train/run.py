@@ -73,7 +73,7 @@ def parser() -> argparse.ArgumentParser:
 
 @command
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command; returns the exit status: 0 done, 1 diverged, 2 unusable input, 130 interrupted."""
+    """Run the command; returns the exit status: 0 done, 1 diverged, 2 unusable input, 130 or 143 stopped."""
     options = parser().parse_args(arguments)
     device = select_device(options.device)
     configs = configurations(vars(options), device)

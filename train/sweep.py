@@ -85,7 +85,7 @@ def _short(value: float) -> str:
 
 @command
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command; returns the exit status: 0 done, 2 unusable input or a run failed, 130 interrupted."""
+    """Run the command; returns the exit status: 0 done, 2 unusable input or a run failed, 130 or 143 stopped."""
     given = sys.argv[1:] if arguments is None else arguments
     split = given.index("--") if "--" in given else len(given)
     add = (parser := new_parser(__doc__)).add_argument
@@ -100,7 +100,7 @@ def main(arguments: list[str] | None = None) -> int:
         changed = [part for name, value in variant.items() for part in (f"--{name}", *value.split(","))]
         print(f"\n{label(variant)}", flush=True)
         status = run([*given[split + 1 :], *changed, "--out", str(folder)])
-        if status == 130:
+        if status > 128:
             return status
         if status:  # said by the run; the others may do better
             failed.append(label(variant))
