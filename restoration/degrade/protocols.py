@@ -103,12 +103,16 @@ WIDE = Distribution(
 )  # fmt: skip
 # One at a time, and further than the original project went.
 _ALONE = (Distribution(downsample=(2, 20)), Distribution(noise=(1, 50)), Distribution(jpeg=(20, 98)))
+_SLIGHT = (  # one at a time, of faces that are nearly clean and must not become worse
+    Distribution(motion_length=(1, 9)), Distribution(blur_sigma=(0.2, 2)), Distribution(downsample=(1, 2.5)),
+    Distribution(noise=(0.3, 5)), Distribution(jpeg=(85, 100)),
+)  # fmt: skip
 _LEARNT = (BLIND, HEAVY, ORIGINAL_MOTION, ORIGINAL_LOWRES, ORIGINAL_NOISE, ORIGINAL_ALL, WIDE, IDENTITY, *_ALONE)
 # What each stage of the default weights learns from, as shares of these. The face stage is there for faces that hold
-# little; the detail stage needs many examples of each single degradation to gain as much as it can on them.
+# little; the detail stage needs many examples of each single degradation to gain as much as it can, slight ones too.
 TRAINING: dict[str, Mixture] = {
     "face": Mixture(tuple(zip((5, 6, 1.5, 1, 0.3, 2, 2, 0.2, 0.5, 0.2, 0.2), _LEARNT, strict=True))),
-    "detail": Mixture(tuple(zip((6, 1.5, 4, 2, 2, 2, 1, 0.3, 1, 1, 1), _LEARNT, strict=True))),
+    "detail": Mixture(tuple(zip((6, 1.5, 4, 2, 2, 2, 1, 0.3, 1, 1, 1, *[0.5] * 5), _LEARNT + _SLIGHT, strict=True))),
 }
 
 
