@@ -21,7 +21,7 @@ from restoration.measure.uncertainty import FEATURES, KEY, expected_error
 from train import calibrate
 from train.batches import degraded_face, fixed_draw
 from train.data import Faces
-from train.evaluate import GRID, evaluate_face, grid_protocols, main, read_set
+from train.evaluate import GRID, evaluate_face, grid_protocols, main, read_sets
 from train.summary import INPUT, RATIO, against, groupings, lightness_groups, markdown, summarise, summary
 
 
@@ -29,7 +29,8 @@ def test_command_measures_what_the_package_measures_and_a_grid(faces: Faces, tmp
     monkeypatch.setattr("train.evaluate.GRID", {"noise": (25,), "jpeg": (60,)})
     command = ["--faces", f"one={EXAMPLES}", "--limit", "1", "--protocols", "blind", "--grid", "--device", "cpu"]
     assert main([*command, "--out", str(tmp_path)]) == 0
-    results = json.loads((tmp_path / "evaluation.json").read_text())
+    results = json.loads((tmp_path / "evaluation.json").read_text(), parse_constant=pytest.fail)
+    assert "nan" not in (tmp_path / "evaluation.md").read_text()  # nor an interval, of one face
     assert [(run["set"], run["protocol"], run["images"]) for run in results["runs"]] == [("one", "blind", 1)]
     restorer = Restorer.from_pretrained(precision="fp32")
     assert results["weights"]["fingerprint"] == restorer.fingerprint
@@ -57,17 +58,16 @@ def test_photos_are_aligned_and_measured_at_the_size_of_their_faces(tmp_path: Pa
     (run,) = json.loads((tmp_path / "out" / "evaluation.json").read_text())["runs"]
     assert (run["images"], run["side"]) == (1, 128)
     assert "(1 images, PSNR and SSIM at 128×128 pixels)" in (tmp_path / "out" / "evaluation.md").read_text()
-    _, side, faces = read_set(f"group@128={photos}", ["group"], None)
+    [(*_, faces)] = read_sets([f"group@128={photos}"], ["group"], None)
     restorer = Restorer.from_pretrained(precision="fp32")
     degraded, clean = (to_image(image) for image in degraded_face(faces, 0, "blind", BLIND))
     means = [x.reshape(128, 4, 128, 4, 3).mean((1, 3)) for x in (restorer.restore_aligned(degraded), clean)]
     expected = 10 * np.log10(255**2 / np.square(means[0] - means[1]).mean())
-    assert side == 128
     assert run["methods"]["restored"]["psnr"]["mean"] == pytest.approx(expected, abs=0.05)  # rounded to 8 bits
-    capsys.readouterr()
     wrong = {"nowhere": "NAME=FOLDER", f"a@100={EXAMPLES}": "64, 128, 256 or 512", "a=/nowhere": "/nowhere"}
+    wrong |= {f"a={EXAMPLES} a=/nowhere": "NAME once", f"a={EXAMPLES} --align b": "has a, not b"}
     for text, message in wrong.items():
-        assert main(["--faces", text, "--out", str(tmp_path)]) == 2
+        assert main(["--faces", *text.split(), "--out", str(tmp_path)]) == 2
         assert message in capsys.readouterr().err
 
 

@@ -27,7 +27,7 @@ from restoration.restorer import select_precision
 # What a field of a configuration sets; one that is not named here is no option of a command.
 OPTIONS = {
     "name": "name of the weights that come out",
-    "license": "licence of the weights that come out; it follows from the training data",
+    "license": "licence of the weights that come out, as the training data ask; other: not stated",
     "init": "weights to start from: a folder, owner/name@revision on the Hub, or an embedded name",
     "steps": "optimiser steps",
     "batch": "examples a step: faces, squares of the detail stage, scenes of the detector",
@@ -61,10 +61,8 @@ OPTIONS = {
     "faces": "faces that are read",
 }
 BOUNDS: dict[str, tuple[Callable[[float], bool], str]] = {
-    "at least 1": (
-        lambda x: x >= 1,
-        "steps batch log_every save_every squares identity_faces validation_faces examples faces",
-    ),
+    "at least 1": (lambda x: x >= 1, "steps log_every save_every squares validation_faces examples faces"),
+    "from 1 to 65,536": (lambda x: 1 <= x <= 65_536, "batch identity_faces"),
     "finite, and 0 or more": (lambda x: 0 <= x < math.inf, "warmup lambda_rec lambda_id lambda_grid"),
     "in [0, 1]": (lambda x: 0 <= x <= 1, "final_rate jitter alone plain degraded blends"),
     "in [0, 1)": (lambda x: 0 <= x < 1, "weight_decay ema"),
@@ -133,7 +131,7 @@ class TrainConfig(Session):
 
     stage: Literal["face", "detail"] = "detail"
     name: str = "default"
-    license: str = "cc-by-nc-sa-4.0"
+    license: str = "other"
     init: str | None = None
     steps: int = 20_000
     batch: int = 16
@@ -174,7 +172,7 @@ class TrainConfig(Session):
         if not 64 <= self.crop <= 512 or self.crop % self.model.multiple:
             raise InputError(f"crop must be a multiple of {self.model.multiple} from 64 to 512, not {self.crop}.")
         if self.batch % self.squares:
-            raise InputError(f"A batch of {self.batch} is no multiple of {self.squares} squares a face.")
+            raise InputError(f"A --batch of {self.batch} is no multiple of {self.squares}, the --squares of a face.")
         if self.lambda_id > 0 and self.crop != FACE_SIZE:
             raise InputError(f"An identity loss needs whole faces: train the face stage, or --crop {FACE_SIZE}.")
 
@@ -190,6 +188,9 @@ def configurations(options: dict[str, Any], device: torch.device) -> list[TrainC
     result = []
     for stage in STAGES if options["stage"] == "both" else (options["stage"],):
         fields = {**STAGES[stage], "stage": stage}
+        levels = [len(network.get(name, getattr(fields["model"], name))) for name in ("widths", "encoder", "decoder")]
+        if levels != [levels[0], levels[0], levels[0] - 1]:
+            raise InputError("--encoder takes as many counts as --widths, --decoder one fewer: give all three.")
         fields["model"] = dataclasses.replace(fields["model"], **network)
         result.append(take_config(options, TrainConfig, fields))
     return result
@@ -264,6 +265,7 @@ def new_parser(description: str | None) -> argparse.ArgumentParser:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write a JSON file, its folder made where it is not; a kill leaves the old file whole."""
+    """Write JSON, null for NaN and infinities, in a folder made where it is not; a kill leaves the old file whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    content = json.loads(json.dumps(content), parse_constant=lambda _: None)
     write_atomically(path, json.dumps(content, indent=1) + "\n")

@@ -13,8 +13,9 @@ SSIM on means over squares, 128 a side: all the detail that faces so small hold.
 from __future__ import annotations
 
 import dataclasses
+import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -83,20 +84,21 @@ def evaluate_face(
     return scores
 
 
-def read_set(text: str, align: Sequence[str], limit: int | None) -> tuple[str, int, Faces]:
-    """What ``--faces`` names, NAME[@SIDE]=FOLDER: the name, the side at which it is measured, and its faces.
+def read_sets(texts: Sequence[str], align: Sequence[str], limit: int | None) -> Iterator[tuple[str, int, Faces]]:
+    """What ``--faces`` names, each NAME[@SIDE]=FOLDER: its name, the side at which it is measured, and its faces.
 
-    Those of sets that are named in ``align`` are photos. InputError: another form or side, or as ``load_faces``.
+    Those of sets that are named in ``align`` are photos. InputError: another form or side, a name twice or in ``align``
+    alone, or as ``load_faces``.
     """
-    name, _, folder = text.partition("=")
-    name, at, number = name.partition("@")
-    if not name or not folder:
-        raise InputError("--faces takes NAME=FOLDER, for example val=/data/faces/val.")
-    side = int(number) if number.isdecimal() else 0
-    if at and side not in (64, 128, 256, FACE_SIZE):
-        raise InputError(f"--faces {name}@SIDE measures at 64, 128, 256 or {FACE_SIZE} pixels, not {number or 'none'}.")
-    source = open_source([folder], limit=limit, align=name in align, smallest=side or MIN_FACE)
-    return name, side or FACE_SIZE, read_faces(source)
+    form = re.compile(r"([^@=]+)(?:@(64|128|256|512))?=(.+)")
+    sets = {match[1]: match for match in map(form.fullmatch, texts) if match}
+    if len(sets) < len(texts):
+        raise InputError("--faces takes NAME=FOLDER, or NAME@SIDE=… of 64, 128, 256 or 512 pixels, each NAME once.")
+    if not sets.keys() >= set(align):
+        raise InputError(f"--align takes names of --faces, which has {', '.join(sets)}, not {', '.join(align)}.")
+    for name, (side, folder) in ((name, match.groups()[1:]) for name, match in sets.items()):
+        source = open_source([folder], limit=limit, align=name in align, smallest=int(side or MIN_FACE))
+        yield name, int(side or FACE_SIZE), read_faces(source)
 
 
 def grid_protocols() -> dict[str, Distribution]:
@@ -166,8 +168,7 @@ def main(arguments: list[str] | None = None) -> int:
     identity = load_identity(options.identity)
     grid = grid_protocols() if options.grid else {}
     runs, points, rows = list[dict[str, Any]](), list[dict[str, Any]](), []
-    for text in options.faces:
-        name, side, faces = read_set(text, options.align, options.limit)
+    for name, side, faces in read_sets(options.faces, options.align, options.limit):
         for protocol in (*((each, PROTOCOLS[each]) for each in options.protocols), *grid.items()):
             indices = tqdm(range(len(faces)), desc=f"{name}, {protocol[0]}", unit="face", disable=None)
             how = protocol, restorer, identity, methods, side

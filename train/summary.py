@@ -28,7 +28,7 @@ THIRDS = ("darkest", "middle", "lightest")
 
 
 def summary(values: ArrayLike) -> Summary:
-    """Mean and half the width of its 95 % confidence interval (normal approximation) over images."""
+    """Mean and half the width of its 95 % confidence interval (normal approximation) over images; NaN of one image."""
     x = np.asarray(values, np.float64)
     spread = x.std(ddof=1) if len(x) > 1 else math.nan
     return {"mean": float(x.mean()), "ci95": float(1.96 * spread / math.sqrt(len(x)))}
@@ -164,8 +164,8 @@ def markdown(results: dict[str, Any]) -> str:
 
 
 def with_interval(value: Summary, digits: int, sign: str = "") -> str:
-    """Mean ± half-width, rounded."""
-    return f"{value['mean']:{sign}.{digits}f} ± {value['ci95']:.{digits}f}"
+    """Mean ± half-width, rounded; the mean alone where one image gives no interval."""
+    return f"{value['mean']:{sign}.{digits}f}" + ("" if math.isnan(value["ci95"]) else f" ± {value['ci95']:.{digits}f}")
 
 
 def _grouping(run: dict[str, Any], grouping: dict[str, Any]) -> list[str]:

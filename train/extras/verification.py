@@ -25,7 +25,7 @@ from restoration.faces.detection import EMBEDDED, find_faces, load_detector
 from restoration.images import InputError, read_image
 from restoration.measure import identity
 from train.config import command, new_parser, write_json
-from train.evaluate import read_set
+from train.evaluate import read_sets
 from train.extras.identity import ask, crops_of
 from train.summary import summary, table, with_interval
 
@@ -111,8 +111,7 @@ def main(arguments: list[str] | None = None) -> int:
     else:
         teacher = identity.load_identity(options.teacher)
         facts = {"network": network.name, "teacher": teacher.name, "sets": []}
-        for text in options.faces:
-            name, _, faces = read_set(text, options.align, options.limit)
+        for name, _, faces in read_sets(options.faces, options.align, options.limit):
             one, other = (ask(each.network, crops_of(faces)) for each in (network, teacher))
             if one.shape != other.shape:
                 sizes = f"{network.name} gives {one.shape[1]} numbers a face and {teacher.name} {other.shape[1]}"
