@@ -70,6 +70,7 @@ def test_nothing_is_claimed_without_an_evaluation(weights: Weights, card) -> Non
     assert "Not measured: nothing is known about how good these weights are, nor whether" in text
     assert "How many faces it was trained on is not recorded." in text
     assert ModelCard(text).data.to_dict().get("model-index") is None
+    assert "weights: not stated by their author" in card(Weights(weights.model, {**FACTS, "license": "other"}, "x"))
 
 
 def test_data_and_recipe_are_those_of_the_training(weights: Weights, card) -> None:

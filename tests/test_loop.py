@@ -2,7 +2,6 @@
 
 import copy
 import math
-import os
 import signal
 from collections import OrderedDict
 from dataclasses import replace
@@ -17,7 +16,7 @@ from torch import Tensor, nn
 
 from restoration.images import InputError
 from train.config import Diverged, Session, command
-from train.loop import CHECKPOINT, TRAIN_LOG, VALIDATION_LOG, Trainer, WeightOptimizer, noted_signals, plot_curves
+from train.loop import CHECKPOINT, TRAIN_LOG, VALIDATION_LOG, Trainer, WeightOptimizer, plot_curves
 
 CONFIGURATION = Session(steps=6, batch=4, log_every=1, save_every=2, learning_rate=1e-2, warmup=1)
 
@@ -93,28 +92,21 @@ def test_a_run_killed_between_checkpoints_repeats_what_was_lost(straight: Traine
     assert log(tmp_path / VALIDATION_LOG) == [{"step": s, "good": s / 2} for s in (2, 4, 6)]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_stops_after_its_step_and_nothing_is_lost(number: int, straight: Trainer, tmp_path, capsys) -> None:
-    run, before = trainer(tmp_path), signal.getsignal(number)
-    run.batch = lambda step, batch=run.batch: (step == 2 and signal.raise_signal(number)) or batch(step)
-    assert command(lambda _: run.run() or 0)() == 128 + number
-    assert "stopped at step 3 of 6. The same command goes on there." in capsys.readouterr().err
-    ends_like(straight, tmp_path, at=3)
-    assert log(tmp_path / VALIDATION_LOG) == log(straight.out / VALIDATION_LOG)
-    assert signal.getsignal(number) == before
-    if not (child := os.fork()):
-        with noted_signals(alone=True):
-            signal.raise_signal(number)
-            signal.raise_signal(number)
-        os._exit(0)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 128 + number
-    try:
-        signal.signal(number, signal.SIG_IGN)  # as of a command that a script left in the background
-        with noted_signals(alone=True) as noted:
-            signal.raise_signal(number)
-        assert noted == []
-    finally:
-        signal.signal(number, before)
+@pytest.mark.parametrize(("kind", "old"), [(2, signal.default_int_handler), (15, signal.SIG_DFL), (2, signal.SIG_IGN)])
+def test_a_signal_ends_a_run_after_its_step_unless_ignored(kind: int, old: Any, straight, tmp_path, capsys) -> None:
+    run, before, ignored = trainer(tmp_path), signal.signal(kind, old), old == signal.SIG_IGN
+
+    def signalled(made: Tensor, score: Any = run.score) -> Any:
+        if run.step == 2:
+            signal.raise_signal(kind)
+            assert signal.getsignal(kind) == old  # a second one does what it does without a training
+        return score(made)
+
+    run.score = signalled
+    assert command(lambda _: run.run() or 0)() == (0 if ignored else 128 + kind)
+    signal.signal(kind, before)
+    assert ("stopped at step 3. The same command goes on there." in capsys.readouterr().err) != ignored
+    ends_like(straight, tmp_path, at=6 if ignored else 3)
 
 
 def test_a_full_disk_is_a_sentence_and_the_run_goes_on(straight: Trainer, tmp_path: Path, full_disk, capsys) -> None:

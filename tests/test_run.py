@@ -32,7 +32,7 @@ def test_command_trains_resumes_and_leaves_loadable_weights(tmp_path: Path, caps
     assert main([*COMMAND, *out]) == 0
     weights, said = load_weights(tmp_path / "run" / "weights"), capsys.readouterr().out
     assert weights.model.config == {"detail": SMALL.to_dict(), "face": SMALL_FACE.to_dict()}
-    assert weights.training["training_faces"] == 2
+    assert (weights.training["training_faces"], weights.training["license"]) == (2, "other")
     for stage in ("face", "detail"):
         folder = tmp_path / "run" / stage
         assert f"averaged {stage} stage of step 2" in said
@@ -44,6 +44,8 @@ def test_command_trains_resumes_and_leaves_loadable_weights(tmp_path: Path, caps
     row = sweep.measure(tmp_path / "run")  # a name says of which stage
     assert row["detail parameters"] < row["face parameters"]
     assert row["face seconds_a_step"] > 0
+    assert main([*COMMAND, *out, "--seed", "1", "--dry-run"]) == 2
+    assert "other settings (seed)" in capsys.readouterr().err
     again = ["--out", str(tmp_path / "next"), "--init", str(tmp_path / "run" / "weights"), "--stop-after", "1"]
     assert main([*COMMAND, *again]) == 0
 
@@ -72,12 +74,17 @@ def test_command_says_what_is_wrong(tmp_path: Path, capsys) -> None:
         (["--data", "/nowhere"], "/nowhere"),
         (["--stage", "detail", "--lambda-id", "1"], "--crop 512"),
         (["--limit", "0"], "--limit"),
+        (["--batch", "100000000000"], "from 1 to 65,536"),
+        (["--widths", "8", "16"], "--encoder takes as many"),
+        (["--compile", "--dry-run"], "for a GPU"),
+        (["--stage", "detail", "--dry-run"], "needs a face stage"),
         (["--lambda-rec", "nan", "--dry-run"], "finite"),
         (["--init", "nonsense", "--dry-run"], "nonsense"),
         (["--device", "toaster"], "not available"),
         (["--out", "/proc/nowhere"], "Cannot write in /proc"),
         (["--datasets", "FFHQ"], "NAME=LICENCE"),
         (["--push-to-hub", ".."], "owner/name"),
+        (["--push-to-hub", ".."], "--data and --validation share a folder"),
     )
     for extra, message in wrong:
         assert main([*COMMAND, *out, *extra]) == 2
@@ -130,9 +137,12 @@ def test_one_option_at_a_time_or_every_combination() -> None:
 
 
 def test_a_sweep_trains_a_stage_and_its_table_holds_what_that_measures(tmp_path: Path, capsys) -> None:
-    vary = ["--vary", "lambda-id", "nan", "--vary", "widths", "8,12,20"]
+    with pytest.raises(SystemExit):
+        sweep.main(["--out", str(tmp_path), "--vary", "foo", "1", "--", *COMMAND, "--stage", "face"])
+    assert not list(tmp_path.iterdir())  # nothing was trained
+    vary = ["--vary", "identity", "nowhere", "--vary", "widths", "8,12,20"]
     assert sweep.main(["--out", str(tmp_path), *vary, "--", *COMMAND, "--stage", "face"]) == 2
-    assert "'lambda-id=nan' failed" in capsys.readouterr().err  # and the others are there
+    assert "'identity=nowhere' failed" in capsys.readouterr().err  # and the others are there
     rows = pd.read_csv(tmp_path / "sweep.csv", index_col="run")
     assert list(rows.index) == ["as given", "widths=8,12,20"]
     measured = pd.read_csv(tmp_path / "as_given" / "face" / "validation.csv").iloc[-1].drop("seconds")

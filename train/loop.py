@@ -9,8 +9,8 @@ import os
 import pickle
 import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Literal
 
@@ -66,10 +66,10 @@ class Trainer:
         self.batch, self.score, self.save = batch, score, save
         self.accelerator = accelerator or Accelerator(cpu=next(model.parameters()).device.type == "cpu")
         self.optimizer = WeightOptimizer(model, config.optimizer, weight_decay=config.weight_decay)
-        self.step, self.seconds = 0, 0.0
+        self.step, self.seconds, self._noted, self._handlers = 0, 0.0, list[int](), ExitStack()
         out.mkdir(parents=True, exist_ok=True)
-        if (out / CHECKPOINT).exists():
-            self._resume()
+        if state := read_checkpoint(out, config, faces):
+            self._resume(state)
         elif self.accelerator.is_main_process:
             for log in (TRAIN_LOG, VALIDATION_LOG):  # of a run whose checkpoint was deleted
                 (out / log).unlink(missing_ok=True)
@@ -77,34 +77,33 @@ class Trainer:
             write_json(out / CONFIG, config.to_dict())
 
     def run(self, until: int | None = None) -> None:
-        """Train to the last step, or to step ``until``; then save. Raises Diverged: the loss is no number any more.
-
-        KeyboardInterrupt, of what to say and the signal's number: one came, and the step that ran is in the checkpoint.
-        Several processes, which would have to agree on the step, are ended at once.
-        """
+        """Train to the last step, or to step ``until``; then save. Diverged: the loss is no number any more.
+        KeyboardInterrupt, of a sentence and SIGINT or SIGTERM: that came to a single process, whose step is saved."""
         config, first = self.config, self.accelerator.is_main_process
-        last = min(config.steps, until or config.steps)
+        last, stops = min(config.steps, until or config.steps), False
         sums, begun, logged = dict[str, Tensor](), time.perf_counter(), self.step
         bar = tqdm(
             total=config.steps, initial=self.step, desc=self.out.name, unit="step", mininterval=5, disable=not first
         )
-        with bar, noted_signals(self.accelerator.num_processes == 1) as noted:
-            while self.step < last:
+        with bar, self._handlers:
+            for number in (signal.SIGINT, signal.SIGTERM) if self.accelerator.num_processes == 1 else ():
+                if (handler := signal.getsignal(number)) in (signal.SIG_DFL, signal.default_int_handler):  # not ignored
+                    self._handlers.callback(signal.signal, number, handler)
+                    signal.signal(number, self._note)
+            while self.step < last and not stops:
                 torch.manual_seed(config.seed + self.step)
                 for name, value in self._learn().items():
                     sums[name] = sums.get(name, 0) + value.detach()
                 self.step += 1
                 bar.update()
-                saves, stops = self.step % config.save_every == 0 or self.step == last, bool(noted)
+                saves, stops = self.step % config.save_every == 0 or self.step == last, bool(self._noted)
                 if not (saves or stops) and self.step % config.log_every:
                     continue
                 count = self.step - logged
                 means = {name: float(self.accelerator.reduce(x, "mean")) / count for name, x in sums.items()}
                 if not math.isfinite(means["total"]):
-                    raise Diverged(
-                        f"The loss is {means['total']} at step {self.step}. What was saved before is kept; begin again "
-                        "with another --out and a lower --learning-rate."
-                    )
+                    told = "What was saved before is kept; begin again with another --out and a lower --learning-rate."
+                    raise Diverged(f"The loss is {means['total']} at step {self.step}. {told}")
                 self.seconds += time.perf_counter() - begun
                 done = {"step": self.step, "seconds": round(self.seconds, 1)}
                 row = {**done, "learning_rate": config.rate(self.step - 1), **means}
@@ -117,14 +116,15 @@ class Trainer:
                         write_json(self.out / PROGRESS, {**done, "config": config.to_dict()})  # of the weights
                     if saves or stops:
                         self._keep()
-                if saves:
-                    self.accelerator.wait_for_everyone()
-                if stops:
-                    break
+                self.accelerator.wait_for_everyone()
                 sums, begun, logged = {}, time.perf_counter(), self.step
-        if noted:
-            told = f"stopped at step {self.step} of {config.steps}. The same command goes on there."
-            raise KeyboardInterrupt(told, noted[0])
+        if self._noted:
+            raise KeyboardInterrupt(f"stopped at step {self.step}. The same command goes on there.", self._noted[0])
+
+    def _note(self, number: int, _frame: object) -> None:
+        self._noted.append(number)
+        self._handlers.close()  # the next signal ends it at once
+        os.write(2, b"\nStopping after this step. Once more ends it at once.\n")  # print is not safe here
 
     def _learn(self) -> dict[str, Tensor]:
         """Change the weights and their average by one batch; returns the terms of its loss."""
@@ -154,24 +154,7 @@ class Trainer:
         torch.save(state, buffer := io.BytesIO())  # its own way to a file does not tell of a full disk
         write_atomically(self.out / CHECKPOINT, buffer.getbuffer())
 
-    def _resume(self) -> None:
-        path = self.out / CHECKPOINT
-        try:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-            if not state.keys() >= STATE:
-                raise KeyError("a part is missing")
-        except (RuntimeError, OSError, EOFError, pickle.UnpicklingError, KeyError, AttributeError) as error:
-            raise InputError(f"{path} is damaged. Delete it to begin again, or choose another --out.") from error
-        # In which arithmetic is the machine's business: a run may be resumed on another one.
-        settings = {key: value for key, value in self.config.to_dict().items() if key != "precision"}
-        before = {**type(self.config)().to_dict(), **state["config"]}  # a setting that did not exist had its default
-        changed = [key for key, value in settings.items() if before[key] != value]
-        what = f"with other settings ({', '.join(changed)})" if changed else "on other faces"
-        if changed or state["faces"] != self.faces:
-            raise InputError(
-                f"{self.out} holds a run {what}. Repeat them (for faces --data and --limit) to resume it, "
-                "choose another --out, or start from its weights with --init."
-            )
+    def _resume(self, state: dict[str, Any]) -> None:
         self.model.load_state_dict(state["model"])
         if self.average:
             self.average[0].load_state_dict(state["average"])
@@ -194,26 +177,25 @@ class Trainer:
             writer.writerow({key: f"{value:.6g}" if isinstance(value, float) else value for key, value in row.items()})
 
 
-@contextmanager
-def noted_signals(alone: bool) -> Iterator[list[int]]:
-    """Note the first SIGINT or SIGTERM that a process ``alone`` gets meanwhile; the next one ends it at once. What is
-    ignored, as in a script's background, or handled by somebody else stays so."""
-    noted: list[int] = []
-
-    def note(number: int, _frame: object) -> None:
-        if noted:
-            os._exit(128 + number)
-        noted.append(number)
-        os.write(2, b"\nStopping after this step. Once more ends it at once.\n")  # print is not safe here
-
-    own = signal.SIG_DFL, signal.default_int_handler
-    wanted = (signal.SIGINT, signal.SIGTERM) if alone else ()
-    before = {each: signal.signal(each, note) for each in wanted if signal.getsignal(each) in own}
+def read_checkpoint(out: Path, config: Session, faces: str | None = None) -> dict[str, Any] | None:
+    """The checkpoint in a folder, None without one. InputError: damaged, of other settings, or not of ``faces``."""
+    if not (path := out / CHECKPOINT).exists():
+        return None
     try:
-        yield noted
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        if not state.keys() >= STATE:
+            raise KeyError("a part is missing")
+    except (RuntimeError, OSError, EOFError, pickle.UnpicklingError, KeyError, AttributeError) as error:
+        raise InputError(f"{path} is damaged. Delete it to begin again, or choose another --out.") from error
+    # In which arithmetic is the machine's business: a run may be resumed on another one.
+    settings = {key: value for key, value in config.to_dict().items() if key != "precision"}
+    before = {**type(config)().to_dict(), **state["config"]}  # a setting that did not exist had its default
+    changed = [key for key, value in settings.items() if before[key] != value]
+    what = f"with other settings ({', '.join(changed)})" if changed else "on other faces"
+    if changed or faces not in (None, state["faces"]):
+        repeat = "Repeat them (for faces --data and --limit) to resume it"
+        raise InputError(f"{out} holds a run {what}. {repeat}, choose another --out, or start from it with --init.")
+    return state
 
 
 def plot_curves(run: Path) -> Path:

@@ -35,7 +35,7 @@ from train import evaluate
 from train.batches import Recipe
 from train.config import NETWORK, STAGES, TrainConfig, add_config, command, configurations, new_parser
 from train.data import HUB, MIN_FACE, SMALL, Faces, load_faces, open_source, read_faces
-from train.loop import CHECKPOINT, CONFIG, PROGRESS, Trainer, plot_curves
+from train.loop import CONFIG, PROGRESS, Trainer, plot_curves, read_checkpoint
 from train.stages import RESULT, DetailStage, FaceStage, stage_trainer
 
 FACES = "faces.uint8"  # where --on-disk keeps them
@@ -79,7 +79,11 @@ def main(arguments: list[str] | None = None) -> int:
     configs = configurations(vars(options), device)
     if any(value is not None and value < 1 for value in (options.smallest, options.stop_after)):
         raise InputError("--smallest and --stop-after must be at least 1.")
+    if options.compile and device.type == "cpu":
+        raise InputError("--compile is for a GPU: what torch compiles for a CPU gets some gradients wrong.")
     datasets = _datasets(options.datasets)
+    if {*map(Path, options.data)} & {*map(Path, options.validation)}:
+        print("run.py: --data and --validation share a folder: it is measured on faces that it learns", file=sys.stderr)
     if options.dry_run:
         print(json.dumps(_plan(options, configs, device), indent=2))
         return 0
@@ -185,7 +189,10 @@ def _plan(options: argparse.Namespace, configs: list[TrainConfig], device: torch
         "validation": open_source(options.validation, limit=configs[0].validation_faces).count,
     }
     plan |= {"parameters": sum(UNet(config.model).parameter_count() for config in configs), "device": str(device)}
-    if options.init and not (options.out / configs[0].stage / CHECKPOINT).exists():
+    begun = [read_checkpoint(options.out / config.stage, config) for config in configs]
+    if options.stage == "detail":
+        _face(options, configs[0])
+    if options.init and not begun[0]:
         load_weights(options.init)
     if repo_id := options.push_to_hub:
         HubModel(repo_id)

@@ -132,7 +132,7 @@ def stage_trainer(
     """The trainer of a stage whose batches are on ``device``; it saves the averaged stage as ``out / RESULT``.
 
     ``initial`` is the network to start from, None one at random. InputError: as ``Trainer``, or ``initial`` has another
-    configuration, or it is to be compiled for a CPU.
+    configuration. Not to be compiled for a CPU: some gradients would be wrong.
     """
     config, accelerator = stage.config, accelerator or Accelerator(cpu=device.type == "cpu")
     torch.manual_seed(config.seed)
@@ -141,8 +141,6 @@ def stage_trainer(
         raise InputError(f"The weights {config.init} have another configuration: {model.config}.")
     model = model.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     average = copy.deepcopy(model).eval().requires_grad_(False)
-    if compile and device.type == "cpu":
-        raise InputError("--compile is for a GPU: what torch compiles for a CPU gets some gradients wrong.")
     forward: Network = torch.compile(model) if compile else model
     if accelerator.num_processes > 1:
         forward = accelerator.prepare_model(forward)
@@ -174,11 +172,7 @@ def negative_psnr(restored: Tensor, clean: Tensor, floor: float = 1e-5) -> Tenso
     return ((restored - clean).square().mean(dim=(1, 2, 3)) + floor).log10().mean()
 
 
-DISTANCES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    "l1": F.l1_loss,
-    "l2": F.mse_loss,
-    "psnr": negative_psnr,
-}
+DISTANCES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"l1": F.l1_loss, "l2": F.mse_loss, "psnr": negative_psnr}
 
 
 def loss_terms(

@@ -13,10 +13,8 @@ import csv
 import itertools
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
-
-if not __package__:  # python train/sweep.py
-    sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from restoration.images import InputError
 from restoration.images.pictures import write_atomically
@@ -93,19 +91,23 @@ def main(arguments: list[str] | None = None) -> int:
     add("--vary", nargs="+", action="append", default=[], metavar="OPTION VALUE", help="of train.run")
     add("--grid", action="store_true", help="every combination, not one change at a time")
     options = parser.parse_args(given[:split])
-    rows: dict[str, Row] = {}
-    failed: list[str] = []
-    for variant in list(variants(options.vary, grid=options.grid)):
+    runs, rows, failed = dict[str, list[str]](), dict[str, Row](), list[str]()
+    for variant in variants(options.vary, grid=options.grid):
         folder = options.out / label(variant).replace(" ", "_").replace("/", "_")
         changed = [part for name, value in variant.items() for part in (f"--{name}", *value.split(","))]
-        print(f"\n{label(variant)}", flush=True)
-        status = run([*given[split + 1 :], *changed, "--out", str(folder)])
+        runs[label(variant)] = [*given[split + 1 :], *changed, "--out", str(folder)]
+    with redirect_stdout(None):  # their plans; what is wrong with one is told before the first begins
+        if any(run([*one, "--dry-run"]) for one in runs.values()):
+            return 2
+    for name, one in runs.items():
+        print(f"\n{name}", flush=True)
+        status = run(one)
         if status > 128:
             return status
         if status:  # said by the run; the others may do better
-            failed.append(label(variant))
+            failed.append(name)
             continue
-        rows[label(variant)] = measure(folder)
+        rows[name] = measure(Path(one[-1]))
         write_table(options.out, rows)
     if rows:
         print("\n" + write_table(options.out, rows))
