@@ -16,6 +16,8 @@ FILES_EXPIRE = 3600  # seconds; older files are deleted as often, so after two h
 
 def main() -> None:
     """Load everything once, then serve."""
+    if len(sys.argv) > 1:  # there are no options
+        sys.exit(__doc__)
     return_memory(60)  # before there are threads
     try:
         prepare_network()

@@ -102,16 +102,11 @@ def old_print() -> Image:
     return np.clip(np.rint(faded + worn[..., None] * (235 - faded)), 0, 255).astype(np.uint8)
 
 
-def tiny_print() -> Image:
-    """(99, 89, 3) uint8 RGB: Eileen Collins as a thumbnail, her face 30 pixels wide."""
-    return cv2.resize(COLLINS.read()[:300, 90:360], None, fx=0.33, fy=0.33, interpolation=cv2.INTER_AREA)
-
-
 SAMPLES = {
     "blurred": lambda: degrade_image(COLLINS.read()[:400, 60:400], Degradation(blur_sigma=3.2, noise=3), seed=1),
     "group": lambda: degrade_image(group(), Degradation(blur_sigma=2.2, noise=9, jpeg=50), seed=1),
     "old": old_print,
-    "tiny": tiny_print,
+    "tiny": lambda: cv2.resize(COLLINS.read()[:300, 90:360], (89, 99), interpolation=cv2.INTER_AREA),  # a thumbnail
 }
 PHOTOS = {
     "photo_collins": (COLLINS.read, Degradation(blur_sigma=1.2, noise=12, jpeg=60)),

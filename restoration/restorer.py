@@ -23,6 +23,7 @@ from restoration.hub import load_weights
 from restoration.images import Image, InputError, check_image, to_image, to_tensor
 from restoration.measure import psnr, ssim
 from restoration.measure.uncertainty import KEY, Calibration, calibration_of
+from restoration.network import parameter_count
 from restoration.network.checkpoint import Weights
 
 Precision = Literal["auto", "fp32", "bf16"]
@@ -183,7 +184,7 @@ class Restorer:
             "source": self._weights.source,
             "revision": self._weights.commit,
             "notice": self._weights.notice,
-            "parameters": self._weights.model.parameter_count(),
+            "parameters": parameter_count(self._weights.model),
             "device": str(self._device),
             "precision": self._precision,
             "torch": torch.__version__,

@@ -200,9 +200,18 @@ def test_misuse_gets_a_clear_message(client: Client, endpoint: str, arguments: d
         client.predict(image=handle_file(EILEEN), **{**seed, **arguments}, api_name=endpoint)
 
 
-@pytest.mark.parametrize(("name", "value"), [("noise", "NaN"), ("downsample", "Infinity"), ("seed", "NaN")])
-def test_numbers_that_are_none_get_a_clear_message(address: str, client: Client, name: str, value: str) -> None:
-    """NaN is not JSON: ``gradio_client`` cannot send it, but any program can."""
+NO_NUMBER, GONE = "must be a (whole )?number", "This picture is no longer on the server"
+ELSEWHERE = '{"path": "/tmp/of_the_server_before.png", "meta": {"_type": "gradio.FileData"}}'
+
+
+@pytest.mark.parametrize(("name", "value", "message"), [
+    ("noise", "NaN", NO_NUMBER), ("downsample", "Infinity", NO_NUMBER), ("seed", "NaN", NO_NUMBER),
+    ("image", ELSEWHERE, GONE),
+])  # fmt: skip
+def test_what_no_client_of_ours_sends_gets_a_clear_message(
+    address: str, client: Client, name: str, value: str, message: str
+) -> None:
+    """NaN, which is not JSON, and a page's file when its server was started anew."""
     called = "/presets" if name == "seed" else "/degrade"
     data = []
     for parameter in client.view_api(return_format="dict")["named_endpoints"][called]["parameters"]:
@@ -215,7 +224,7 @@ def test_numbers_that_are_none_get_a_clear_message(address: str, client: Client,
     with urlopen(f"{endpoint}/{event}", timeout=30) as stream:
         text = stream.read().decode()
     assert "event: error" in text
-    assert re.search("must be a (whole )?number", text), text
+    assert re.search(message, text), text
 
 
 # ------------------------------------------------------------------------------------------------ pictures come in

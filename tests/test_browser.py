@@ -170,14 +170,19 @@ def test_controls_have_their_effect_and_a_result_says_when_it_no_longer_belongs_
     note, save = page.get_by_text(OUTDATED), page.locator("#result summary", has_text="Save and share")
     restore, caption = page.get_by_role("button", name="Degrade & restore"), page.locator("#result .caption")
     preset = page.get_by_label("Degradation", exact=True)
+    preset.click()
+    preset.press("Tab")  # left as it was
+    page.wait_for_timeout(500)
+    expect(note).to_be_hidden()
     expect(save).to_be_visible()
     page.get_by_role("button", name="New seed").click()
     expect(note).to_be_visible()
     expect(save).to_be_hidden()
     expect(current(page)).to_have_count(0)
-    restore.click()
+    restore.press("Enter")
     expect(note).to_be_hidden()
     expect(save).to_be_visible()
+    expect(restore).to_be_focused()  # it was off meanwhile
 
     page.evaluate(NOTE, ["[data-chip][aria-busy]", ".examination progress"])
     example(page, "Grace Hopper, CCTV").evaluate(
@@ -272,6 +277,11 @@ def test_a_clean_face_is_uploaded_degraded_restored_measured_and_downloaded(page
     button.click()
     expect(page.locator("#result .after")).not_to_have_attribute("src", before)
     expect(page.locator("#result .notes")).to_contain_text("centred 200 × 200 square")
+    expect(page.locator("#result")).to_contain_text("Identity is not measured")  # there is nobody
+    (tmp_path / "text.jpg").write_text("No picture.")
+    page.locator("#face input[type=file]").first.set_input_files(tmp_path / "text.jpg")
+    expect(page.get_by_text("This is not a picture")).to_be_visible()
+    expect(page.locator("#face img")).to_have_count(0)
 
 
 def saved(page: Page, tmp_path: Path) -> Image:
@@ -382,6 +392,9 @@ def test_the_photo_tab_opens_with_a_result_and_a_press_restores_another_photogra
     moved = panes.evaluate_all(place)
     assert len({on_a_face[0], pointed[0], moved[0]}) == 3
     assert len(set(pointed)) == len(set(moved)) == 1
+    for asked in ("What has this photo been through?", "What to expect?"):  # the second while the first is answered
+        page.get_by_role("button", name=asked).click()
+    expect(page.locator("#estimate")).to_contain_text("What to expect: the same")
     page.get_by_role("button", name="Open face 1 large").click()
     viewer = page.get_by_role("dialog", name="Face 1, before and after")
     box = viewer.locator(".compare").bounding_box()

@@ -75,10 +75,10 @@ def test_a_torchscript_file_is_loaded_by_environment_with_the_bands_beside_it(tm
 
 
 @pytest.mark.parametrize(("degraded", "restored", "words", "better", "warned"), [
-    (42.3, 33.1, "Closer to the person than the degraded photo by 9°", True, False),
-    (30.0, 34.4, "Further from the person than the degraded photo by 4°", False, True),
+    (42.3, 33.1, "Closer to the person than the degraded photo by 9.2°", True, False),
+    (30.0, 34.4, "Further from the person than the degraded photo by 4.4°", False, True),
     (30.0, 30.9, "As close to the person as the degraded photo", None, False),
-    (90.0, 80.0, "Closer to the person than the degraded photo by 10°", True, True),  # still a stranger
+    (90.0, 80.0, "Closer to the person than the degraded photo by 10.0°", True, True),  # still a stranger
 ])  # fmt: skip
 def test_the_verdict_says_which_way_and_how_far(
     degraded: float, restored: float, words: str, better: bool | None, warned: bool

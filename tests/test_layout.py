@@ -17,7 +17,7 @@ from restoration.degrade.protocols import PRESETS
 from restoration.faces import enlargement
 from restoration.images import read_image
 from restoration.lab import PHOTO, RESTORED, run_experiment
-from restoration.page.degrade_tab import DegradeTab
+from restoration.page.degrade_tab import NO_FACE, DegradeTab
 from restoration.page.layout import build_page
 from restoration.page.photo_tab import PhotoTab
 from restoration.page.site import EXAMPLES, FACES, Site, fill
@@ -49,9 +49,13 @@ def test_the_footer_is_read_anew_whenever_the_page_is_opened(built: tuple[Site, 
 def test_a_tab_s_handlers_are_called_like_functions(built: tuple[Site, gr.Blocks]) -> None:
     with gr.Blocks():
         degrade, photo = DegradeTab(built[0]), PhotoTab(built[0])
-    made = degrade.show(True, str(EILEEN), 3, True, **fill("cctv", 3))
+    made = degrade.show(True, str(EILEEN), 3, True, "", **fill("cctv", 3))
     assert [picture["label"] for picture in made["pictures"]] == ["Clean", "Degraded", "Restored"]
     assert "JPEG quality 60" in made["facts"]
+    assert "Identity angle" in made["facts"]
+    nobody = degrade.show(True, str(EILEEN), 3, True, f"<p>{NO_FACE}</p>", **fill("cctv", 3))["facts"]
+    assert "Identity is not measured here" in nobody
+    assert "person" not in nobody
     example = EXAMPLES[2]
     loaded = degrade.load_example(2)
     assert [*loaded[:2], *loaded[3:5]] == [built[0].faces[example.face], "", example.preset, example.seed]

@@ -73,7 +73,7 @@ def test_a_picture_that_is_shared_says_it_in_two_lines() -> None:
 def test_identity_is_shown_with_its_name_or_said_to_be_missing() -> None:
     before, after = row(25, 0.7, 30), row(26, 0.8, 36)
     table = report(before, after, "net")[1]
-    assert "Further from the person than the degraded photo by 6°. Identity by net" in table
+    assert "Further from the person than the degraded photo by 6.0°. Identity by net" in table
     assert "degrees, lower is better" in table
     headline, table = report(row(25, 0.7), None, "net")
     assert "Now restore it" in headline
@@ -128,7 +128,7 @@ def test_maps_are_those_that_are_known_each_with_an_alternative_text() -> None:
 def test_the_panel_says_everything_in_words() -> None:
     text = changes(FULL, BANDS, CALIBRATION)
     names(text)
-    assert '<p class="verdict better" role="status">▲ Closer to the person than the degraded photo by 9°</p>' in text
+    assert '<p class="verdict better" role="status">▲ Closer to the person than the degraded photo by 9.0°</p>' in text
     assert "Photos of one person <b>30–66°</b>" in text
     assert 'class="same" style="left:25.0%;width:30.0%"' in text  # 30° to 66° of 120°
     assert "&lt;net&gt;" in text

@@ -15,7 +15,7 @@ from tiny import SMALL, SMALL_FACE, tiny_network
 
 from restoration.hub import load_weights
 from restoration.images import InputError
-from restoration.network import UNet
+from restoration.network import UNet, parameter_count
 from restoration.network.checkpoint import load_stage
 from train import sweep
 from train.loop import CHECKPOINT, CONFIG, CURVES
@@ -106,7 +106,7 @@ def test_a_push_that_cannot_work_is_refused_before_the_training(hub: Hub, tmp_pa
 def test_dry_run_writes_nothing(tmp_path: Path, capsys) -> None:
     assert main([*COMMAND, "--out", str(tmp_path / "run"), "--dry-run", "--limit", "1"]) == 0
     facts = json.loads(capsys.readouterr().out)
-    assert facts["parameters"] == tiny_network().parameter_count()
+    assert facts["parameters"] == parameter_count(tiny_network())
     assert facts["faces"] == {"data": 1, "small": 0, "validation": 1}
     assert not (tmp_path / "run").exists()
 

@@ -27,7 +27,7 @@ from restoration.hub.push import check_push, push_to_hub
 from restoration.hub.staging import prepare
 from restoration.images import InputError
 from restoration.measure.identity import load_identity
-from restoration.network import CoarseToFine, UNet
+from restoration.network import CoarseToFine, UNet, parameter_count
 from restoration.network.checkpoint import TRAINING as FACTS
 from restoration.network.checkpoint import load_stage, save_weights
 from restoration.restorer import select_device
@@ -188,7 +188,7 @@ def _plan(options: argparse.Namespace, configs: list[TrainConfig], device: torch
         "small": open_source(options.small).count if options.small else 0,
         "validation": open_source(options.validation, limit=configs[0].validation_faces).count,
     }
-    plan |= {"parameters": sum(UNet(config.model).parameter_count() for config in configs), "device": str(device)}
+    plan |= {"parameters": sum(parameter_count(UNet(config.model)) for config in configs), "device": str(device)}
     begun = [read_checkpoint(options.out / config.stage, config) for config in configs]
     if options.stage == "detail":
         _face(options, configs[0])

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from restoration.images import InputError
 from restoration.images.pictures import write_atomically
+from restoration.network import parameter_count
 from restoration.network.checkpoint import load_stage
 from train.config import STAGES, command, new_parser
 from train.loop import VALIDATION_LOG
@@ -61,7 +62,7 @@ def measure(folder: Path) -> Row:
     for stage in trained:
         with (folder / stage / VALIDATION_LOG).open() as file:
             row: Row = {name: float(value) for name, value in list(csv.DictReader(file))[-1].items()}
-        row["parameters"] = load_stage(folder / stage / RESULT).parameter_count()
+        row["parameters"] = parameter_count(load_stage(folder / stage / RESULT))
         row["seconds_a_step"] = round(row.pop("seconds") / row["step"], 3)
         result |= {name if len(trained) == 1 else f"{stage} {name}": value for name, value in row.items()}
     return result
@@ -70,15 +71,11 @@ def measure(folder: Path) -> Row:
 def write_table(out: Path, rows: dict[str, Row]) -> str:
     """A row a run, in their order: ``sweep.csv`` and ``sweep.md``; returns the Markdown."""
     names = list(next(iter(rows.values())))
-    cells = [[run_name, *(_short(row[name]) for name in names)] for run_name, row in rows.items()]
+    cells = [[run_name, *(f"{row[name]:.5g}" for name in names)] for run_name, row in rows.items()]
     text = "\n".join(table(["run", *names], *cells)) + "\n"
     write_atomically(out / f"{TABLE}.md", text)
     write_csv(out / f"{TABLE}.csv", ["run", *names], *([run_name, *row.values()] for run_name, row in rows.items()))
     return text
-
-
-def _short(value: float) -> str:
-    return f"{value:.0f}" if value == int(value) or value >= 1000 else f"{value:.4g}"
 
 
 @command

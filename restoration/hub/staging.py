@@ -27,6 +27,7 @@ from restoration.degrade import LIMITS, degrade_image
 from restoration.degrade.protocols import PRESETS
 from restoration.hub import CHECKSUMS, FILES, HubModel
 from restoration.images import InputError, read_image, to_image, to_tensor, write_png
+from restoration.network import parameter_count
 from restoration.network.checkpoint import TRAINING, Weights, WeightsError, read_weights
 
 ROOT = Path(__file__).parents[2]
@@ -131,7 +132,7 @@ def model_card(repo_id: str, weights: Weights, folder: Path) -> str:
             model_name=training["name"] if results else None,
             eval_results=results or None,
         )
-        facts: Any = {"training": training, "millions": weights.model.parameter_count() / 1e6, "limits": LIMITS}
+        facts: Any = {"training": training, "millions": parameter_count(weights.model) / 1e6, "limits": LIMITS}
         facts |= {"measured": measured, "tables": tables, "worse": worse, "picture": PICTURE}
         template = str(Path(__file__).with_name("card.md"))
         card = str(ModelCard.from_template(data, template, repo_id=repo_id, text=_text, **facts))

@@ -206,14 +206,10 @@ def _to_xyz(primaries: tuple[float, ...]) -> NDArray[np.float64]:
     return np.array(matrix * np.linalg.solve(matrix, white) / white[:, None])
 
 
-def write_png(image: Image, destination: str | os.PathLike[str] | BinaryIO) -> None:
-    """Write an (H, W, 3) uint8 RGB picture as a lossless PNG to a binary file, or a path as ``write_file``:
-    ``read_image`` gives back the same array. InputError: not an ``Image``; a place that cannot be written."""
-    data = encode_png(image)
-    if isinstance(destination, (str, os.PathLike)):
-        write_file(Path(destination), data)
-    else:
-        destination.write(data)
+def write_png(image: Image, path: str | os.PathLike[str]) -> None:
+    """Write an (H, W, 3) uint8 RGB picture as a lossless PNG, as ``write_file``: ``read_image`` gives back the same
+    array. InputError: not an ``Image``; a place that cannot be written."""
+    write_file(Path(path), encode_png(image))
 
 
 def encode_png(image: Image) -> bytes:

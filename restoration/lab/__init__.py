@@ -154,8 +154,7 @@ class Gain(Scores):
 
 
 def gain(before: Scores, after: Scores) -> Gain:
-    """``after`` minus ``before``, metric by metric; PSNR by 0 where both pictures equal the truth, by inf or -inf where
-    one does."""
+    """``after`` minus ``before``, metric by metric; PSNR by 0 where both equal the truth, by inf or -inf where one."""
     decibels = 0.0 if before.psnr == after.psnr else after.psnr - before.psnr
     angles = (before.identity_angle, after.identity_angle)
     turn = None if angles[0] is None or angles[1] is None else angles[1] - angles[0]

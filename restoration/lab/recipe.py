@@ -48,7 +48,8 @@ class Axis:
             raise InputError(f"Sweep one of {', '.join(AXES)}, not {self.name!r}.")
         limit = LIMITS[self.name]
         if len(self.values) < 2 or any(a >= b for a, b in itertools.pairwise(self.values)):
-            raise InputError(f"{limit.label}: choose a lowest value below the highest, and at least 2 steps.")
+            needed = f"choose a lowest value below the highest, and 2 steps or more, each at least {limit.step:g} apart"
+            raise InputError(f"{limit.label}: {needed}.")
         if not limit.low <= self.values[0] <= self.values[-1] <= limit.high:
             raise InputError(f"{limit.label} goes from {limit.low:g} to {limit.high:g} {limit.unit}.")
 

@@ -38,8 +38,7 @@ class Value:
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """What a face seems to have been through; ``coverage`` is the share of unseen faces whose truth lay inside the
-    intervals, (0, 1)."""
+    """What a face seems to have been through; ``coverage``, (0, 1), of unseen faces had their truth in the intervals."""
 
     blur: Value  # standard deviation of the point spread, pixels of the 512 face, both axes averaged
     downsample: Value  # reduction factor; 1 is none

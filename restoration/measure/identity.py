@@ -25,8 +25,7 @@ Embedding = Tensor  # (D,) float64, of unit length
 
 
 def angle_between(one: Tensor, other: Tensor) -> Tensor:
-    """(..., D) embeddings of unit length to (...) degrees, [0, 180]; 0 is the same. Between two networks it means
-    nothing."""
+    """(..., D) embeddings of one network, of unit length, to (...) degrees, [0, 180]; 0 is the same."""
     # The half-angle form keeps its precision where an arc cosine loses it, near 0 and 180 degrees.
     return torch.rad2deg(2 * torch.atan2((one - other).norm(dim=-1), (one + other).norm(dim=-1)))
 
@@ -134,15 +133,15 @@ def judge(degraded: float, restored: float, bands: Bands | None = None) -> Verdi
         degraded, restored: angle of each to the true face by one network, degrees.
         bands: that network's, for a warning when the restored face looks like somebody else.
     """
-    gain, warning = degraded - restored, None
+    gain, warning = round(degraded, 1) - round(restored, 1), None  # as both are written
     if bands is not None and restored >= bands.different[0]:
         warning = "To the identity network the restored face is as far from the person as a different person's."
     if abs(gain) < NOTICEABLE["identity_angle"]:
         return Verdict("As close to the person as the degraded photo", None, warning)
     if gain > 0:
-        return Verdict(f"Closer to the person than the degraded photo by {gain:.0f}°", True, warning)
-    away = f"Restoration moved the face away from the person by {-gain:.0f}°: do not take it for a likeness."
-    return Verdict(f"Further from the person than the degraded photo by {-gain:.0f}°", False, warning or away)
+        return Verdict(f"Closer to the person than the degraded photo by {gain:.1f}°", True, warning)
+    away = f"Restoration moved the face away from the person by {-gain:.1f}°: do not take it for a likeness."
+    return Verdict(f"Further from the person than the degraded photo by {-gain:.1f}°", False, warning or away)
 
 
 class IdentityNetwork(nn.Module):

@@ -197,10 +197,6 @@ class UNet(nn.Module):
     def _placed(self, x: Tensor, level: int) -> Tensor:
         return x + self.positions[level].to(x.dtype) if self.config.positions else x
 
-    def parameter_count(self) -> int:
-        """Number of trainable values."""
-        return sum(parameter.numel() for parameter in self.parameters())
-
 
 def _stack(width: int, count: int) -> nn.Sequential:
     return nn.Sequential(*(ResidualBlock(width) for _ in range(count)))
@@ -243,9 +239,10 @@ class CoarseToFine(nn.Module):
         restored: Tensor = self.detail(images, guide)
         return restored
 
-    def parameter_count(self) -> int:
-        """Number of trainable values."""
-        return sum(parameter.numel() for parameter in self.parameters())
+
+def parameter_count(network: nn.Module) -> int:
+    """Number of trainable values."""
+    return sum(parameter.numel() for parameter in network.parameters())
 
 
 def reduce(images: Tensor, side: int) -> Tensor:

@@ -112,8 +112,7 @@ def save_stage(path: Path, stage: UNet) -> None:
 
 
 def load_stage(path: Path) -> UNet:
-    """Inverse of ``save_stage``; the network is in evaluation mode, on the CPU. WeightsError: missing, damaged, or of
-    another shape."""
+    """Inverse of ``save_stage``, in evaluation mode, on the CPU. WeightsError: missing, damaged, of another shape."""
     tensors = _read_tensors(path)
     with safe_open(path, "pt") as file:
         text = (file.metadata() or {}).get("config", "")

@@ -14,7 +14,7 @@ from restoration.degrade import KERNELS, LIMITS
 from restoration.faces.detection import find_faces, load_detector
 from restoration.images import InputError
 from restoration.lab import DEGRADED, Outcome, read_face, run_degrade
-from restoration.lab.recipe import MAX_SEED, make_seed, picture_id
+from restoration.lab.recipe import make_seed, picture_id
 from restoration.page import widgets as ui
 from restoration.page.reports import items, jpeg_address, refused
 from restoration.page.site import (
@@ -101,7 +101,8 @@ class DegradeTab:
     def _add_events(self, examples: list[gr.HTML], degrade: gr.Button, restore: gr.Button, dice: gr.Button) -> None:
         knobs, filled = self.knobs, [self.about, *self.knobs.values()]
         buttons, event = {degrade: "degrade", restore: "degrade_restore"}, ui.network_event(self.result)
-        shown = {"inputs": [self.face, self.seed, self.centre], "outputs": self.result, "inputs_kwargs": knobs, **event}
+        given = [self.face, self.seed, self.centre, self.face_note]
+        shown = {"inputs": given, "outputs": self.result, "inputs_kwargs": knobs, **event}
         for button, busy in ((degrade, "degrading"), (restore, "restoring")):
             show = functools.partial(self.show, button is restore)
             ui.run(button.click, show, "result", buttons, {button: busy}, **shown)
@@ -113,9 +114,10 @@ class DegradeTab:
         dice.click(self.new_seed, self.preset, [self.seed, *filled], **ui.QUIET)
         custom = f"() => {{ page.edited('result'); return {json.dumps([CUSTOM, t('about_custom')])}; }}"
         for knob in knobs.values():
-            knob.input(None, None, [self.preset, self.about], js=custom)
-        edits = [self.face.input, self.face.clear, self.preset.input, self.seed.input, dice.click]
-        gr.on(edits, None, js="() => page.edited('result')")
+            ui.on_edit(knob, [self.preset, self.about], custom)
+        edited = "() => page.edited('result')"
+        ui.on_edit(self.preset, [], edited)
+        gr.on([self.face.input, self.face.clear, self.seed.input, dice.click], None, js=edited)
         gates, gated = {name: knobs[name] for name in GATES}, [knobs[name] for name in GATED]
         changes = [each.change for each in gates.values()]
         gr.on(changes, self.rest, None, gated, inputs_kwargs=gates, trigger_mode="always_last", **ui.QUIET)
@@ -127,9 +129,9 @@ class DegradeTab:
         ui.finish(looking, "() => page.ready('result', true)", [*buttons])
         ui.add_packer(self._site, self.result, self.face)
 
-    def present(self, outcome: Outcome) -> dict[str, Any]:
-        """What ``page.result`` draws of an experiment, and how to repeat it."""
-        return ui.present(outcome, self._site.identity_name, self._site.recipe_of(outcome))
+    def present(self, outcome: Outcome, person: bool = True) -> dict[str, Any]:
+        """What ``page.result`` draws of an experiment, and how to repeat it; ``person``: whether it is of a face."""
+        return ui.present(outcome, self._site.identity_name if person else None, self._site.recipe_of(outcome))
 
     def check(self, photo: str | bytes | None) -> list[Any]:
         """[a picture that was just chosen, what to know about it, whether its centre is to be used without a face]"""
@@ -143,14 +145,18 @@ class DegradeTab:
             return [gr.skip(), items(notes), gr.Checkbox(**NO_QUESTION)]
         return [gr.skip(), items([NO_FACE, *notes]), gr.Checkbox(value=False, visible=True)]
 
-    def show(self, restored: bool, face: Any, seed: float | None, centre: bool, **knobs: Any) -> dict[str, Any]:
-        """What ``page.result`` draws of a face that is degraded, and restored or not; ``centre`` as ``check`` asks."""
+    def show(
+        self, restored: bool, face: Any, seed: float | None, centre: bool, note: str | None, **knobs: Any
+    ) -> dict[str, Any]:
+        """What ``page.result`` draws of a picture that is degraded, and restored or not; ``note`` and ``centre`` as
+        ``check`` says and asks. Nobody is measured where no face was found."""
         if not centre:
             raise InputError(NOT_ASKED)
-        degradation, number = from_controls(knobs), make_seed(seed)
+        degradation, number, person = from_controls(knobs), make_seed(seed), NO_FACE not in (note or "")
         if restored:
-            return self.present(self._site.run(face, degradation, number))
-        return ui.present(run_degrade(face, degradation, number, self._site.identity), self._site.identity_name)
+            return self.present(self._site.run(face, degradation, number), person)
+        outcome = run_degrade(face, degradation, number, self._site.identity)
+        return ui.present(outcome, self._site.identity_name if person else None)
 
     def load_example(self, index: int) -> list[Any]:
         """[face, its note, its centre, preset, seed, description, value of every control, result] of an example."""
@@ -176,5 +182,5 @@ class DegradeTab:
 
     def new_seed(self, preset: str) -> list[Any]:
         """[a seed, what ``refill`` makes of it]"""
-        seed = random.randrange(MAX_SEED)
+        seed = random.randrange(10_000)
         return [seed, *self.refill(preset, seed)]

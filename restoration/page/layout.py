@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import gradio as gr
+from gradio.exceptions import InvalidPathError
 
 from restoration.degrade.protocols import PRESETS
 from restoration.lab.recipe import Recipe
@@ -61,9 +62,20 @@ LAUNCH: dict[str, Any] = {
 }
 
 
+class Page(gr.Blocks):
+    """Gradio's page, which says what Gradio itself refuses without a word: a file that is not there any more."""
+
+    async def process_api(self, *args: Any, **options: Any) -> dict[str, Any]:
+        """As Gradio's. gr.Error: a visitor's file, or that of a result, has expired, or the server was started anew."""
+        try:
+            return await super().process_api(*args, **options)
+        except (InvalidPathError, FileNotFoundError) as error:
+            raise gr.Error(ui.GONE, print_exception=False) from error
+
+
 def build_page(site: Site) -> gr.Blocks:
     """The whole page. Starts nothing."""
-    page = gr.Blocks(title="Face restoration, measured", analytics_enabled=False)
+    page = Page(title="Face restoration, measured", analytics_enabled=False)
     with page:
         ui.drawing("header", t("intro"), label="title")
         opener, link_note = ui.drawing("opener", "", events="recipe", elem_classes="opener"), ui.note()

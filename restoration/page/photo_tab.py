@@ -98,11 +98,13 @@ class PhotoTab:
         strength.change(None, strength, None, js="strength => page.strength(strength)")
         packed = ui.drawing("packed")
         for asked, handler in ((result.save, self.save), (result.pack, self.pack)):
-            asked(ui.user_errors(handler), [files, strength], packed, **ui.QUIET)
+            ui.finish(asked(ui.user_errors(handler), [files, strength], packed, **ui.QUIET), "() => page.made()")
         degraded = [photo, seen, number, preset, seed]
         testing = test.click(ui.user_errors(self.test), degraded, tested, **ui.network_event(tested))
-        for other in (photo.input, result.emptied, number.input, preset.input, seed.input):
+        for other in (photo.input, result.emptied, seed.input):
             other(None, None, tested, js="() => null", cancels=testing)
+        for choice_of in (number, preset):
+            ui.on_edit(choice_of, tested, "() => null")
 
     def find(self, photo: str | bytes | None) -> list[Any]:
         """[photo, note, numbered faces, choice, face to test, what was seen]; a bad file is refused at once."""

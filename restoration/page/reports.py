@@ -96,7 +96,7 @@ def measured(scores: dict[str, Scores], identity_name: str | None, caption: str 
         + ([_compared("identity_angle", row.identity_angle, base.identity_angle, 1, -1)] if identity_name else [])
         for label, row in scores.items()
     ]
-    about = "Identity is not measured: no identity network is installed here."
+    about = "Identity is not measured here."
     if identity_name:
         heads.append(Cell("Identity angle", "degrees, lower is better"))
         verdict = identity_verdict(scores)
@@ -296,7 +296,7 @@ def _headline(before: float, after: float) -> tuple[str, str, bool | None]:
     """What restoration did in plain words, by how many dB, and whether that is better; None is neither."""
     if math.isinf(after):
         return ("As good as the original, like the input", "", None) if before == after else (ALL, "", True)
-    gain = after - before
+    gain = round(after, 2) - round(before, 2)  # as both are written
     amount = f"{'+' if gain >= 0 else '−'}{abs(gain):.2f} dB" if math.isfinite(gain) else ""
     if abs(gain) < NOTICEABLE["psnr"]:
         return "About as close to the clean original as the input", amount, None
@@ -313,7 +313,7 @@ def _compared(metric: str | None, value: float | None, base: float | None, digit
     if value is None or base is None:
         return Cell("not measured")
     number = "identical" if math.isinf(value) else f"{value:.{digits}f}"
-    size = abs(value - base) if value != base else 0.0  # both may be infinite
+    size = abs(round(value, digits) - round(base, digits)) if value != base else 0.0  # as written; both may be infinite
     if round(size, digits) == 0:
         return Cell(number)
     amount = f"{'+' if value > base else '−'}{size:.{digits}f}" if math.isfinite(size) else ""

@@ -185,8 +185,7 @@ def preset_of(settings: Degradation, seed: int) -> str | None:
 
 
 def degradation_of(chosen: str, knobs: Settings, seed: int) -> Degradation:
-    """What a choice stands for: ``NOTHING``, a preset, or ``CURRENT``, what ``knobs`` hold. InputError: no settings or
-    no seed."""
+    """What a choice stands for: ``NOTHING``, a preset, or ``CURRENT``: ``knobs``. InputError: no settings, no seed."""
     if chosen == NOTHING:
         return Degradation()
     return from_controls(knobs) if chosen == CURRENT else drawn(chosen, seed)

@@ -12,6 +12,7 @@ import inspect
 import json
 import re
 import secrets
+from abc import ABCMeta
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -58,6 +59,7 @@ RECIPE = "recipe.json"  # beside the pictures of a result: how the face was degr
 TOKEN = re.compile(r"[A-Za-z0-9_-]{32}")
 NO_RESULT = "There is no restored face yet. Restore one first."
 EXPIRED = "This result has expired. Restore the face again, then look at what changed."
+GONE = "This picture is no longer on the server. Choose it again, or reload the page."
 MAX_LINK = 2000  # characters
 SEED = 1  # of the noise of what is to be expected
 
@@ -96,23 +98,27 @@ def note(key: str = "", elem_classes: str = "note") -> gr.HTML:
     return drawing("note", t(key) if key else "", elem_classes=elem_classes)
 
 
+def _raw_file(self: gr.Image, payload: ImageData | None) -> str | bytes | None:
+    if payload and payload.url and payload.url.startswith("data:"):
+        with urlopen(payload.url) as data:
+            return bytes(data.read())
+    return payload.path if payload else None
+
+
+# Made without Gradio's metaclass, which writes a ``.pyi`` file beside the source of every subclass.
+PhotoInput: Any = ABCMeta.__new__(
+    type(gr.Image), "PhotoInput", (gr.Image,), {"preprocess": _raw_file, "is_template": True, "__module__": __name__}
+)
+
+
 def photo_input(value: str | None = None, **options: Any) -> gr.Image:
     """A picture input (upload, camera, clipboard) that hands over the visitor's file as it is: a path, or bytes.
 
     ``gr.Image`` would turn, convert and re-encode the file first (16-bit grey saturates, transparent pixels show their
-    hidden colour); here ``read_image`` alone decides what a picture is. A subclass would say this more plainly, but
-    Gradio writes a ``.pyi`` file beside the source of every subclass.
+    hidden colour); here ``read_image`` alone decides what a picture is.
     """
-
-    def raw_file(payload: ImageData | None) -> str | bytes | None:
-        if payload and payload.url and payload.url.startswith("data:"):
-            with urlopen(payload.url) as data:
-                return bytes(data.read())
-        return payload.path if payload else None
-
     sources: Any = ["upload", "webcam", "clipboard"]
-    image = gr.Image(value, type="filepath", image_mode=None, sources=sources, buttons=[], **options)
-    image.preprocess = raw_file  # type: ignore[method-assign, assignment]
+    image: gr.Image = PhotoInput(value, type="filepath", image_mode=None, sources=sources, buttons=[], **options)
     return image
 
 
@@ -126,6 +132,18 @@ def checked_input(photo: gr.Image, said: gr.HTML) -> None:
             return [None, reports.refused(error)]
 
     photo.input(check, photo, [photo, said], trigger_mode="always_last", **QUIET)
+
+
+def on_edit(control: Any, outputs: list[Any] | gr.HTML, script: str) -> None:
+    """Run a script that returns values for the outputs when a visitor gives a control another value: Gradio's dropdown
+    also tells of one that was left as it was."""
+    if not isinstance(control, gr.Dropdown):
+        control.input(None, None, outputs, js=script)
+        return
+    skip = "{__type__: 'update'}"
+    unchanged = f"Array({len(outputs)}).fill({skip})" if isinstance(outputs, list) else skip
+    control.focus(None, control, None, js="value => page.focused(value)")
+    control.input(None, control, outputs, js=f"value => page.picked(value) ? ({script})() : {unchanged}")
 
 
 def chip(picture: str, label: str, **value: Any) -> gr.HTML:
@@ -175,6 +193,8 @@ def _told() -> Iterator[None]:
     except (InputError, OSError) as error:
         if disk_is_full(error):
             raise gr.Error("The disk of this machine is full. Try again later.") from error
+        if isinstance(error.__cause__, FileNotFoundError):
+            raise gr.Error(GONE, print_exception=False) from error
         if not isinstance(error, InputError):
             raise
         raise gr.Error(html.escape(str(error), quote=False), print_exception=False) from error
@@ -299,7 +319,7 @@ def add_panel(site: Site, result: gr.HTML, *looks: str, **options: Any) -> None:
     for key, button in buttons.items():
         button.click(None, None, panel, js=f"() => ({{working: '{key}', of: '{result.elem_id}'}})")
     look = user_errors(functools.partial(look_at, site))
-    looking = panel.look(look, [panel, result], panel, **network_event(panel))
+    looking = panel.look(look, [panel, result], panel, trigger_mode="multiple", **network_event(panel))
     looking.failure(None, None, panel, js="() => null")
     result.change(None, panel, panel, js="shown => shown?.working ? shown : null")
 

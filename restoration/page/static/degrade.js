@@ -4,7 +4,7 @@
 const truth = clean => `<img class="truth" src="${clean.file.url}" alt="${clean.label} face" width="512" height="512">
   <button type="button" class="peek" aria-pressed="false">Show the clean original</button>`;
 
-// What is taken home stands under one control. What has to be made first says so on its button until it has come.
+// What is taken home stands under one control.
 const menu = (restored, share) => `<details class="menu"><summary class="save">Save and share</summary><div>
  <a href="${restored.file.url}" download="${restored.name}">Download ${restored.label.toLowerCase()} face (PNG)</a>
  ${
@@ -14,17 +14,6 @@ const menu = (restored, share) => `<details class="menu"><summary class="save">S
      : ''
  }
  ${offers(share, 'make')}</div></details>`;
-let made = () => {};
-const make = (button, share, trigger) => {
-  const text = button.textContent;
-  button.disabled = true;
-  button.textContent = 'Making it …';
-  made = () => {
-    button.disabled = false;
-    button.textContent = text;
-  };
-  trigger('pack', { token: share.token, kind: button.dataset.pack, address: location.href.split('#')[0] });
-};
 const result = {
   html: (value, label) => {
     if (!value) return `<p class="empty">${label}</p>`;
@@ -55,7 +44,10 @@ const result = {
     });
     element.addEventListener('click', event => {
       const packs = event.target.closest('[data-pack]');
-      if (packs) make(packs, props.value.share, trigger);
+      if (packs) {
+        making(packs);
+        trigger('pack', { token: props.value.share.token, kind: packs.dataset.pack, address: location.href.split('#')[0] });
+      }
       const peek = event.target.closest('.peek');
       if (!peek) return;
       const pressed = peek.closest('.compare').classList.toggle('clean');
@@ -67,4 +59,4 @@ const result = {
   },
 };
 
-Object.assign(window.page, { result, made: () => made() });
+Object.assign(window.page, { result });

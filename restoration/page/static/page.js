@@ -135,6 +135,16 @@ const edited = (id, set = [tie(id).set[0], tie(id).set[1] + 1]) => {
   Object.assign(tie(id), { set, chip: null }, linking && { asked: set, shown: tie(id).shown && set });
   judge(id);
 };
+// Gradio's dropdown says "input" whenever it is left: whether another value was picked there is known here.
+let there = null;
+const focused = value => {
+  there = value;
+};
+const picked = value => {
+  const other = value !== there;
+  there = value;
+  return other;
+};
 const asks = (id, chip = tie(id).chip) => {
   Object.assign(tie(id), { asked: tie(id).set, running: true, pending: true, chip });
   judge(id);
@@ -150,6 +160,8 @@ const ends = id => {
   tie(id)
     .held.splice(0)
     .forEach(act => act());
+  // A button that is off loses the focus: it has it again, unless it was moved on.
+  setTimeout(() => document.activeElement === document.body && tie(id).pressed?.focus({ preventScroll: true }), 100);
 };
 const opens = (id, element) => {
   added(element, 'p', 'outdated', 'before');
@@ -174,7 +186,9 @@ const press = event => {
   if (!id) return;
   if (tie(id).running) event.stopImmediatePropagation();
   else {
-    asks(id, event.target.closest('button').dataset.chip);
+    const button = event.target.closest('button');
+    asks(id, button.dataset.chip);
+    tie(id).pressed = button;
     showResult();
   }
 };
@@ -268,7 +282,17 @@ const chip = {
   },
 };
 
-// A file that was just made is downloaded at once.
+// A file that has to be made first says so on its button until it has come; then it is downloaded at once.
+let made = () => {};
+const making = button => {
+  const text = button.textContent;
+  button.disabled = true;
+  button.textContent = 'Making it …';
+  made = () => {
+    button.disabled = false;
+    button.textContent = text;
+  };
+};
 const packed = {
   start(element, props, trigger, watch) {
     watch('value', () => {
@@ -288,7 +312,8 @@ const opener = {
       if (!token) return;
       line.textContent = say('opening');
       linking = true;
-      Object.assign(tie('result'), { asked: tie('result').set, pending: true }); // what is shown is not what the link describes
+      // What is shown, and marked, is not what the link describes.
+      Object.assign(tie('result'), { asked: tie('result').set, pending: true, chip: null });
       judge('result');
       trigger('recipe', { token });
     };
@@ -326,6 +351,7 @@ const panel = {
     const look = () => props.value?.working && trigger('look');
     watch('value', () => {
       if (!props.value?.working) return;
+      element.scrollIntoView({ block: 'nearest' });
       const { running, held } = tie(props.value.of);
       if (running) held.push(look);
       else look();
@@ -334,4 +360,4 @@ const panel = {
 };
 
 const shared = { header, note, chip, packed, opener, panel };
-Object.assign(window.page, shared, { edited, ends, buttons, ready, showResult, moved, linked });
+Object.assign(window.page, shared, { made: () => made(), focused, picked, edited, ends, buttons, ready, showResult, moved, linked });

@@ -109,8 +109,10 @@ const photo = {
       spot = aim(element, props.value, props.value.spot);
     };
     element.addEventListener('click', event => {
-      const file = event.target.closest('[data-file]')?.dataset.file;
-      if (file) trigger(file);
+      const button = event.target.closest('[data-file]');
+      if (!button) return;
+      making(button);
+      trigger(button.dataset.file);
     });
     element.addEventListener('pointermove', event => {
       const box = event.target.closest('.compare')?.getBoundingClientRect();
