@@ -71,7 +71,7 @@ def measure(folder: Path) -> Row:
 def write_table(out: Path, rows: dict[str, Row]) -> str:
     """A row a run, in their order: ``sweep.csv`` and ``sweep.md``; returns the Markdown."""
     names = list(next(iter(rows.values())))
-    cells = [[run_name, *(f"{row[name]:.5g}" for name in names)] for run_name, row in rows.items()]
+    cells = [[name, *(f"{row[x]:{'.4g' if row[x] < 1000 else '.0f'}}" for x in names)] for name, row in rows.items()]
     text = "\n".join(table(["run", *names], *cells)) + "\n"
     write_atomically(out / f"{TABLE}.md", text)
     write_csv(out / f"{TABLE}.csv", ["run", *names], *([run_name, *row.values()] for run_name, row in rows.items()))

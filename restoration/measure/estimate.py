@@ -38,7 +38,7 @@ class Value:
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """What a face seems to have been through; ``coverage``, (0, 1), of unseen faces had their truth in the intervals."""
+    """What a face seems to have been through; of unseen faces ``coverage``, (0, 1), had their truth in the intervals"""
 
     blur: Value  # standard deviation of the point spread, pixels of the 512 face, both axes averaged
     downsample: Value  # reduction factor; 1 is none
