@@ -1,5 +1,6 @@
 """The whole page as it is put together."""
 
+import dataclasses
 import itertools
 import json
 import re
@@ -17,6 +18,7 @@ from restoration.degrade.protocols import PRESETS
 from restoration.faces import enlargement
 from restoration.images import read_image
 from restoration.lab import PHOTO, RESTORED, run_experiment
+from restoration.measure.identity import load_identity
 from restoration.page.degrade_tab import NO_FACE, DegradeTab
 from restoration.page.layout import build_page
 from restoration.page.photo_tab import PhotoTab
@@ -48,7 +50,8 @@ def test_the_footer_is_read_anew_whenever_the_page_is_opened(built: tuple[Site, 
 
 def test_a_tab_s_handlers_are_called_like_functions(built: tuple[Site, gr.Blocks]) -> None:
     with gr.Blocks():
-        degrade, photo = DegradeTab(built[0]), PhotoTab(built[0])
+        site = dataclasses.replace(built[0], identity=load_identity())
+        degrade, photo = DegradeTab(site), PhotoTab(built[0])
     made = degrade.show(True, str(EILEEN), 3, True, "", **fill("cctv", 3))
     assert [picture["label"] for picture in made["pictures"]] == ["Clean", "Degraded", "Restored"]
     assert "JPEG quality 60" in made["facts"]

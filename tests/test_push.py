@@ -2,16 +2,18 @@
 
 import hashlib
 import json
-import multiprocessing
+import os
 import re
 import shutil
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
 import pytest
 import torch
 from hub_server import READER, WRITER, Hub, stalled, status
-from served import EILEEN
+from served import EILEEN, ROOT
 from tiny import FACTS, REPO, tiny_network
 
 from restoration.cli.main import main
@@ -190,11 +192,11 @@ def test_a_push_that_is_killed_half_way_leaves_the_old_revision_and_no_token(hub
     train(run, 1)
     begun = threading.Event()
     hub.fail("PUT /storage/", stalled(begun, 3))
-    process = multiprocessing.get_context("fork").Process(target=push_to_hub, args=(run, REPO))
-    process.start()
-    assert begun.wait(200)
-    process.kill()
-    process.join()
+    client = {"HF_ENDPOINT": hub.endpoint, "HF_HOME": str(run.parent / "another"), "HF_HUB_DISABLE_XET": "1"}
+    command = [sys.executable, "-m", "restoration", "push", str(run), REPO]
+    with subprocess.Popen(command, cwd=ROOT, env={**os.environ, **client}) as process:
+        assert begun.wait(200)
+        process.kill()
     assert hub.model(REPO).head == load_weights(REPO).commit == old
     hub.faults.clear()
     assert push_to_hub(run, REPO).tag == "v2"
