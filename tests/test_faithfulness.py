@@ -117,7 +117,7 @@ def test_nothing_is_claimed_about_a_photo_without_a_truth(restorer: Restorer, re
 
 
 def test_the_default_weights_are_calibrated_and_know_their_errors() -> None:
-    """After new default weights: ``python train/calibrate.py --faces VALIDATION_FACES``."""
+    """After new default weights: ``python -m train.calibrate --faces VALIDATION_FACES``."""
     restorer = Restorer.from_pretrained()
     assert restorer.calibration is not None
     assert restorer.calibration.rank_correlation > max(0.5, restorer.calibration.spread_rank_correlation)

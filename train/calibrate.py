@@ -19,9 +19,6 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-if not __package__:  # python train/calibrate.py
-    sys.path[0] = str(Path(__file__).resolve().parents[1])
-
 from restoration import Restorer
 from restoration.degrade import degrade
 from restoration.degrade.protocols import PROTOCOLS

@@ -24,9 +24,6 @@ import torch
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
-if not __package__:  # python train/evaluate.py
-    sys.path[0] = str(Path(__file__).resolve().parents[1])
-
 from restoration import Restorer
 from restoration.cli.jobs import ask_writable
 from restoration.degrade import LIMITS

@@ -155,7 +155,7 @@ def _results(evaluation: Any, weights: Weights) -> tuple[list[EvalResult], list[
     results, worse = [], []
     if (measured := evaluation["weights"].get("fingerprint")) != weights.fingerprint:
         told = f"is about weights {measured}, not about these weights, {weights.fingerprint}"
-        raise WeightsError(f"{EVALUATION} {told}. Run train/evaluate.py --weights FOLDER --out FOLDER again.")
+        raise WeightsError(f"{EVALUATION} {told}. Run python -m train.evaluate --weights FOLDER --out FOLDER again.")
     for run in evaluation["runs"]:
         place, methods = f"{run['set']}, protocol {run['protocol']}", run["methods"]
         restored = {name: value["mean"] for name, value in methods.get("restored", {}).items()}

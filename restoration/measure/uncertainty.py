@@ -140,8 +140,8 @@ def calibration_of(training: Mapping[str, Any], weights: str) -> Calibration | N
         calibration = Calibration(**{**stored, "reliability": tuple(map(tuple, stored["reliability"]))})
     except (TypeError, KeyError, AttributeError) as error:
         raise InputError(
-            f"The calibration of these weights is damaged ({error}). Repeat train/calibrate.py."
+            f"The calibration of these weights is damaged ({error}). Repeat python -m train.calibrate."
         ) from error
     if calibration.weights != weights:
-        raise InputError("The calibration was measured on other weights. Repeat train/calibrate.py on these.")
+        raise InputError("The calibration was measured on other weights. Repeat python -m train.calibrate on these.")
     return calibration
