@@ -70,7 +70,7 @@ class Page(gr.Blocks):
         try:
             return await super().process_api(*args, **options)
         except (InvalidPathError, FileNotFoundError) as error:
-            raise gr.Error(ui.GONE, print_exception=False) from error
+            raise gr.Error(ui.GONE) from error  # and the log holds which
 
 
 def build_page(site: Site) -> gr.Blocks:
