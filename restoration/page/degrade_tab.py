@@ -182,5 +182,5 @@ class DegradeTab:
 
     def new_seed(self, preset: str) -> list[Any]:
         """[a seed, what ``refill`` makes of it]"""
-        seed = random.randrange(10_000)
+        seed = random.randrange(10_000)  # fits its field, and can be typed
         return [seed, *self.refill(preset, seed)]
